@@ -1,0 +1,143 @@
+"""The states the integration tests start from: the user's running stack, fresh stacks and stores, real images."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import uuid
+import zipfile
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from deployment import (
+    PROJECT_ROOT,
+    Deployment,
+    Ports,
+    cache_volume,
+    docker_engine,
+    image,
+    keep_evidence,
+    run_in_image,
+    users_folder,
+    users_project,
+)
+from store import copy_models, give_to_container_user
+
+FOOLBOX_WHEEL = "foolbox-3.3.4-py3-none-any.whl"
+FOOLBOX_SHA256 = "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb"
+FreshDeployment = Callable[..., Deployment]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        keep_evidence(item.name)
+    return report
+
+
+@pytest.fixture(scope="session")
+def running_stack() -> Deployment:
+    """The user's own stack, as `scripts/stack up` left it. Only look and predict: it is not the tests' to change."""
+    stack = Deployment(
+        project=users_project(),
+        model_store=users_folder("MODEL_STORE", "model_store"),
+        model_src=users_folder("MODEL_SRC", "model_src"),
+        ports=Ports.of_the_user(),
+    )
+    assert stack.containers("torchserve"), f"{stack.project} has no torchserve container: run scripts/stack up first"
+    assert stack.health() == "healthy", f"{stack.project} is {stack.health()}: {stack.health_lines()}"
+    assert not stack.unready_models(), f"healthy, but not READY: {stack.unready_models()}"
+    return stack
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where stores and sources of fresh deployments live; the images it needs exist."""
+    for part in ("builder", "torchserve"):
+        assert docker_engine.images.list(name=image(part)), f"image {image(part)} is missing: run scripts/stack build"
+    assert cache_volume() in [volume.name for volume in docker_engine.volumes.list()], (
+        f"volume {cache_volume()} is missing: run scripts/stack up first"
+    )
+    return tmp_path_factory.mktemp("stacks")
+
+
+@pytest.fixture(scope="module")
+def fresh_deployment(workspace: Path) -> Iterator[FreshDeployment]:
+    """Make compose projects of the test's own: own store, own ports, same images; all are removed at the end."""
+    made: list[Deployment] = []
+
+    def make(model_src: Path | None = None, model_store: Path | None = None, **variables: str) -> Deployment:
+        identity = uuid.uuid4().hex[:8]
+        if model_store is None:
+            model_store = workspace / f"store-{identity}"
+            model_store.mkdir()
+            give_to_container_user(model_store)
+        deployment = Deployment(
+            project=f"torchserve-stack-test-{identity}",
+            model_store=model_store,
+            model_src=model_src or users_folder("MODEL_SRC", "model_src"),
+            ports=Ports.free(),
+            compose_files=(PROJECT_ROOT / "compose.yaml", PROJECT_ROOT / "tests/integration/compose.fresh.yaml"),
+            variables=variables,
+        )
+        made.append(deployment)
+        return deployment
+
+    yield make
+    for deployment in made:
+        deployment.remove()
+
+
+@pytest.fixture(scope="module")
+def fresh_store(workspace: Path) -> Callable[..., Path]:
+    """Copy some models of the user's store into a store of the test's own."""
+
+    def make(*names: str) -> Path:
+        source = users_folder("MODEL_STORE", "model_store")
+        return copy_models(source, workspace / f"store-{uuid.uuid4().hex[:8]}", names)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def seven(running_stack: Deployment) -> Path:
+    """The picture of the seeds' command line: a handwritten seven, 28×28 PNG, from the model's own samples."""
+    picture = running_stack.model_src / "mnist/samples/7.png"
+    assert picture.is_file(), f"{picture} is missing"
+    return picture
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, int]:
+    """foolbox's 20 ImageNet photos → the ImageNet class index that is in each one's name."""
+    cache = PROJECT_ROOT / ".stack/test-data"
+    wheel = cache / FOOLBOX_WHEEL
+    if not wheel.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        download = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(cache), "foolbox==3.3.4"]
+        ended = subprocess.run(download, capture_output=True, text=True, timeout=300, check=False)
+        assert ended.returncode == 0, f"{' '.join(download)}: {ended.stdout}{ended.stderr}"
+    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    assert found == FOOLBOX_SHA256, f"{wheel}: expected sha256 {FOOLBOX_SHA256}, found {found}; delete it"
+    folder = tmp_path_factory.mktemp("photos")
+    with zipfile.ZipFile(wheel) as archive:
+        names = sorted(name for name in archive.namelist() if name.startswith("foolbox/data/imagenet_"))
+        paths = [Path(archive.extract(name, folder)) for name in names]
+    assert len(paths) == 20, f"expected 20 photos in {wheel}, found {len(paths)}"
+    return {path: int(path.stem.rsplit("_", 1)[1]) for path in paths}
+
+
+@pytest.fixture(scope="session")
+def mnist_test_files(workspace: Path) -> Path:
+    """A folder with the two IDX files of MNIST's 10,000 test images, out of the builder's cache."""
+    folder = workspace / "mnist-test"
+    folder.mkdir()
+    copy = 'find /cache -name "t10k-*-ubyte" -exec cp {} /out/ \\;'
+    run_in_image("builder", ["sh", "-c", copy], {cache_volume(): "/cache:ro", folder: "/out"})
+    assert os.listdir(folder), f"no t10k-*-ubyte file in volume {cache_volume()}: rebuild with `builder mnist --force`"
+    return folder

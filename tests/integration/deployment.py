@@ -1,0 +1,289 @@
+"""One compose project as the tests see it: its URLs, its container, its builder; knows nothing of what is asserted."""
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import requests
+from docker.models.containers import Container
+
+from polling import wait_until
+from store import available_models
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+ARTIFACTS = PROJECT_ROOT / "artifacts"
+HEALTHY_DEADLINE_S = 180
+STOPPED_DEADLINE_S = 60
+COMMAND_LIMIT_S = 420
+PORT_VARIABLES = ("INFERENCE_PORT", "MANAGEMENT_PORT", "METRICS_PORT", "GRPC_INFERENCE_PORT", "GRPC_MANAGEMENT_PORT")
+DEFAULT_PORTS = (8080, 8081, 8082, 7070, 7071)
+
+docker_engine = docker.from_env()
+session = requests.Session()
+session.trust_env = False  # a proxy of the host must not stand between a test and 127.0.0.1
+live_deployments: dict[str, "Deployment"] = {}
+
+
+@dataclass(frozen=True)
+class Ports:
+    inference: int
+    management: int
+    metrics: int
+    grpc_inference: int
+    grpc_management: int
+
+    @classmethod
+    def of_the_user(cls) -> "Ports":
+        return cls(*(int(os.environ.get(name, port)) for name, port in zip(PORT_VARIABLES, DEFAULT_PORTS, strict=True)))
+
+    @classmethod
+    def free(cls) -> "Ports":
+        """Five ports that nothing listens on; all are held until the last is known, so no two are the same."""
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in PORT_VARIABLES]
+        try:
+            return cls(*(listener.getsockname()[1] for listener in sockets))
+        finally:
+            for listener in sockets:
+                listener.close()
+
+    def variables(self) -> dict[str, str]:
+        values = (self.inference, self.management, self.metrics, self.grpc_inference, self.grpc_management)
+        return {name: str(port) for name, port in zip(PORT_VARIABLES, values, strict=True)}
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Docker's health at one moment and the models that had no READY worker just after it."""
+
+    health: str
+    unready: list[str]
+
+
+@dataclass
+class Deployment:
+    project: str
+    model_store: Path
+    model_src: Path
+    ports: Ports
+    compose_files: tuple[Path, ...] = (PROJECT_ROOT / "compose.yaml",)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        live_deployments[self.project] = self
+
+    @property
+    def inference(self) -> str:
+        return f"http://127.0.0.1:{self.ports.inference}"
+
+    @property
+    def management(self) -> str:
+        return f"http://127.0.0.1:{self.ports.management}"
+
+    @property
+    def metrics(self) -> str:
+        return f"http://127.0.0.1:{self.ports.metrics}/metrics"
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            **self.ports.variables(),
+            "COMPOSE_PROJECT_NAME": self.project,
+            "MODEL_STORE": str(self.model_store),
+            "MODEL_SRC": str(self.model_src),
+            "TEST_CACHE_VOLUME": cache_volume(),
+            **self.variables,
+        }
+
+    def compose_command(self, *arguments: str) -> list[str]:
+        files = [option for file in self.compose_files for option in ("--file", str(file))]
+        return ["docker", "compose", "--project-directory", str(PROJECT_ROOT), *files, *arguments]
+
+    def compose(self, *arguments: str, limit_s: float = COMMAND_LIMIT_S) -> str:
+        """Run docker compose on this project, fail loudly, return what it printed."""
+        ended = run_command(self.compose_command(*arguments), self.environment(), limit_s)
+        assert ended.returncode == 0, f"docker compose {' '.join(arguments)}: exit {ended.returncode}\n{ended.stdout}"
+        return ended.stdout
+
+    def start(self) -> None:
+        self.compose("up", "--detach", "--no-deps", "--no-build", "torchserve")
+
+    def remove(self) -> None:
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+        live_deployments.pop(self.project, None)
+
+    def builder_command(self, *arguments: str, variables: Mapping[str, str] | None = None) -> list[str]:
+        settings = [option for name, value in (variables or {}).items() for option in ("--env", f"{name}={value}")]
+        return self.compose_command("run", "--rm", "--no-TTY", "--no-deps", *settings, "builder", *arguments)
+
+    def run_builder(
+        self, *arguments: str, variables: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the builder to its end; stdout holds its lines and its errors."""
+        return run_command(self.builder_command(*arguments, variables=variables), self.environment(), COMMAND_LIMIT_S)
+
+    def build_models(self, *arguments: str, variables: Mapping[str, str] | None = None) -> str:
+        ended = self.run_builder(*arguments, variables=variables)
+        assert ended.returncode == 0, f"builder {' '.join(arguments)}: exit {ended.returncode}\n{ended.stdout}"
+        return ended.stdout
+
+    def container(self, service: str = "torchserve") -> Container:
+        found = self.containers(service)
+        assert len(found) == 1, f"expected one container of {self.project}/{service}, found {found}"
+        return found[0]
+
+    def containers(self, service: str | None = None) -> list[Container]:
+        labels = [f"com.docker.compose.project={self.project}"]
+        if service:
+            labels += [f"com.docker.compose.service={service}", "com.docker.compose.oneoff=False"]
+        found: list[Container] = docker_engine.containers.list(all=True, filters={"label": labels})
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """docker inspect's State of the torchserve container."""
+        state: dict[str, Any] = self.container().attrs["State"]
+        return state
+
+    def health(self) -> str:
+        status: str = self.state().get("Health", {}).get("Status", "none")
+        return status
+
+    def health_lines(self) -> str:
+        """What the last probes printed."""
+        return "".join(probe["Output"] for probe in self.state().get("Health", {}).get("Log", []))
+
+    def logs(self) -> str:
+        printed = self.container().logs()
+        assert isinstance(printed, bytes)
+        return printed.decode(errors="replace")
+
+    def execute(self, *command: str) -> str:
+        ended = self.container().exec_run(list(command))
+        assert isinstance(ended.output, bytes)
+        text = ended.output.decode(errors="replace")
+        assert ended.exit_code == 0, f"{' '.join(command)} in {self.project}: exit {ended.exit_code}\n{text}"
+        return text
+
+    def workers(self, name: str, version: str | None = None) -> list[dict[str, Any]]:
+        """The workers of a model (of its default version when none is given)."""
+        path = f"{name}/{version}" if version else name
+        workers: list[dict[str, Any]] = get_json(f"{self.management}/models/{path}")[0]["workers"]
+        return workers
+
+    def unready_models(self) -> list[str]:
+        """The models of the manifest without a worker or with a worker that is not READY."""
+        unready = []
+        for entry in available_models(self.model_store):
+            states = [worker["status"] for worker in self.workers(entry["name"], entry["version"])]
+            if not states or set(states) != {"READY"}:
+                unready.append(f"{entry['name']} {entry['version']}: {states}")
+        return unready
+
+    def predict(self, model: str, body: bytes, timeout_s: float = 60) -> requests.Response:
+        return session.post(f"{self.inference}/predictions/{model}", data=body, timeout=timeout_s)
+
+    def wait_until_healthy(self, deadline_s: float = HEALTHY_DEADLINE_S) -> None:
+        wait_until(f"{self.project} is healthy", lambda: self._healthy_or_lines(), deadline_s)
+
+    def start_and_watch(self, deadline_s: float = HEALTHY_DEADLINE_S) -> list[Observation]:
+        """Start, and read docker's health and the management API together until it is green."""
+        observations: list[Observation] = []
+
+        def look() -> bool:
+            observations.append(self._observe())
+            return observations[-1].health == "healthy"
+
+        self.start()
+        wait_until(f"{self.project} is healthy", look, deadline_s)
+        return observations
+
+    def _observe(self) -> Observation:
+        health = self.health()  # first: workers may become READY between the two reads, but not the other way round
+        try:
+            return Observation(health, self.unready_models())
+        except (requests.RequestException, AssertionError) as error:
+            return Observation(health, [str(error)])
+
+    def _healthy_or_lines(self) -> bool:
+        state = self.state()
+        status = state.get("Health", {}).get("Status", "none")
+        assert status == "healthy", f"{state['Status']}, {status}: {self.health_lines()[-500:]}"
+        return True
+
+
+def cache_volume() -> str:
+    """The named volume with the user's downloads and datasets."""
+    return f"{users_project()}_builder-cache"
+
+
+def users_project() -> str:
+    return os.environ.get("COMPOSE_PROJECT_NAME") or "torchserve-stack"
+
+
+def users_folder(variable: str, default: str) -> Path:
+    return (PROJECT_ROOT / (os.environ.get(variable) or default)).resolve()
+
+
+def image(part: str) -> str:
+    """part: "builder" or "torchserve"."""
+    return f"torchserve-stack/{part}:{os.environ.get('STACK_TAG') or 'latest'}"
+
+
+def get_json(url: str) -> Any:
+    answer = session.get(url, timeout=10)
+    assert answer.status_code == 200, f"GET {url}: {answer.status_code} {answer.text[:500]}"
+    return answer.json()
+
+
+def run_command(
+    command: list[str], environment: Mapping[str, str], limit_s: float = COMMAND_LIMIT_S
+) -> subprocess.CompletedProcess[str]:
+    """stdout and stderr together, as a person at a terminal sees them; a command past its limit fails the test."""
+    try:
+        return subprocess.run(
+            command,
+            env=dict(environment),
+            cwd=PROJECT_ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=limit_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as expired:
+        pytest.fail(f"{' '.join(command)}: still running after {limit_s} s\n{expired.stdout!r}")
+
+
+def run_in_image(
+    part: str, command: list[str], mounts: Mapping[Path | str, str], environment: Mapping[str, str] | None = None
+) -> str:
+    """Run a command in a fresh container of one of the stack's images, without network.
+
+    mounts: folder of the host or name of a volume → path in the container, with ":ro" to protect it.
+    """
+    arguments = ["docker", "run", "--rm", "--network", "none", "--entrypoint", command[0]]
+    arguments += ["--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp", "--workdir", "/tmp"]
+    for source, target in mounts.items():
+        arguments += ["--volume", f"{source}:{target}"]
+    for name, value in (environment or {}).items():
+        arguments += ["--env", f"{name}={value}"]
+    ended = run_command([*arguments, image(part), *command[1:]], os.environ)
+    assert ended.returncode == 0, f"{' '.join(command)} in {image(part)}: exit {ended.returncode}\n{ended.stdout}"
+    return ended.stdout
+
+
+def keep_evidence(test: str) -> None:
+    """Logs and docker inspect of every container of every live project, under artifacts/<test>/."""
+    folder = ARTIFACTS / "".join(character if character.isalnum() or character in "-_." else "_" for character in test)
+    for deployment in list(live_deployments.values()):
+        for container in deployment.containers():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{container.name}.log").write_bytes(container.logs(timestamps=True))
+            (folder / f"{container.name}.inspect.json").write_text(json.dumps(container.attrs, indent=1))

@@ -1,0 +1,53 @@
+"""A damaged store: what is broken is named and not served, everything else is."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deployment import Deployment, get_json
+from polling import wait_until
+from store import entry_of
+
+
+@pytest.fixture(scope="module")
+def damaged_stack(fresh_deployment: Callable[..., Deployment], fresh_store: Callable[..., Path]) -> Deployment:
+    """mnist is whole; efficientnet_lite0's archive has one byte flipped; junk lies beside them."""
+    store = fresh_store("mnist", "efficientnet_lite0")
+    archive = store / entry_of(store, "efficientnet_lite0")["archive"]
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    archive.write_bytes(content)
+    (store / "junk.mar").write_text("not an archive\n")
+    (store / "holiday-photos").mkdir()
+    (store / "holiday-photos/beach.txt").write_text("not a model\n")
+    stack = fresh_deployment(model_store=store)
+    stack.start()
+    wait_until("mnist answers beside the damage", lambda: stack.workers("mnist")[0]["status"] == "READY", 120)
+    return stack
+
+
+def test_the_undamaged_model_serves(damaged_stack: Deployment, seven: Path) -> None:
+    answer = damaged_stack.predict("mnist", seven.read_bytes())
+    assert (answer.status_code, answer.text) == (200, "7")
+
+
+def test_only_the_undamaged_model_is_registered(damaged_stack: Deployment) -> None:
+    models = get_json(f"{damaged_stack.management}/models")["models"]
+    assert [model["modelName"] for model in models] == ["mnist"]
+
+
+@pytest.mark.parametrize("damage", ["efficientnet_lite0", "junk.mar", "holiday-photos"])
+def test_the_log_names_what_is_not_served(damaged_stack: Deployment, damage: str) -> None:
+    lines = [line for line in damaged_stack.logs().splitlines() if line.startswith("entrypoint: ") and damage in line]
+    assert any("not served" in line or "ignored" in line for line in lines), f"nobody says it is left out: {lines}"
+
+
+def test_health_is_unhealthy_and_names_the_corrupt_model(damaged_stack: Deployment) -> None:
+    wait_until("docker calls the damaged stack unhealthy", lambda: damaged_stack.health() == "unhealthy", 180)
+    assert "efficientnet_lite0" in damaged_stack.health_lines()
+
+
+def test_the_damage_costs_no_restart(damaged_stack: Deployment) -> None:
+    assert damaged_stack.container().attrs["RestartCount"] == 0
+    assert damaged_stack.state()["Running"]
