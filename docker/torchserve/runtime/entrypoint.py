@@ -1,0 +1,139 @@
+"""The container's main process: verify the manifest, size, start TorchServe, watch it, and stop it without losing requests."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import List, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from runtime import drain, sizing, state, torchserve
+from runtime.errors import RuntimeFailure
+from runtime.manifest import REBUILD, Model, Verdict, judge_all, read_manifest, unlisted
+
+CONFIG = Path("/home/model-server/config.properties")
+DEFAULT_DRAIN_SECONDS = 20.0
+# After the drain Java itself needs 2.5 s; the rest is for gRPC calls, which it lets finish. Below stop_grace_period.
+JAVA_STOP_SECONDS = 12.0
+_STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+
+
+def log(line: str) -> None:
+    """One line to stdout, at once, marked as the entrypoint's."""
+    print(f"entrypoint: {line}", flush=True)
+
+
+def main() -> int:
+    """Runs until TorchServe ends or a stop is asked for; 0 only after a stop, so that the restart policy does the rest."""
+    try:
+        return serve()
+    except RuntimeFailure as failure:
+        log(str(failure))
+        return 1
+
+
+def serve() -> int:
+    """Prepares everything TorchServe needs, starts it and supervises it; returns the container's exit status."""
+    drain_seconds = _drain_seconds(os.environ)
+    state.forget()
+    base = torchserve.read_properties(CONFIG)
+    models = verified_models(Path(base["model_store"]))
+    chosen = sizing.choose(sizing.read_limits(), models, os.environ)
+    for reason in chosen.reasons:
+        log(reason)
+    for model in models:
+        own = model.serving.get("minWorkers")
+        log(f"serving {model.label}: {own or chosen.workers} workers" + (" (its own minWorkers)" if own else ""))
+    config = torchserve.effective_config(base, models, chosen)
+    config_path = state.TEMP / "config.properties"
+    torchserve.write_config(config, config_path)
+    java = subprocess.Popen(
+        torchserve.java_command(config, config_path, state.TEMP),
+        env=torchserve.java_environment(chosen),
+        start_new_session=True,  # a Ctrl-C in the terminal is for the entrypoint alone: it has to drain first
+    )
+    return supervise(java, _client_ports(config), drain_seconds)
+
+
+def verified_models(store: Path) -> List[Model]:
+    """The models to serve, in the manifest's order; every other finding goes to the log."""
+    entries = read_manifest(store)
+    models = judge_all(store, entries)
+    for model in models:
+        if model.verdict is Verdict.SERVED:
+            log(f"{model.label}: verified, {model.archive}, {model.size / 1e6:.1f} MB")
+        else:
+            log(f"{model.label}: {model.verdict.value}, not served: {model.detail}")
+        if not model.trained:
+            log(f"WARNING: {model.label} is UNTRAINED: its answers mean nothing")
+    for name in unlisted(store, entries):
+        log(f"ignored: {name} is not in the manifest")
+    state.write_expected(models)
+    served = [m for m in models if m.verdict is Verdict.SERVED]
+    if not served:
+        raise RuntimeFailure(f"at least one model to serve in {store}", f"{len(models)} in the manifest, none usable", REBUILD)
+    return served
+
+
+def supervise(java: "subprocess.Popen[bytes]", ports: Sequence[int], drain_seconds: float) -> int:
+    """Waits for Java's end (a failure) or a stop signal (drain, then stop Java)."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS | {signal.SIGCHLD})
+    while java.poll() is None:
+        if _wait_for(_STOP_SIGNALS | {signal.SIGCHLD}, 1.0) in _STOP_SIGNALS:
+            return stop(java, ports, drain_seconds)
+    log(f"FAIL: expected TorchServe to run until it is told to stop, found it ended with {_status(java.returncode)}; "
+        "try the lines above; exiting so that the restart policy starts it again")  # fmt: skip
+    return 1
+
+
+def stop(java: "subprocess.Popen[bytes]", ports: Sequence[int], drain_seconds: float) -> int:
+    """Drains, then ends Java; a second stop signal cuts either wait short."""
+    state.mark_draining()
+    log(f"stopping: waiting up to {drain_seconds:g} s for requests in flight")
+    count = partial(drain.requests_in_flight, java.pid, tuple(ports))
+    log("drained: " + drain.wait_until_quiet(count, drain_seconds, lambda s: _wait_for(_STOP_SIGNALS, s) is not None))
+    java.terminate()
+    deadline = time.monotonic() + JAVA_STOP_SECONDS
+    while java.poll() is None and time.monotonic() < deadline:
+        if _wait_for(_STOP_SIGNALS | {signal.SIGCHLD}, 0.2) in _STOP_SIGNALS:
+            break
+    if java.poll() is None:
+        log(f"TorchServe did not stop in {JAVA_STOP_SECONDS:g} s: killing it")
+        java.kill()
+        java.wait()
+    log("stopped")
+    return 0
+
+
+def _wait_for(signals: "frozenset[signal.Signals]", seconds: float) -> "signal.Signals | None":
+    """The first of the (blocked) signals to arrive within `seconds`, or None."""
+    received = signal.sigtimedwait(signals, seconds)
+    return None if received is None else signal.Signals(received.si_signo)
+
+
+def _client_ports(config: Mapping[str, str]) -> List[int]:
+    """Ports on which clients' requests come in: HTTP inference and gRPC inference. Health asks on another one."""
+    http = urlsplit(config.get("inference_address", "http://127.0.0.1:8080")).port or 8080
+    return [http, int(config.get("grpc_inference_port", "7070"))]
+
+
+def _drain_seconds(env: Mapping[str, str]) -> float:
+    text = env.get("DRAIN_SECONDS", "").strip()
+    try:
+        seconds = float(text) if text else DEFAULT_DRAIN_SECONDS
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise RuntimeFailure("DRAIN_SECONDS to be a number of seconds from 0", repr(text), "DRAIN_SECONDS=20")
+    return seconds
+
+
+def _status(returncode: int) -> str:
+    return f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit status {returncode}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""Reads the builder's manifest and decides, by hash, which archives of the model store are served."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from runtime.errors import RuntimeFailure
+
+SCHEMA = 1
+MANIFEST_NAME = "manifest.json"
+REBUILD = "scripts/stack build"
+_CHUNK_BYTES = 1 << 20
+# load_models is a comma-separated list of name=archive in a properties file: nothing else may appear in either.
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+
+Record = Mapping[str, Any]
+
+
+class Verdict(Enum):
+    """What becomes of a model of the manifest."""
+
+    SERVED = "served"
+    CORRUPT = "corrupt"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model version of the manifest with the entrypoint's verdict on it; `size` is the archive's, in bytes."""
+
+    name: str
+    version: str
+    verdict: Verdict
+    detail: str = ""
+    archive: str = ""
+    size: int = 0
+    trained: bool = True
+    serving: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Name and version as people write them: `mnist 1.0`."""
+        return f"{self.name} {self.version}"
+
+
+def read_manifest(store: Path) -> List[Record]:
+    """The manifest's entries in the builder's order, which is the order to register them in."""
+    path = store / MANIFEST_NAME
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RuntimeFailure(f"the builder's {path}", "no such file", REBUILD) from None
+    except (OSError, ValueError) as error:
+        raise RuntimeFailure(f"a readable JSON manifest at {path}", str(error), REBUILD) from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        raise RuntimeFailure(f"a manifest with schema {SCHEMA} at {path}", f"schema {schema}", REBUILD)
+    models = document.get("models")
+    if not isinstance(models, list) or not all(isinstance(m, dict) and {"name", "version"} <= m.keys() for m in models):
+        raise RuntimeFailure(f"a list of named and versioned models in {path}", "something else", REBUILD)
+    return models
+
+
+def judge(store: Path, entry: Record) -> Model:
+    """Compares the archive on disk with the entry and, where there is one, with its pending successor.
+
+    A builder killed between its two renames (archive, then manifest) leaves an archive that only `pending` describes.
+    """
+    name, version = str(entry["name"]), str(entry["version"])
+    candidates = [r for r in (entry, entry.get("pending")) if isinstance(r, dict) and r.get("status") == "available"]
+    if not candidates:
+        detail = f"{entry.get('reason', 'no reason given')}; try {entry.get('remedy', REBUILD)}"
+        return Model(name, version, Verdict.UNAVAILABLE, detail)
+    found = ""
+    for record in candidates:
+        archive = str(record.get("archive", ""))
+        if not (_SAFE_NAME.fullmatch(archive) and _SAFE_NAME.fullmatch(name)):
+            found = f"a name TorchServe cannot load: {name}={archive}"
+            continue
+        digest, problem = _digest(store / archive)
+        if digest is None:
+            found = found or problem
+        elif digest == record.get("sha256"):
+            return Model(
+                name, str(record.get("version", version)), Verdict.SERVED, archive=archive,
+                size=int(record.get("bytes", 0)), trained=bool(record.get("trained", True)),
+                serving=record.get("serving") or {},
+            )  # fmt: skip
+        else:
+            found = f"sha256 {digest} of {archive}"
+    expected = " or ".join(str(r.get("sha256")) for r in candidates)
+    return Model(name, version, Verdict.CORRUPT, f"expected sha256 {expected}, found {found}; try {REBUILD} {name}")
+
+
+def judge_all(store: Path, entries: Sequence[Record]) -> List[Model]:
+    """One verdict per entry; TorchServe stops on a model version named twice, so the second one is refused here."""
+    seen: Dict[Tuple[str, str], Model] = {}
+    models = []
+    for entry in entries:
+        model = judge(store, entry)
+        key = (model.name, model.version)
+        if key in seen:
+            model = Model(*key, Verdict.CORRUPT, f"expected each version once, found two of it; try {REBUILD}")
+        seen[key] = model
+        models.append(model)
+    return models
+
+
+def unlisted(store: Path, entries: Sequence[Record]) -> List[str]:
+    """Names in the store that no entry mentions: never served, and named in the log so nobody waits for them."""
+    listed = {MANIFEST_NAME, "reports"}
+    for entry in entries:
+        for record in (entry, entry.get("pending") or {}):
+            listed.add(str(record.get("archive")))
+    return sorted(p.name for p in store.iterdir() if p.name not in listed and not p.name.startswith("."))
+
+
+def folder_sha256(folder: Path) -> str:
+    """Hash of a no-archive model: sha256 over the sorted lines `<file sha256>  <relative path>`, as sha256sum prints."""
+    files = (p for p in folder.rglob("*") if p.is_file())
+    lines = sorted(f"{file_sha256(p)}  {p.relative_to(folder).as_posix()}\n" for p in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file, read in pieces: an archive may be larger than the memory limit."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for chunk in iter(lambda: stream.read(_CHUNK_BYTES), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _digest(path: Path) -> Tuple[Optional[str], str]:
+    """The archive's hash, or None and what stands in the way."""
+    try:
+        if path.is_dir():
+            return folder_sha256(path), ""
+        return file_sha256(path), ""
+    except FileNotFoundError:
+        return None, f"no file {path.name}"
+    except OSError as error:
+        return None, str(error)

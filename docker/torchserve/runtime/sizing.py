@@ -1,0 +1,132 @@
+"""Chooses workers per model and threads per worker from what the container may use, and says why.
+
+TorchServe sizes to the machine's CPUs and never sets OMP_NUM_THREADS; a container's limits reach neither. Too many
+threads are worse than too few: two workers of two threads on two CPUs ran DenseNet161 five times slower than of one.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Mapping, Optional, Sequence, Tuple
+
+from runtime.errors import RuntimeFailure
+from runtime.manifest import Model
+
+CGROUP = Path("/sys/fs/cgroup")
+MIB = 1 << 20
+# Measured: the JVM under load, and one Python worker with torch imported before it holds weights.
+JVM_BYTES = 512 * MIB
+WORKER_BYTES = 400 * MIB
+# A worker holds its weights twice while it loads them; the unpacked archive itself lies in TEMP, which is memory too.
+WEIGHT_COPIES = 2
+# cgroup v1 writes "no limit" as the largest page-aligned number; no machine has half of that.
+_NO_LIMIT_BYTES = 1 << 62
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the container may use: CPUs (1.5 is one and a half), memory in bytes or None for no limit, GPUs."""
+
+    cpus: float
+    cpus_from: str
+    memory: Optional[int]
+    memory_from: str
+    gpus: int = 0
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """Workers per model, OMP threads per worker, and one line of reason for each."""
+
+    workers: int
+    threads: int
+    reasons: Tuple[str, ...]
+
+
+def read_limits(cgroup: Path = CGROUP, devices: Path = Path("/dev")) -> Limits:
+    """The limits in force: the smaller of CPU quota and CPU set, the memory limit, and the GPUs passed in."""
+    allowed = len(os.sched_getaffinity(0))
+    cpus, cpus_from = float(allowed), f"{allowed} CPUs in the CPU set"
+    quota = _cpu_quota(cgroup)
+    if quota is not None and quota[0] < cpus:
+        cpus, cpus_from = quota
+    memory, memory_from = _memory_limit(cgroup)
+    return Limits(cpus, cpus_from, memory, memory_from, len(list(devices.glob("nvidia[0-9]*"))))
+
+
+def choose(limits: Limits, models: Sequence[Model], env: Mapping[str, str]) -> Sizing:
+    """As many workers as whole CPUs (or GPUs) while they fit in memory, the CPUs divided among them as threads."""
+    reasons: List[str] = []
+    cpus = max(1, int(limits.cpus))
+    workers = _override(env, "TORCHSERVE_WORKERS")
+    if workers is not None:
+        reasons.append(f"workers per model: {workers} (TORCHSERVE_WORKERS)")
+    elif limits.gpus:
+        workers = limits.gpus
+        reasons.append(f"workers per model: {workers} (one per GPU)")
+    else:
+        workers, why = _fitting_workers(cpus, limits, models)
+        reasons.append(f"workers per model: {workers} ({why})")
+    threads = _override(env, "TORCHSERVE_THREADS")
+    if threads is not None:
+        reasons.append(f"threads per worker: {threads} (TORCHSERVE_THREADS)")
+    else:
+        threads = max(1, cpus // workers)
+        reasons.append(f"threads per worker: {threads} ({cpus} CPUs / {workers} workers)")
+    return Sizing(workers, threads, tuple(reasons))
+
+
+def _fitting_workers(cpus: int, limits: Limits, models: Sequence[Model]) -> Tuple[int, str]:
+    """Workers per model, at most `cpus`, so that one set of all models' workers fits in the memory limit."""
+    if limits.memory is None or not models:
+        return cpus, limits.cpus_from
+    archives = sum(m.size for m in models)
+    set_bytes = sum(WORKER_BYTES + WEIGHT_COPIES * m.size for m in models)
+    room = limits.memory - JVM_BYTES - archives
+    fitting = max(1, room // set_bytes)
+    if fitting >= cpus:
+        return cpus, limits.cpus_from
+    need = f"{set_bytes // MIB} MiB for one worker of each of {len(models)} models"
+    return fitting, f"{limits.memory_from}: {max(0, room) // MIB} MiB for workers, {need}"
+
+
+def _override(env: Mapping[str, str], name: str) -> Optional[int]:
+    """A whole number of at least 1 from the environment, or None where the variable is unset or empty."""
+    text = env.get(name, "").strip()
+    if not text:
+        return None
+    if not (text.isdecimal() and int(text) >= 1):
+        raise RuntimeFailure(f"{name} to be a whole number from 1", repr(text), f"{name}=2, or leave it empty")
+    return int(text)
+
+
+def _cpu_quota(cgroup: Path) -> Optional[Tuple[float, str]]:
+    """CPUs the scheduler grants (quota / period) and where that is written, or None without a quota."""
+    v2 = _read(cgroup / "cpu.max")
+    if v2:
+        quota, _, period = v2.partition(" ")
+        source = "cpu.max"
+    else:
+        quota, period = _read(cgroup / "cpu/cpu.cfs_quota_us"), _read(cgroup / "cpu/cpu.cfs_period_us")
+        source = "cpu.cfs_quota_us"
+    if not (quota.isdecimal() and period.isdecimal() and int(period)):
+        return None  # "max" (v2), "-1" (v1), or no such file
+    cpus = int(quota) / int(period)
+    return cpus, f"{cpus:g} CPUs by {source}"
+
+
+def _memory_limit(cgroup: Path) -> Tuple[Optional[int], str]:
+    """The memory limit in bytes, or None, and where that is written."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        text = _read(cgroup / name)
+        if text.isdecimal() and int(text) < _NO_LIMIT_BYTES:
+            return int(text), f"{int(text) // MIB} MiB by {Path(name).name}"
+    return None, "no memory limit"
+
+
+def _read(path: Path) -> str:
+    """A cgroup file's text, or nothing where the file does not exist."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,88 @@
+"""TorchServe's process: its effective configuration, the Java command line, and the environment of its workers.
+
+Java is started directly, not through the `torchserve` wrapper: the wrapper exits 0 even when Java failed, and a SIGTERM
+to it leaves Java behind. The command line is the wrapper's own (ts/model_server.py of 0.12.0).
+"""
+
+import importlib.util
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Dict, List, Mapping, Sequence
+
+from runtime.errors import RuntimeFailure
+from runtime.manifest import Model
+from runtime.sizing import Sizing
+
+LOG_CONFIG = Path(__file__).resolve().parent / "log4j2.xml"
+MAIN_CLASS = "org.pytorch.serve.ModelServer"
+# The libraries a worker may compute with; each of them otherwise starts a thread per CPU of the machine.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# PYTHONPATH would let a model import this package; TS_CONFIG_FILE would override the effective configuration.
+_WITHHELD_VARIABLES = ("PYTHONPATH", "TS_CONFIG_FILE")
+
+
+def read_properties(path: Path) -> Dict[str, str]:
+    """The keys of a Java properties file, as TorchServe's own wrapper reads them: `key=value` lines and # comments."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RuntimeFailure(f"TorchServe's configuration at {path}", str(error), "restoring config.properties") from None
+    lines = (line.strip() for line in text.splitlines())
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def effective_config(base: Mapping[str, str], models: Sequence[Model], sizing: Sizing) -> Dict[str, str]:
+    """The configuration Java gets: the user's file, with the models named and the workers counted.
+
+    The order of `models` is kept: the first version of a name that TorchServe registers becomes its default.
+    """
+    return {
+        **base,
+        "load_models": ",".join(f"{m.name}={m.archive}" for m in models),
+        "default_workers_per_model": str(sizing.workers),
+    }
+
+
+def write_config(config: Mapping[str, str], path: Path) -> None:
+    """Writes a properties file; a backslash would be Java's escape, so it is doubled."""
+    lines = (f"{key}={value}\n".replace("\\", "\\\\") for key, value in config.items())
+    path.write_text("# Written by the entrypoint from config.properties and the manifest.\n" + "".join(lines))
+
+
+def java_command(config: Mapping[str, str], config_path: Path, temp: Path) -> List[str]:
+    """The command line that `torchserve --start --foreground --ncs` would run."""
+    ts = _ts_package()
+    java_home = os.environ.get("JAVA_HOME")
+    store = config["model_store"]
+    return [
+        f"{java_home}/bin/java" if java_home else "java",
+        f"-Dmodel_server_home={ts.parent}",
+        f"-Dlog4j.configurationFile=file://{LOG_CONFIG}",
+        f"-Djava.io.tmpdir={temp}",
+        *shlex.split(config.get("vmargs", "")),
+        *("-cp", f".:{ts}/frontend/*", MAIN_CLASS),
+        *("--python", sys.executable),
+        *("-f", str(config_path)),
+        *("-s", store),
+        *("-w", config.get("workflow_store", store)),
+        "-ncs",  # no snapshots: every start is from the manifest, never from what an earlier run left
+    ]
+
+
+def java_environment(sizing: Sizing) -> Dict[str, str]:
+    """The environment of Java, which its workers inherit."""
+    env = {key: value for key, value in os.environ.items() if key not in _WITHHELD_VARIABLES}
+    for name in _THREAD_VARIABLES:
+        env[name] = str(sizing.threads)
+    return env
+
+
+def _ts_package() -> Path:
+    """The installed `ts` package's folder, found without importing it (that would import torch)."""
+    spec = importlib.util.find_spec("ts")
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeFailure("the torchserve package", f"none for {sys.executable}", "another TORCHSERVE_IMAGE")
+    return Path(next(iter(spec.submodule_search_locations)))
