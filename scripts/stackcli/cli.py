@@ -1,0 +1,121 @@
+"""The commands, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stackcli import console, status
+from stackcli.base_image import BaseChoice
+from stackcli.compose import Project
+from stackcli.doctor import run_doctor
+from stackcli.engine import connect, find_engine
+from stackcli.errors import StackError
+from stackcli.models import run_builder
+from stackcli.paths import ROOT
+from stackcli.predict import predict as send
+from stackcli.preflight import check_engine, connect_if_running
+from stackcli.secrets import write_secrets
+from stackcli.settings import load_settings
+from stackcli.testing import run_tests
+from stackcli.up import Options, bring_up, prepare
+
+app = typer.Typer(
+    help="Train, archive and serve PyTorch models with TorchServe.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Install and start what is missing (as root).")]
+Strict = Annotated[bool, typer.Option("--strict", help="An unavailable model is an error.")]
+Weights = Annotated[
+    list[str] | None, typer.Option("--weights", metavar="MODEL=SPEC", help="file:PATH, random:SEED or url:URL.")
+]
+Base = Annotated[BaseChoice, typer.Option("--base", help="official-alike: Debian 11, Python 3.9, torch 2.4.0.")]
+
+
+@app.command()
+def up(yes: Yes = False, strict: Strict = False, weights: Weights = None, base: Base = "auto") -> None:
+    """Build what changed, start the stack and wait until every model is READY."""
+    bring_up(Options(yes, strict, tuple(weights or ()), base))
+
+
+@app.command()
+def down(volumes: Annotated[bool, typer.Option("--volumes", help="Also the downloads and data sets.")] = False) -> None:
+    """Stop the stack and remove its containers; the model store stays."""
+    project = current_project()
+    project.do("down", *(["--volumes"] if volumes else []))
+    console.done(f"{project.settings.compose_project_name} is down")
+
+
+@app.command("status")
+def show_status() -> None:
+    """Show what is served; exit 1 unless healthy."""
+    project = current_project()
+    serving = status.read_serving(connect(), project)
+    status.show(serving, project.settings)
+    if not serving.is_healthy:
+        console.out.print("Try: scripts/stack up, scripts/stack doctor", markup=False)
+        raise typer.Exit(1)
+
+
+@app.command()
+def build(
+    models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="All where none is named.")] = None,
+    strict: Strict = False,
+    force: Annotated[bool, typer.Option("--force", help="Even where nothing changed.")] = False,
+    weights: Weights = None,
+    yes: Yes = False,
+    base: Base = "auto",
+) -> None:
+    """Build the images and the models, without serving them."""
+    client, project = prepare(Options(yes, strict, tuple(weights or ()), base))
+    console.phase("Building the models…")
+    if not run_builder(client, project, [*(models or []), *(["--force"] if force else [])]):
+        console.done("models: nothing to build")
+
+
+@app.command()
+def predict(
+    model: str,
+    file: Path,
+    version: Annotated[str | None, typer.Option("--version", help="Another version than the default one.")] = None,
+) -> None:
+    """Send one file to a model and print its answer."""
+    send(load_settings(ROOT, os.environ), model, file, version)
+
+
+@app.command()
+def doctor() -> None:
+    """Check everything and explain each failure; exit 1 on any."""
+    failed = run_doctor(connect_if_running(), current_project(needs_engine=False))
+    console.phase("Nothing is wrong." if failed == 0 else f"{failed} checks failed.")
+    raise typer.Exit(min(failed, 1))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context, yes: Yes = False, base: Base = "auto") -> None:
+    """Set everything up, then run all checks and tests; other arguments go to pytest."""
+    raise typer.Exit(run_tests(Options(yes=yes, base=base), context.args))
+
+
+def current_project(needs_engine: bool = True) -> Project:
+    """The project as it is, for commands that build nothing."""
+    settings = load_settings(ROOT, os.environ)
+    engine = find_engine()
+    if needs_engine and not engine.is_usable:
+        raise check_engine(engine, yes=False).error()
+    return Project(settings, settings.torchserve_image, write_secrets())
+
+
+def main() -> None:
+    try:
+        app(prog_name="scripts/stack")
+    except StackError as error:
+        console.fail(str(error))
+        raise SystemExit(1) from None

@@ -1,0 +1,90 @@
+"""Looks at everything and explains each failure; changes nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import docker
+from docker.models.containers import Container
+
+from stackcli import console
+from stackcli.compose import Project
+from stackcli.errors import StackError
+from stackcli.models import read_manifest, store_folder
+from stackcli.preflight import Check, run_preflight, show
+from stackcli.serving import find_container, health_of
+from stackcli.settings import Settings
+from stackcli.status import local_session, state_of
+
+LOG_HINTS: Mapping[str, str] = {
+    r"OutOfMemoryError|out of memory|Killed": "a larger TORCHSERVE_MEMORY in .env, or TORCHSERVE_WORKERS=1",
+    r"No space left on device": "freeing disk, or fewer models (archives are unpacked into a 2 GiB tmpfs)",
+    r"Address already in use": "another port in .env",
+    r"entrypoint: .*corrupt": "`scripts/stack build --force` to write the archive again",
+    r"Permission denied": "`scripts/stack up` as the user that owns model_store",
+}
+
+
+def run_doctor(client: docker.DockerClient | None, project: Project) -> int:
+    """Prints every check; returns how many failed."""
+    console.phase("Checking (no changes)…")
+    checks = run_preflight(client, project.settings, "auto", yes=False)
+    checks += [check_compose(project), check_manifest(project.settings)]
+    if client is not None:
+        checks += check_container(find_container(client, project.settings.compose_project_name), project.settings)
+    for check in checks:
+        show(check)
+    return sum(check.verdict == "failed" for check in checks)
+
+
+def check_compose(project: Project) -> Check:
+    try:
+        project.config()
+    except StackError as error:
+        return Check("compose.yaml", "failed", error.found, error.expected, error.remedy)
+    return Check("compose.yaml", "ok", "valid")
+
+
+def check_manifest(settings: Settings) -> Check:
+    try:
+        models = read_manifest(settings).models
+    except StackError as error:
+        return Check("manifest", "failed", error.found, error.expected, error.remedy)
+    missing = [model for model in models if not model.is_available]
+    if missing:
+        first = missing[0]
+        return Check(
+            "manifest", "warning", f"{first.name} unavailable: {first.reason}", "every model available", first.remedy
+        )
+    if not models:
+        return Check("manifest", "failed", f"none in {store_folder(settings)}", "built models", "`scripts/stack up`")
+    return Check("manifest", "ok", f"{len(models)} models")
+
+
+def check_container(container: Container | None, settings: Settings) -> list[Check]:
+    if container is None:
+        return [Check("torchserve", "failed", "no container", "a running stack", "`scripts/stack up`")]
+    status, line = health_of(container)
+    found = f"{status}{f': {line}' if line else ''}"
+    log = str(container.logs(tail=300).decode(errors="replace"))
+    if status == "healthy":
+        checks = [Check("torchserve", "ok", found)]
+    else:
+        checks = [Check("torchserve", "failed", found, "a healthy container", hint_from(log))]
+    with local_session() as session:
+        for model in read_manifest(settings).models:
+            state = state_of(model, settings, session)
+            if model.is_available and state != "READY":
+                name = f"model {model.name} {model.version}"
+                checks.append(Check(name, "failed", state, "READY workers", hint_from(log)))
+    return checks
+
+
+def hint_from(log: str) -> str:
+    """The remedy for the first known trouble in the log's lines, or where to read them."""
+    for line in reversed(log.splitlines()):
+        for pattern, remedy in LOG_HINTS.items():
+            if re.search(pattern, line):
+                return f"{remedy} (the log says: {line.strip()[:160]})"
+    return "`docker compose logs --tail 50 torchserve`"

@@ -1,0 +1,113 @@
+"""Runs the builder and reads the manifest it leaves in the model store."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import docker
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from stackcli import console
+from stackcli.compose import Project
+from stackcli.errors import BuildError
+from stackcli.paths import ROOT
+from stackcli.settings import Settings
+
+FAILURE = re.compile(r"(?:(?P<who>[^:]+): )?FAIL: expected (?P<expected>.+), found (?P<found>.+); try (?P<remedy>.+)")
+
+
+class Accuracy(BaseModel):
+    """`top1`: share of `images` answered right."""
+
+    top1: float
+    images: int
+
+
+class Sample(BaseModel):
+    """`file`: its name in the model's samples folder."""
+
+    file: str
+    expected: str = ""
+
+
+class Model(BaseModel):
+    """One entry of manifest.json, as far as the host needs it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    version: str
+    status: str
+    trained: bool = True
+    accuracy: Accuracy | None = None
+    samples: list[Sample] = []
+    reason: str = ""
+    remedy: str = ""
+
+    @property
+    def is_available(self) -> bool:
+        return self.status == "available"
+
+
+class Manifest(BaseModel):
+    """What the builder published."""
+
+    models: list[Model] = []
+
+
+def store_folder(settings: Settings) -> Path:
+    return ROOT / settings.model_store
+
+
+def read_manifest(settings: Settings) -> Manifest:
+    """Empty where the builder has not run yet."""
+    file = store_folder(settings) / "manifest.json"
+    if not file.is_file():
+        return Manifest()
+    try:
+        return Manifest.model_validate_json(file.read_text())
+    except ValidationError as error:
+        problem = error.errors()[0]
+        found = f"{problem['msg']} at {'.'.join(map(str, problem['loc']))}"
+        raise BuildError(f"the builder's manifest in {file}", found, "`scripts/stack build --force`") from None
+
+
+def prepare_store(settings: Settings) -> None:
+    """The builder runs as STACK_UID, and must own what it writes."""
+    store = store_folder(settings)
+    store.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        for path in (store, *store.rglob("*")):
+            if path.lstat().st_uid != settings.stack_uid:
+                os.chown(path, settings.stack_uid, settings.stack_gid, follow_symlinks=False)
+
+
+def run_builder(client: docker.DockerClient, project: Project, arguments: list[str]) -> bool:
+    """Shows the builder's lines as they come; returns whether any model was built. Fails with the builder's reason."""
+    prepare_store(project.settings)
+    lines: list[str] = []
+
+    def take(line: str) -> None:
+        if line and not re.match(r"^\s*(Container|Network|Volume) ", line):
+            lines.append(line)
+            console.say(line)
+
+    image = project.settings.builder_image
+    command = [] if client.images.get(image).attrs["Config"].get("Entrypoint") else ["python", "-m", "builder"]
+    run = ["run", "--rm", "-T", "--no-deps", "builder", *([*command, *arguments] if arguments else [])]
+    status = project.stream(take, *run)
+    if status != 0:
+        raise failure_of(lines, status)
+    return any(line.endswith(": built") for line in lines)
+
+
+def failure_of(lines: list[str], status: int) -> BuildError:
+    for line in reversed(lines):
+        match = FAILURE.search(line)
+        if match:
+            who = f"{match['who']}: " if match["who"] else ""
+            return BuildError(who + match["expected"], match["found"], match["remedy"])
+    out_of_memory = "a larger BUILDER_MEMORY in .env" if status == 137 else "the builder's lines above"
+    return BuildError("the builder to succeed", f"exit status {status}", out_of_memory)

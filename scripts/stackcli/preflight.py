@@ -1,0 +1,172 @@
+"""What is checked before anything is changed, each check with what it found and what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import docker
+from docker.errors import DockerException
+
+from stackcli import console
+from stackcli.base_image import BaseChoice, find_base_image, has_image, why_unreachable
+from stackcli.engine import Engine, connect, describe, find_engine
+from stackcli.errors import StackError
+from stackcli.settings import Settings
+
+BUILD_GIB = 15  # free disk that base image, both others and the build cache take
+RUN_GIB = 1
+MEMORY_GIB = 4
+GIB = 1024**3
+
+Verdict = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    expected: str = ""
+    remedy: str = ""
+
+    def error(self) -> StackError:
+        return StackError(self.expected, self.found, self.remedy)
+
+
+def show(check: Check) -> None:
+    if check.verdict == "ok":
+        console.done(f"{check.name}: {check.found}")
+    elif check.verdict == "warning":
+        console.warn(f"{check.name}: expected {check.expected}, found {check.found}; try {check.remedy}")
+    else:
+        console.refuse(f"{check.name}: {check.error()}")
+
+
+def run_preflight(client: docker.DockerClient | None, settings: Settings, base: BaseChoice, yes: bool) -> list[Check]:
+    """`client`: None while no engine answers; `yes`: a missing engine will be installed."""
+    images_here = client is not None and all(
+        has_image(client, image) for image in (settings.image, settings.builder_image)
+    )
+    return [
+        check_engine(find_engine(), yes),
+        check_disk(client, images_here),
+        check_memory(memory_gib()),
+        check_ports(client, settings),
+        check_base(client, settings, base),
+    ]
+
+
+def check_engine(engine: Engine, yes: bool) -> Check:
+    found = describe(engine)
+    if engine.is_usable:
+        return Check("engine", "ok", found)
+    expected = "a running Docker Engine 23+ with Compose 2.20+ and Buildx"
+    if engine.is_refused:
+        remedy = "`sudo usermod -aG docker $USER` and a new login, or sudo"
+        return Check("engine", "failed", f"no permission ({engine.error})", expected, remedy)
+    if yes and os.geteuid() == 0:
+        return Check("engine", "ok", f"{found}; will be {'installed' if engine.needs_install else 'started'}")
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    action = "installs it from the distribution's packages" if engine.needs_install else "starts it"
+    return Check("engine", "failed", found, expected, f"`{sudo}scripts/stack up --yes`, which {action}")
+
+
+def check_disk(client: docker.DockerClient | None, images_here: bool) -> Check:
+    folder = Path(str(client.info()["DockerRootDir"])) if client else Path("/var/lib")
+    while not folder.exists():
+        folder = folder.parent
+    return judge_disk(shutil.disk_usage(folder).free / GIB, str(folder), images_here)
+
+
+def judge_disk(free: float, folder: str, images_here: bool) -> Check:
+    """`free`: GiB."""
+    needed = RUN_GIB if images_here else BUILD_GIB
+    found = f"{free:.0f} GiB free in {folder}"
+    if free >= needed:
+        return Check("disk", "ok", found)
+    remedy = "freeing space (`docker system df` shows what Docker holds)"
+    return Check("disk", "failed", found, f"{needed} GiB free", remedy)
+
+
+def memory_gib() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+
+
+def check_memory(total: float) -> Check:
+    """`total`: GiB."""
+    found = f"{total:.1f} GiB"
+    if total >= MEMORY_GIB:
+        return Check("memory", "ok", found)
+    return Check("memory", "warning", found, f"{MEMORY_GIB} GiB", "fewer models, or TORCHSERVE_WORKERS=1 in .env")
+
+
+def is_taken(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+def port_holders(client: docker.DockerClient | None) -> dict[int, tuple[str, str]]:
+    """Published port → compose project and name of the container that holds it."""
+    held: dict[int, tuple[str, str]] = {}
+    for container in client.containers.list() if client else []:
+        for bindings in (container.attrs["NetworkSettings"]["Ports"] or {}).values():
+            for binding in bindings or []:
+                project = container.labels.get("com.docker.compose.project", "")
+                held[int(binding["HostPort"])] = (project, str(container.name))
+    return held
+
+
+def check_ports(client: docker.DockerClient | None, settings: Settings) -> Check:
+    taken = {name: port for name, port in settings.ports.items() if is_taken(settings.bind_address, port)}
+    return judge_ports(settings, taken, port_holders(client) if taken else {})
+
+
+def judge_ports(settings: Settings, taken: dict[str, int], held: dict[int, tuple[str, str]]) -> Check:
+    """`taken`: ports something listens on, by variable; `held`: those of containers → (project, container)."""
+    for name, port in taken.items():
+        project, container = held.get(port, ("", ""))
+        if project != settings.compose_project_name:
+            holder = f"container {container}" if container else "another program"
+            stop = f"`docker stop {container}`" if container else f"`ss -ltnp 'sport = :{port}'` to see which"
+            return Check(
+                "ports", "failed", f"port {port} held by {holder}", "free ports", f"{stop}, or another {name} in .env"
+            )
+    numbers = ", ".join(str(port) for port in settings.ports.values())
+    return Check("ports", "ok", f"{numbers} {'held by this stack' if taken else 'free'}")
+
+
+def check_base(client: docker.DockerClient | None, settings: Settings, base: BaseChoice) -> Check:
+    if client is None:
+        return Check("registry", "ok", "asked as soon as the engine runs")
+    present = find_base_image(client, settings, base)
+    if present:
+        return Check("registry", "ok", f"not needed, base image {present} is here")
+    if base == "official-alike":
+        return Check("registry", "ok", "not needed, the base image is built from docker/base")
+    problem = why_unreachable(client, settings.torchserve_image)
+    found = (
+        f"{settings.torchserve_image} not reachable ({problem}); docker/base will be built" if problem else "reachable"
+    )
+    return Check("registry", "ok", found)
+
+
+def connect_if_running() -> docker.DockerClient | None:
+    try:
+        client = connect()
+        client.ping()
+    except (DockerException, StackError):
+        return None
+    return client

@@ -1,0 +1,111 @@
+"""Every variable the stack reads, from the environment and .env, with the defaults that .env.example documents."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stackcli.errors import ConfigError
+
+FOREIGN = ("COMPOSE_", "DOCKER_", "BUILDKIT_", "BUILDX_")  # other programs' variables, welcome in .env
+
+
+class Settings(BaseModel):
+    """Field names are the variables' names in lower case."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    compose_project_name: str = "torchserve-stack"
+    torchserve_image: str = "pytorch/torchserve:0.12.0-cpu"
+    torch_index_url: str = "https://download.pytorch.org/whl/cpu"
+    stack_tag: str = "latest"
+    bind_address: str = "127.0.0.1"
+    inference_port: int = Field(8080, ge=1, le=65535)
+    management_port: int = Field(8081, ge=1, le=65535)
+    metrics_port: int = Field(8082, ge=1, le=65535)
+    grpc_inference_port: int = Field(7070, ge=1, le=65535)
+    grpc_management_port: int = Field(7071, ge=1, le=65535)
+    model_src: str = "./model_src"
+    model_store: str = "./model_store"
+    stack_uid: int = Field(1000, ge=1)
+    stack_gid: int = Field(1000, ge=1)
+    builder_memory: str = "6g"
+    builder_cpus: str = Field("0", pattern=r"^\d+(\.\d+)?$")
+    torchserve_memory: str = "4g"
+    torchserve_cpus: str = Field("0", pattern=r"^\d+(\.\d+)?$")
+    torchserve_workers: str = Field("", pattern=r"^\d*$")
+    torchserve_threads: str = Field("", pattern=r"^\d*$")
+    drain_seconds: int = Field(20, ge=0)
+    model_weights: str = ""
+    archive_format: str = Field("zip-store", pattern=r"^(default|zip-store|tgz|no-archive)$")
+    strict: str = ""
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Published port by the name of its variable."""
+        return {name.upper(): port for name, port in self if name.endswith("_port")}
+
+    @property
+    def host(self) -> str:
+        """Where this machine reaches the published ports."""
+        return "127.0.0.1" if self.bind_address in ("0.0.0.0", "::") else self.bind_address  # noqa: S104
+
+    def url(self, port: int) -> str:
+        return f"http://{'localhost' if self.host == '127.0.0.1' else self.host}:{port}"
+
+    @property
+    def image(self) -> str:
+        return f"torchserve-stack/torchserve:{self.stack_tag}"
+
+    @property
+    def builder_image(self) -> str:
+        return f"torchserve-stack/builder:{self.stack_tag}"
+
+
+def documented_variables(example: Path) -> dict[str, str]:
+    """Variable → default, from .env.example; a variable whose line is commented out counts too."""
+    lines = example.read_text().splitlines() if example.exists() else []
+    found = (re.match(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", line) for line in lines)
+    return {match[1]: match[2] for match in found if match}
+
+
+def load_settings(root: Path, environ: Mapping[str, str]) -> Settings:
+    """The environment wins over `root`/.env, which wins over the defaults; as for compose, empty is no value."""
+    from_file = {name: value or "" for name, value in dotenv_values(root / ".env").items()}
+    known = documented_variables(root / ".env.example")
+    for name in from_file:
+        if name not in known and not name.startswith(FOREIGN):
+            close = difflib.get_close_matches(name, known, 1)
+            raise ConfigError(
+                "a variable that .env.example documents in .env", name, close[0] if close else "removing that line"
+            )
+    values = {**from_file, **environ}
+    own_ids = {} if os.geteuid() == 0 else {"stack_uid": os.getuid(), "stack_gid": os.getgid()}
+    given = {name: values[name.upper()] for name in Settings.model_fields if values.get(name.upper())}
+    try:
+        return Settings.model_validate({**own_ids, **given})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = str(problem["loc"][0]).upper()
+        raise ConfigError(
+            f"a usable {name} ({problem['msg']})",
+            repr(problem["input"]),
+            f"correcting {name} in .env or the environment",
+        ) from None
+
+
+def with_weights(settings: Settings, weights: list[str]) -> Settings:
+    """Adds `--weights MODEL=SPEC` options; a later one for the same model wins."""
+    chosen = dict(entry.split("=", 1) for entry in settings.model_weights.split() if "=" in entry)
+    for entry in weights:
+        model, _, spec = entry.partition("=")
+        if not (model and spec):
+            raise ConfigError("--weights MODEL=SPEC", entry, "for example --weights densenet161=random:0")
+        chosen[model] = spec
+    return settings.model_copy(update={"model_weights": " ".join(f"{model}={spec}" for model, spec in chosen.items())})

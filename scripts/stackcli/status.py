@@ -1,0 +1,110 @@
+"""What is served, in one table: the manifest's word beside TorchServe's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import requests
+from rich.markup import escape
+from rich.table import Table
+
+from stackcli import console
+from stackcli.compose import Project
+from stackcli.models import Model, read_manifest
+from stackcli.paths import ROOT
+from stackcli.serving import find_container, health_of
+from stackcli.settings import Settings
+
+
+@dataclass(frozen=True)
+class Serving:
+    """`health`: Docker's word for the container, `line`: its probe's last line."""
+
+    health: str
+    line: str
+    models: list[tuple[Model, str]]  # each with its state
+
+    @property
+    def is_healthy(self) -> bool:
+        return self.health == "healthy"
+
+    @property
+    def unavailable(self) -> list[Model]:
+        return [model for model, _ in self.models if not model.is_available]
+
+
+def local_session() -> requests.Session:
+    """Straight to the published port: a proxy for the outside world has no part in it."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
+def state_of(model: Model, settings: Settings, session: requests.Session) -> str:
+    """READY, how many of its workers are, UNAVAILABLE, or NOT SERVED."""
+    if not model.is_available:
+        return "UNAVAILABLE"
+    url = f"http://{settings.host}:{settings.management_port}/models/{model.name}/{model.version}"
+    try:
+        answer = session.get(url, timeout=5)
+    except requests.RequestException:
+        return "NO ANSWER"
+    if answer.status_code != requests.codes.ok:
+        return "NOT SERVED"
+    workers = [worker["status"] for worker in answer.json()[0]["workers"]]
+    ready = workers.count("READY")
+    return "READY" if workers and ready == len(workers) else f"{ready}/{len(workers)} READY"
+
+
+def read_serving(client: docker.DockerClient, project: Project) -> Serving:
+    container = find_container(client, project.settings.compose_project_name)
+    health, line = health_of(container) if container else ("not running", "")
+    with local_session() as session:
+        models = [
+            (model, state_of(model, project.settings, session)) for model in read_manifest(project.settings).models
+        ]
+    return Serving(health, line, models)
+
+
+def show(serving: Serving, settings: Settings) -> None:
+    colour = "green" if serving.is_healthy else "red"
+    console.out.print(f"torchserve: [{colour}]{serving.health}[/{colour}]", escape(serving.line))
+    urls = Table.grid(padding=(0, 2))
+    for name, port in (
+        ("inference", settings.inference_port),
+        ("management", settings.management_port),
+        ("metrics", settings.metrics_port),
+    ):
+        urls.add_row(name, settings.url(port))
+    urls.add_row("gRPC", f"{settings.host}:{settings.grpc_inference_port}, :{settings.grpc_management_port}")
+    console.out.print(urls)
+    console.out.print(models_table(serving))
+    for model in serving.unavailable:
+        console.warn(f"{model.name} {model.version} is unavailable: {model.reason}; try {model.remedy}")
+    for model, _ in serving.models:
+        if model.is_available and not model.trained:
+            console.warn(f"{model.name} {model.version} is UNTRAINED: its answers mean nothing")
+
+
+def models_table(serving: Serving) -> Table:
+    table = Table("model", "version", "state", "accuracy", "note", box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for model, state in serving.models:
+        accuracy = f"{model.accuracy.top1:.2%} of {model.accuracy.images}" if model.accuracy else "-"
+        colour = {"READY": "green", "UNAVAILABLE": "yellow"}.get(state, "red")
+        note = "" if model.trained or not model.is_available else "[red]UNTRAINED[/red]"
+        table.add_row(model.name, model.version, f"[{colour}]{state}[/{colour}]", accuracy, note)
+    return table
+
+
+def example_command(serving: Serving, settings: Settings) -> str | None:
+    """A request to try: the first served model with a sample, a trained one first."""
+    served = sorted((model for model, state in serving.models if state == "READY"), key=lambda model: not model.trained)
+    for model in served:
+        for sample in model.samples:
+            for folder in sorted((ROOT / settings.model_src).glob("*/samples")):
+                if folder.parent.name == model.name and (file := folder / sample.file).is_file():
+                    shown = file.relative_to(ROOT) if file.is_relative_to(ROOT) else Path(file)
+                    return f"curl {settings.url(settings.inference_port)}/predictions/{model.name} -T {shown}"
+    return None

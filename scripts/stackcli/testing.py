@@ -1,0 +1,74 @@
+"""`scripts/stack test`: its own set-up, then every check and test in one pytest run."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+from stackcli import console
+from stackcli.compose import Project
+from stackcli.errors import BuildError
+from stackcli.paths import ROOT, STATE
+from stackcli.preflight import connect_if_running
+from stackcli.process import capture
+from stackcli.secrets import write_secrets
+from stackcli.serving import find_container
+from stackcli.up import Options, bring_up, chosen_settings
+
+REQUIREMENTS = ROOT / "scripts" / "requirements-test.txt"
+
+
+def install_requirements() -> None:
+    """Into the launcher's environment, once per content of requirements-test.txt."""
+    stamp, wanted = Path(sys.prefix) / "stamp-test", sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    with (STATE / "venv.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.is_file() and stamp.read_text() == wanted:
+            return
+        console.say("installing scripts/requirements-test.txt")
+        command = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        installed = capture([*command, "--require-hashes", "-r", str(REQUIREMENTS)], timeout=None)
+        if installed.returncode != 0:
+            reason = next(iter(installed.stderr.strip().splitlines()[-1:]), "no reason given")
+            raise BuildError("the packages of scripts/requirements-test.txt", reason, "pip's own configuration")
+        stamp.write_text(wanted)
+
+
+def run_tests(options: Options, arguments: list[str]) -> int:
+    """Returns pytest's exit status; its summary is the last line printed."""
+    console.phase("Preparing the tests…")
+    install_requirements()
+    if options.base != "auto":
+        stop_default_project(options)
+    client, project = bring_up(options)
+    client.close()
+    console.phase("Testing…")
+    paths = [] if options.base == "auto" or any(Path(word).exists() for word in arguments) else ["tests/integration"]
+    status = pytest([*paths, *arguments], project)
+    if options.base != "auto":
+        project.capture("down")
+    return status
+
+
+def pytest(arguments: list[str], project: Project) -> int:
+    """The linters lie beside this Python, and the tests see the stack's own variables."""
+    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
+    env = {**project.environment, "PATH": path}
+    sys.stdout.flush()
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=env, check=False).returncode
+
+
+def stop_default_project(options: Options) -> None:
+    """Both projects use the same ports."""
+    client = connect_if_running()
+    settings = chosen_settings(Options())
+    if client is None or find_container(client, settings.compose_project_name) is None:
+        return
+    console.say(
+        f"stopping {settings.compose_project_name}: {options.base} uses its ports (`scripts/stack up` starts it)"
+    )
+    Project(settings, settings.torchserve_image, write_secrets()).do("stop")

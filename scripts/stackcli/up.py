@@ -1,0 +1,83 @@
+"""The way from a checkout to READY models: check, engine, base image, images, models, serving."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+import docker
+
+from stackcli import console, status
+from stackcli.base_image import RECIPES, BaseChoice, ensure_base_image
+from stackcli.compose import Project
+from stackcli.engine import connect, ensure_engine
+from stackcli.images import ensure_images
+from stackcli.models import run_builder
+from stackcli.paths import ROOT
+from stackcli.preflight import connect_if_running, run_preflight, show
+from stackcli.secrets import write_secrets
+from stackcli.serving import start, wait_until_healthy
+from stackcli.settings import Settings, load_settings, with_weights
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the commands that build have in common."""
+
+    yes: bool = False
+    strict: bool = False
+    weights: tuple[str, ...] = ()
+    base: BaseChoice = "auto"
+
+
+def chosen_settings(options: Options) -> Settings:
+    """The environment's settings with the command's options; another base is another project."""
+    settings = with_weights(load_settings(ROOT, os.environ), list(options.weights))
+    changes: dict[str, str] = {"strict": "1"} if options.strict else {}
+    if options.base != "auto":
+        changes["stack_tag"] = options.base
+        changes["compose_project_name"] = f"torchserve-stack-{options.base}"
+        changes["model_store"] = f".stack/model_store-{options.base}"
+        changes["torchserve_image"] = RECIPES[options.base].tag
+    return settings.model_copy(update=changes)
+
+
+def prepare(options: Options) -> tuple[docker.DockerClient, Project]:
+    """From nothing to both images."""
+    settings = chosen_settings(options)
+    console.phase("Checking (no changes yet)…")
+    checks = run_preflight(connect_if_running(), settings, options.base, options.yes)
+    for check in checks:
+        show(check)
+    for check in checks:
+        if check.verdict == "failed":
+            raise check.error()
+    ensure_engine(options.yes)
+    client = connect()
+    secrets = write_secrets()
+    console.phase("Building…")
+    base_image = ensure_base_image(client, settings, secrets, options.base, options.yes)
+    console.done(f"base image: {base_image}")
+    project = Project(settings, base_image, secrets)
+    ensure_images(client, project)
+    return client, project
+
+
+def bring_up(options: Options) -> tuple[docker.DockerClient, Project]:
+    """`scripts/stack up`."""
+    began = time.monotonic()
+    client, project = prepare(options)
+    console.phase("Building the models…")
+    if not run_builder(client, project, []):
+        console.done("models: nothing to build")
+    console.phase("Starting…")
+    start(client, project)
+    wait_until_healthy(client, project)
+    serving = status.read_serving(client, project)
+    console.phase(f"READY after {console.seconds_since(began)}")
+    status.show(serving, project.settings)
+    command = status.example_command(serving, project.settings)
+    if command:
+        console.out.print(f"Try: {command}", markup=False)
+    return client, project
