@@ -1,7 +1,6 @@
 """The states the integration tests start from: the user's running stack, fresh stacks and stores, real images."""
 
 import hashlib
-import os
 import subprocess
 import sys
 import uuid
@@ -23,11 +22,12 @@ from deployment import (
     users_folder,
     users_project,
 )
-from store import copy_models, give_to_container_user
+from fresh import FreshDeployments, Workshop
+from model_folders import answer_in_words, copy_mnist, write_brightness_model
+from store import copy_models, entry_of
 
 FOOLBOX_WHEEL = "foolbox-3.3.4-py3-none-any.whl"
 FOOLBOX_SHA256 = "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb"
-FreshDeployment = Callable[..., Deployment]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -67,30 +67,36 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fresh_deployment(workspace: Path) -> Iterator[FreshDeployment]:
-    """Make compose projects of the test's own: own store, own ports, same images; all are removed at the end."""
-    made: list[Deployment] = []
+def fresh_deployment(workspace: Path) -> Iterator[FreshDeployments]:
+    """Call it for a compose project of the test's own; all are removed after the module."""
+    deployments = FreshDeployments(workspace)
+    yield deployments
+    deployments.remove_all()
 
-    def make(model_src: Path | None = None, model_store: Path | None = None, **variables: str) -> Deployment:
-        identity = uuid.uuid4().hex[:8]
-        if model_store is None:
-            model_store = workspace / f"store-{identity}"
-            model_store.mkdir()
-            give_to_container_user(model_store)
-        deployment = Deployment(
-            project=f"torchserve-stack-test-{identity}",
-            model_store=model_store,
-            model_src=model_src or users_folder("MODEL_SRC", "model_src"),
-            ports=Ports.free(),
-            compose_files=(PROJECT_ROOT / "compose.yaml", PROJECT_ROOT / "tests/integration/compose.fresh.yaml"),
-            variables=variables,
-        )
-        made.append(deployment)
-        return deployment
 
-    yield make
-    for deployment in made:
-        deployment.remove()
+@pytest.fixture(scope="session")
+def workshop(workspace: Path, running_stack: Deployment) -> Iterator[Workshop]:
+    """A running stack that tests may stop, kill and reconfigure, as long as they leave it as they found it."""
+    sources = workspace / "workshop-src"
+    archive = running_stack.model_store / entry_of(running_stack.model_store, "mnist")["archive"]
+    copy_mnist(running_stack.model_src, archive, sources, "mnist-1")
+    second = copy_mnist(running_stack.model_src, archive, sources, "mnist-2", version="2.0")
+    answer_in_words(second)
+    write_brightness_model(sources, "slow", "slow_handler.py", serving={"batchSize": 1, "minWorkers": 1})
+    deployments = FreshDeployments(workspace)
+    stack = deployments(model_src=sources)
+    try:
+        stack.build_models()
+        yield Workshop(stack, stack.start_and_watch())
+    finally:
+        deployments.remove_all()
+
+
+@pytest.fixture
+def workshop_stack(workshop: Workshop) -> Deployment:
+    """The workshop's stack, healthy again whatever the test before did."""
+    workshop.stack.wait_until_healthy()
+    return workshop.stack
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +120,7 @@ def seven(running_stack: Deployment) -> Path:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, int]:
-    """foolbox's 20 ImageNet photos → the ImageNet class index that is in each one's name."""
+    """Foolbox's 20 ImageNet photos → the ImageNet class index that is in each one's name."""
     cache = PROJECT_ROOT / ".stack/test-data"
     wheel = cache / FOOLBOX_WHEEL
     if not wheel.is_file():
@@ -139,5 +145,7 @@ def mnist_test_files(workspace: Path) -> Path:
     folder.mkdir()
     copy = 'find /cache -name "t10k-*-ubyte" -exec cp {} /out/ \\;'
     run_in_image("builder", ["sh", "-c", copy], {cache_volume(): "/cache:ro", folder: "/out"})
-    assert os.listdir(folder), f"no t10k-*-ubyte file in volume {cache_volume()}: rebuild with `builder mnist --force`"
+    assert list(folder.iterdir()), (
+        f"no t10k-*-ubyte file in volume {cache_volume()}: rebuild with `builder mnist --force`"
+    )
     return folder

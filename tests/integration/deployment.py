@@ -146,7 +146,7 @@ class Deployment:
         return found
 
     def state(self) -> dict[str, Any]:
-        """docker inspect's State of the torchserve container."""
+        """Docker inspect's State of the torchserve container."""
         state: dict[str, Any] = self.container().attrs["State"]
         return state
 
@@ -244,7 +244,7 @@ def get_json(url: str) -> Any:
 def run_command(
     command: list[str], environment: Mapping[str, str], limit_s: float = COMMAND_LIMIT_S
 ) -> subprocess.CompletedProcess[str]:
-    """stdout and stderr together, as a person at a terminal sees them; a command past its limit fails the test."""
+    """Stdout and stderr together, as a person at a terminal sees them; a command past its limit fails the test."""
     try:
         return subprocess.run(
             command,

@@ -10,10 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import grpc
-import grpc_tools
+import grpc_tools  # type: ignore[import-untyped]
 import numpy as np
 import pytest
-from grpc_tools import protoc  # type: ignore[import-untyped]
+from grpc_tools import protoc
 
 from deployment import Deployment, session
 

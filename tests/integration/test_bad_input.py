@@ -1,5 +1,6 @@
 """What is no image is the client's mistake: 400 with a reason, never 5xx; neighbours in the batch do not notice."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,12 @@ def test_a_bad_image_is_answered_with_400_and_a_reason(running_stack: Deployment
 def test_an_unknown_model_is_answered_with_404(running_stack: Deployment, seven: Path) -> None:
     answer = running_stack.predict("nobody", seven.read_bytes())
     assert (answer.status_code, answer.json()["code"]) == (404, 404)
+
+
+def test_good_images_in_the_same_batch_are_answered_as_if_alone(workshop_stack: Deployment, seven: Path) -> None:
+    """Mnist 2.0 of the workshop waits for company: requests sent together are one batch."""
+    bodies = [seven.read_bytes(), b"a seven, please"] * 8
+    with ThreadPoolExecutor(len(bodies)) as clients:
+        answers = list(clients.map(lambda body: workshop_stack.predict("mnist/2.0", body), bodies))
+    assert [(answer.status_code, answer.text) for answer in answers[::2]] == [(200, "seven")] * 8
+    assert [answer.status_code for answer in answers[1::2]] == [400] * 8

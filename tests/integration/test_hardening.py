@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from deployment import Deployment
+from fresh import FreshDeployments
 
 SERVICES = ("builder", "torchserve")
 
 
 @pytest.fixture(scope="module")
-def created_stack(fresh_deployment: Callable[..., Deployment], fresh_store: Callable[..., Path]) -> Deployment:
+def created_stack(fresh_deployment: FreshDeployments, fresh_store: Callable[..., Path]) -> Deployment:
     """Containers of every service, created and never started: docker inspect needs no more."""
     stack = fresh_deployment(model_store=fresh_store("mnist"))
     stack.compose("create", "--no-build")
@@ -23,7 +24,7 @@ def created_stack(fresh_deployment: Callable[..., Deployment], fresh_store: Call
 
 @pytest.fixture(params=SERVICES)
 def inspected(request: pytest.FixtureRequest, created_stack: Deployment) -> dict[str, Any]:
-    """docker inspect of one service's container."""
+    """Docker inspect of one service's container."""
     attributes: dict[str, Any] = created_stack.container(request.param).attrs
     return attributes
 

@@ -3,7 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from deployment import STOPPED_DEADLINE_S, Deployment, Observation
+from deployment import STOPPED_DEADLINE_S, Deployment
+from fresh import Workshop
 from polling import wait_until
 
 COMES_BACK_DEADLINE_S = 120
@@ -25,13 +26,13 @@ def answers_seven(stack: Deployment, seven: Path) -> bool:
 
 
 def test_health_is_not_green_before_every_worker_is_ready(
-    workshop_stack: Deployment, workshop_start: list[Observation]
+    workshop: Workshop,
 ) -> None:
     """Docker's health and the management API were read together from the container's start on."""
-    early = [seen for seen in workshop_start if seen.health == "healthy" and seen.unready]
+    early = [seen for seen in workshop.start if seen.health == "healthy" and seen.unready]
     assert not early, f"green too early: {early}"
-    assert workshop_start[0].health == "starting", f"the start was not seen: {workshop_start[0]}"
-    assert (workshop_start[-1].health, workshop_start[-1].unready) == ("healthy", [])
+    assert workshop.start[0].health == "starting", f"the start was not seen: {workshop.start[0]}"
+    assert (workshop.start[-1].health, workshop.start[-1].unready) == ("healthy", [])
 
 
 def test_a_killed_worker_comes_back_by_itself(workshop_stack: Deployment, seven: Path) -> None:

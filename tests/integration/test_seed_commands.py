@@ -47,7 +47,8 @@ def test_densenet161_answers_five_labels_or_is_reported_with_its_remedy(
 ) -> None:
     """Its weights may be out of reach; then the manifest says why and what to do, and nothing pretends to serve it.
 
-    That five labels come over HTTP is proved in any case by test_untrained.py."""
+    That five labels come over HTTP is proved in any case by test_untrained.py.
+    """
     (tmp_path / "photo.jpg").write_bytes(next(iter(photos)).read_bytes())
     entry = next(entry for entry in read_manifest(running_stack.model_store) if entry["name"] == "densenet161")
     answer = json.loads(

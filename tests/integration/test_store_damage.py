@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from deployment import Deployment, get_json
+from fresh import FreshDeployments
 from polling import wait_until
 from store import entry_of
 
 
 @pytest.fixture(scope="module")
-def damaged_stack(fresh_deployment: Callable[..., Deployment], fresh_store: Callable[..., Path]) -> Deployment:
-    """mnist is whole; efficientnet_lite0's archive has one byte flipped; junk lies beside them."""
+def damaged_stack(fresh_deployment: FreshDeployments, fresh_store: Callable[..., Path]) -> Deployment:
+    """Mnist is whole; efficientnet_lite0's archive has one byte flipped; junk lies beside them."""
     store = fresh_store("mnist", "efficientnet_lite0")
     archive = store / entry_of(store, "efficientnet_lite0")["archive"]
     content = bytearray(archive.read_bytes())
