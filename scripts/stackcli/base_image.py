@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from stackcli.settings import Settings
 BaseChoice = Literal["auto", "official-alike"]
 LABEL = "torchserve-stack.inputs"
 CONTEXT = ROOT / "docker" / "base"
+STEP_WIDTH = 100
 BUILD_STEP = r"^#\d+ \[.*\] (FROM|RUN|COPY|ADD)|^#\d+ .*(ERROR|WARN|does not answer)"  # of `--progress plain`
 
 
@@ -169,11 +171,12 @@ def run_build(command: list[str], title: str, env: dict[str, str] | None = None)
     if status != 0:
         for line in lines[-15:]:
             console.say(line)
-        reason = next((line for line in reversed(lines) if "ERROR" in line or "error" in line), "no reason given")
+        reason = next((line for line in reversed(lines) if re.search("ERROR|error|failed", line)), "no reason given")
         raise BuildError(f"{title} to build", reason.strip(), f"reading {log.relative_to(ROOT)}")
     console.done(f"{title} built in {console.seconds_since(start)}")
 
 
 def shorten(step: str) -> str:
-    text = step.partition(" ")[2]
-    return text if len(text) < 100 else f"{text[:99]}…"
+    """One readable line for a step of `--progress plain`."""
+    text = re.sub(r"\s+", " ", re.sub(r"^#\d+ |--mount=\S+\s+", "", step))
+    return text if len(text) < STEP_WIDTH else f"{text[: STEP_WIDTH - 1]}…"

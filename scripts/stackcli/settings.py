@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Literal
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stackcli.errors import ConfigError
 
 FOREIGN = ("COMPOSE_", "DOCKER_", "BUILDKIT_", "BUILDX_")  # other programs' variables, welcome in .env
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Id = Annotated[int, Field(ge=1)]
+Cpus = Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")]
+Count = Annotated[str, Field(pattern=r"^\d*$")]  # empty: sized by the container
 
 
 class Settings(BaseModel):
@@ -26,24 +33,24 @@ class Settings(BaseModel):
     torch_index_url: str = "https://download.pytorch.org/whl/cpu"
     stack_tag: str = "latest"
     bind_address: str = "127.0.0.1"
-    inference_port: int = Field(8080, ge=1, le=65535)
-    management_port: int = Field(8081, ge=1, le=65535)
-    metrics_port: int = Field(8082, ge=1, le=65535)
-    grpc_inference_port: int = Field(7070, ge=1, le=65535)
-    grpc_management_port: int = Field(7071, ge=1, le=65535)
+    inference_port: Port = 8080
+    management_port: Port = 8081
+    metrics_port: Port = 8082
+    grpc_inference_port: Port = 7070
+    grpc_management_port: Port = 7071
     model_src: str = "./model_src"
     model_store: str = "./model_store"
-    stack_uid: int = Field(1000, ge=1)
-    stack_gid: int = Field(1000, ge=1)
+    stack_uid: Id = 1000
+    stack_gid: Id = 1000
     builder_memory: str = "6g"
-    builder_cpus: str = Field("0", pattern=r"^\d+(\.\d+)?$")
+    builder_cpus: Cpus = "0"
     torchserve_memory: str = "4g"
-    torchserve_cpus: str = Field("0", pattern=r"^\d+(\.\d+)?$")
-    torchserve_workers: str = Field("", pattern=r"^\d*$")
-    torchserve_threads: str = Field("", pattern=r"^\d*$")
-    drain_seconds: int = Field(20, ge=0)
+    torchserve_cpus: Cpus = "0"
+    torchserve_workers: Count = ""
+    torchserve_threads: Count = ""
+    drain_seconds: Annotated[int, Field(ge=0)] = 20
     model_weights: str = ""
-    archive_format: str = Field("zip-store", pattern=r"^(default|zip-store|tgz|no-archive)$")
+    archive_format: Literal["default", "zip-store", "tgz", "no-archive"] = "zip-store"
     strict: str = ""
 
     @property

@@ -1,0 +1,69 @@
+"""The manifest and the builder's words reach the person unchanged."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stackcli.errors import BuildError
+from stackcli.models import Manifest, Model, failure_of, read_manifest
+from stackcli.paths import ROOT
+from stackcli.settings import Settings
+from stackcli.status import Serving, models_table
+from stackcli.up import Options, chosen_settings
+
+ENTRIES = [
+    {"name": "densenet161", "version": "1.0", "status": "unavailable", "reason": "no answer", "remedy": "file:PATH"},
+    {
+        "name": "mnist",
+        "version": "1.0",
+        "status": "available",
+        "trained": True,
+        "accuracy": {"top1": 0.9912, "images": 10000},
+        "samples": [{"file": "7.png", "expected": "7"}],
+        "archive": "mnist-1.0.mar",
+    },
+    {"name": "toy", "version": "1.0", "status": "available", "trained": False, "accuracy": None, "samples": []},
+]
+
+
+def test_the_builders_reason_is_the_error() -> None:
+    error = failure_of(["mnist 1.0: FAIL: expected 99 %, found 12 %; try more epochs", "done"], 1)
+    assert str(error) == "FAIL: expected mnist 1.0: 99 %, found 12 %; try more epochs"
+
+
+def test_a_builder_out_of_memory_points_to_its_limit() -> None:
+    assert "BUILDER_MEMORY" in failure_of(["mnist 1.0: training"], 137).remedy
+
+
+def test_a_store_without_manifest_has_no_models(tmp_path: Path) -> None:
+    assert read_manifest(Settings(model_store=str(tmp_path))) == Manifest()
+
+
+def test_a_broken_manifest_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"models": [{"name": "mnist"')
+    with pytest.raises(BuildError, match="build --force"):
+        read_manifest(Settings(model_store=str(tmp_path)))
+
+
+def test_the_manifest_is_read_with_keys_the_host_does_not_know(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"schema": 1, "models": ENTRIES}))
+    models = read_manifest(Settings(model_store=str(tmp_path))).models
+    assert [(model.name, model.is_available, model.trained) for model in models] == [
+        ("densenet161", False, True),
+        ("mnist", True, True),
+        ("toy", True, False),
+    ]
+
+
+def test_the_table_shows_an_untrained_model_as_untrained() -> None:
+    models = [(Model.model_validate(entry), "READY") for entry in ENTRIES[1:]]
+    notes = list(models_table(Serving("healthy", "", models)).columns[-1].cells)
+    assert notes == ["", "[red]UNTRAINED[/red]"]
+
+
+def test_the_look_alike_is_a_project_of_its_own() -> None:
+    settings = chosen_settings(Options(base="official-alike"))
+    assert settings.compose_project_name == "torchserve-stack-official-alike"
+    assert settings.stack_tag == "official-alike"
+    assert (ROOT / settings.model_store) == ROOT / ".stack/model_store-official-alike"
