@@ -43,6 +43,7 @@ def write_brightness_model(model_src: Path, name: str, handler: str = "handler.p
     (folder / "samples").mkdir()
     (folder / "samples/dark.png").write_bytes(DARK_PICTURE)
     (folder / "samples/bright.png").write_bytes(BRIGHT_PICTURE)
+    (folder / "samples/expected.json").write_text(json.dumps({"dark.png": "dark", "bright.png": "bright"}))
     change_settings(folder, name=name, **settings)
     add_common(model_src)
     return folder
