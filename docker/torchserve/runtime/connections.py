@@ -6,9 +6,10 @@ the last data came and went: a connection that last received is waiting for an a
 
 import socket
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence
+from typing import Optional
 
 _SOCK_DIAG_BY_FAMILY = 20  # linux/sock_diag.h
 _NLM_F_REQUEST_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_ROOT | NLM_F_MATCH
@@ -41,18 +42,18 @@ class Connection:
     queued_bytes: int
 
 
-class SocketDiagnosisUnavailable(OSError):
+class SocketDiagnosisError(OSError):
     """This kernel does not answer SOCK_DIAG (a gVisor sandbox, a kernel without inet_diag)."""
 
 
-def established(ports: Sequence[int]) -> List[Connection]:
+def established(ports: Sequence[int]) -> list[Connection]:
     """Connections whose local port is one of `ports`, over IPv4 and IPv6, in this container's network namespace."""
     found = []
     try:
         for family in (socket.AF_INET, socket.AF_INET6):
             found += [c for c in _dump(family) if c.port in ports]
     except (OSError, struct.error) as error:
-        raise SocketDiagnosisUnavailable(str(error)) from error
+        raise SocketDiagnosisError(str(error)) from error
     return found
 
 
@@ -81,8 +82,8 @@ def _is_waiting(connection: Connection, workers_busy: Optional[bool]) -> bool:
 def workers_busy(java_pid: int, proc: Path = Path("/proc")) -> Optional[bool]:
     """Whether any of TorchServe's workers does anything but wait for its next request; None if that cannot be seen.
 
-    A waiting worker sleeps in the kernel on its Unix socket, and /proc/PID/wchan names the function it sleeps in. Java's
-    first thread always sleeps, so when even its wchan says nothing ("0"), the kernel does not tell.
+    A waiting worker sleeps in the kernel on its Unix socket, and /proc/PID/wchan names the function it sleeps in.
+    Java's first thread always sleeps: when even its wchan says nothing ("0"), the kernel does not tell.
     """
     if _wchan(proc / str(java_pid)) in ("", "0"):
         return None

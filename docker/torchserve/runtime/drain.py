@@ -6,7 +6,7 @@ TorchServe's own stop lets gRPC calls finish but resets HTTP connections at once
 import time
 from typing import Callable, Optional
 
-from runtime.connections import SocketDiagnosisUnavailable, established, in_flight, workers_busy
+from runtime.connections import SocketDiagnosisError, established, in_flight, workers_busy
 
 # Long enough for a request that a client sends right after another's answer; too short to be felt.
 QUIET_SECONDS = 0.2
@@ -17,14 +17,12 @@ def requests_in_flight(java_pid: int, ports: "tuple[int, ...]") -> Optional[int]
     """Connections with an unanswered request, or None where the kernel does not tell."""
     try:
         connections = established(ports)
-    except SocketDiagnosisUnavailable:
+    except SocketDiagnosisError:
         return None
     return in_flight(connections, workers_busy(java_pid)) if connections else 0
 
 
-def wait_until_quiet(
-    count: Callable[[], Optional[int]], seconds: float, interrupted: Callable[[float], bool]
-) -> str:
+def wait_until_quiet(count: Callable[[], Optional[int]], seconds: float, interrupted: Callable[[float], bool]) -> str:
     """Waits until `count()` stays 0 for QUIET_SECONDS, `seconds` are over, or `interrupted(pause)` is true.
 
     interrupted: sleeps for that many seconds at most and says whether the wait must end now. Returns what happened.

@@ -1,17 +1,17 @@
-"""The container's main process: verify the manifest, size, start TorchServe, watch it, and stop it without losing requests."""
+"""The container's main process: verify the manifest, size, start TorchServe, watch it, drain and stop it."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import List, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from runtime import drain, sizing, state, torchserve
-from runtime.errors import RuntimeFailure
+from runtime import drain, health, sizing, state, torchserve
+from runtime.errors import ServingError
 from runtime.manifest import REBUILD, Model, Verdict, judge_all, read_manifest, unlisted
 
 CONFIG = Path("/home/model-server/config.properties")
@@ -27,10 +27,10 @@ def log(line: str) -> None:
 
 
 def main() -> int:
-    """Runs until TorchServe ends or a stop is asked for; 0 only after a stop, so that the restart policy does the rest."""
+    """Runs until TorchServe ends or a stop is asked for; 0 only after a stop: the restart policy does the rest."""
     try:
         return serve()
-    except RuntimeFailure as failure:
+    except ServingError as failure:
         log(str(failure))
         return 1
 
@@ -58,7 +58,7 @@ def serve() -> int:
     return supervise(java, _client_ports(config), drain_seconds)
 
 
-def verified_models(store: Path) -> List[Model]:
+def verified_models(store: Path) -> list[Model]:
     """The models to serve, in the manifest's order; every other finding goes to the log."""
     entries = read_manifest(store)
     models = judge_all(store, entries)
@@ -74,18 +74,26 @@ def verified_models(store: Path) -> List[Model]:
     state.write_expected(models)
     served = [m for m in models if m.verdict is Verdict.SERVED]
     if not served:
-        raise RuntimeFailure(f"at least one model to serve in {store}", f"{len(models)} in the manifest, none usable", REBUILD)
+        raise ServingError(f"a model to serve in {store}", f"{len(models)} in the manifest, none usable", REBUILD)
     return served
 
 
 def supervise(java: "subprocess.Popen[bytes]", ports: Sequence[int], drain_seconds: float) -> int:
     """Waits for Java's end (a failure) or a stop signal (drain, then stop Java)."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS | {signal.SIGCHLD})
+    started = time.monotonic()
+    ready = False
     while java.poll() is None:
+        if not ready:
+            ready, line = health.check()
+            if ready:
+                log(f"ready after {time.monotonic() - started:.1f} s, {line}")
         if _wait_for(_STOP_SIGNALS | {signal.SIGCHLD}, 1.0) in _STOP_SIGNALS:
             return stop(java, ports, drain_seconds)
-    log(f"FAIL: expected TorchServe to run until it is told to stop, found it ended with {_status(java.returncode)}; "
-        "try the lines above; exiting so that the restart policy starts it again")  # fmt: skip
+    log(
+        f"FAIL: expected TorchServe to run until it is told to stop, found it ended with {_status(java.returncode)}; "
+        "try the last lines above; exiting, so that the restart policy starts it again"
+    )
     return 1
 
 
@@ -114,7 +122,7 @@ def _wait_for(signals: "frozenset[signal.Signals]", seconds: float) -> "signal.S
     return None if received is None else signal.Signals(received.si_signo)
 
 
-def _client_ports(config: Mapping[str, str]) -> List[int]:
+def _client_ports(config: Mapping[str, str]) -> list[int]:
     """Ports on which clients' requests come in: HTTP inference and gRPC inference. Health asks on another one."""
     http = urlsplit(config.get("inference_address", "http://127.0.0.1:8080")).port or 8080
     return [http, int(config.get("grpc_inference_port", "7070"))]
@@ -127,7 +135,7 @@ def _drain_seconds(env: Mapping[str, str]) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise RuntimeFailure("DRAIN_SECONDS to be a number of seconds from 0", repr(text), "DRAIN_SECONDS=20")
+        raise ServingError("DRAIN_SECONDS to be a number of seconds from 0", repr(text), "DRAIN_SECONDS=20")
     return seconds
 
 

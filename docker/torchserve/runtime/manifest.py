@@ -3,12 +3,13 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Optional
 
-from runtime.errors import RuntimeFailure
+from runtime.errors import ServingError
 
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
@@ -47,21 +48,21 @@ class Model:
         return f"{self.name} {self.version}"
 
 
-def read_manifest(store: Path) -> List[Record]:
+def read_manifest(store: Path) -> list[Record]:
     """The manifest's entries in the builder's order, which is the order to register them in."""
     path = store / MANIFEST_NAME
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RuntimeFailure(f"the builder's {path}", "no such file", REBUILD) from None
+        raise ServingError(f"the builder's {path}", "no such file", REBUILD) from None
     except (OSError, ValueError) as error:
-        raise RuntimeFailure(f"a readable JSON manifest at {path}", str(error), REBUILD) from error
+        raise ServingError(f"a readable JSON manifest at {path}", str(error), REBUILD) from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:
-        raise RuntimeFailure(f"a manifest with schema {SCHEMA} at {path}", f"schema {schema}", REBUILD)
+        raise ServingError(f"a manifest with schema {SCHEMA} at {path}", f"schema {schema}", REBUILD)
     models = document.get("models")
     if not isinstance(models, list) or not all(isinstance(m, dict) and {"name", "version"} <= m.keys() for m in models):
-        raise RuntimeFailure(f"a list of named and versioned models in {path}", "something else", REBUILD)
+        raise ServingError(f"a list of named and versioned models in {path}", "something else", REBUILD)
     return models
 
 
@@ -86,19 +87,23 @@ def judge(store: Path, entry: Record) -> Model:
             found = found or problem
         elif digest == record.get("sha256"):
             return Model(
-                name, str(record.get("version", version)), Verdict.SERVED, archive=archive,
-                size=int(record.get("bytes", 0)), trained=bool(record.get("trained", True)),
+                name,
+                str(record.get("version", version)),
+                Verdict.SERVED,
+                archive=archive,
+                size=int(record.get("bytes", 0)),
+                trained=bool(record.get("trained", True)),
                 serving=record.get("serving") or {},
-            )  # fmt: skip
+            )
         else:
             found = f"sha256 {digest} of {archive}"
     expected = " or ".join(str(r.get("sha256")) for r in candidates)
     return Model(name, version, Verdict.CORRUPT, f"expected sha256 {expected}, found {found}; try {REBUILD} {name}")
 
 
-def judge_all(store: Path, entries: Sequence[Record]) -> List[Model]:
+def judge_all(store: Path, entries: Sequence[Record]) -> list[Model]:
     """One verdict per entry; TorchServe stops on a model version named twice, so the second one is refused here."""
-    seen: Dict[Tuple[str, str], Model] = {}
+    seen: dict[tuple[str, str], Model] = {}
     models = []
     for entry in entries:
         model = judge(store, entry)
@@ -110,7 +115,7 @@ def judge_all(store: Path, entries: Sequence[Record]) -> List[Model]:
     return models
 
 
-def unlisted(store: Path, entries: Sequence[Record]) -> List[str]:
+def unlisted(store: Path, entries: Sequence[Record]) -> list[str]:
     """Names in the store that no entry mentions: never served, and named in the log so nobody waits for them."""
     listed = {MANIFEST_NAME, "reports"}
     for entry in entries:
@@ -120,7 +125,7 @@ def unlisted(store: Path, entries: Sequence[Record]) -> List[str]:
 
 
 def folder_sha256(folder: Path) -> str:
-    """Hash of a no-archive model: sha256 over the sorted lines `<file sha256>  <relative path>`, as sha256sum prints."""
+    """Hash of a no-archive model: sha256 over the sorted lines `<file sha256>  <relative path>` of sha256sum."""
     files = (p for p in folder.rglob("*") if p.is_file())
     lines = sorted(f"{file_sha256(p)}  {p.relative_to(folder).as_posix()}\n" for p in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
@@ -135,7 +140,7 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _digest(path: Path) -> Tuple[Optional[str], str]:
+def _digest(path: Path) -> tuple[Optional[str], str]:
     """The archive's hash, or None and what stands in the way."""
     try:
         if path.is_dir():

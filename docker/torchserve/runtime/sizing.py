@@ -5,11 +5,12 @@ threads are worse than too few: two workers of two threads on two CPUs ran Dense
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Mapping, Optional, Sequence, Tuple
+from typing import Optional
 
-from runtime.errors import RuntimeFailure
+from runtime.errors import ServingError
 from runtime.manifest import Model
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -40,7 +41,7 @@ class Sizing:
 
     workers: int
     threads: int
-    reasons: Tuple[str, ...]
+    reasons: tuple[str, ...]
 
 
 def read_limits(cgroup: Path = CGROUP, devices: Path = Path("/dev")) -> Limits:
@@ -56,7 +57,7 @@ def read_limits(cgroup: Path = CGROUP, devices: Path = Path("/dev")) -> Limits:
 
 def choose(limits: Limits, models: Sequence[Model], env: Mapping[str, str]) -> Sizing:
     """As many workers as whole CPUs (or GPUs) while they fit in memory, the CPUs divided among them as threads."""
-    reasons: List[str] = []
+    reasons: list[str] = []
     cpus = max(1, int(limits.cpus))
     workers = _override(env, "TORCHSERVE_WORKERS")
     if workers is not None:
@@ -76,7 +77,7 @@ def choose(limits: Limits, models: Sequence[Model], env: Mapping[str, str]) -> S
     return Sizing(workers, threads, tuple(reasons))
 
 
-def _fitting_workers(cpus: int, limits: Limits, models: Sequence[Model]) -> Tuple[int, str]:
+def _fitting_workers(cpus: int, limits: Limits, models: Sequence[Model]) -> tuple[int, str]:
     """Workers per model, at most `cpus`, so that one set of all models' workers fits in the memory limit."""
     if limits.memory is None or not models:
         return cpus, limits.cpus_from
@@ -96,11 +97,11 @@ def _override(env: Mapping[str, str], name: str) -> Optional[int]:
     if not text:
         return None
     if not (text.isdecimal() and int(text) >= 1):
-        raise RuntimeFailure(f"{name} to be a whole number from 1", repr(text), f"{name}=2, or leave it empty")
+        raise ServingError(f"{name} to be a whole number from 1", repr(text), f"{name}=2, or leave it empty")
     return int(text)
 
 
-def _cpu_quota(cgroup: Path) -> Optional[Tuple[float, str]]:
+def _cpu_quota(cgroup: Path) -> Optional[tuple[float, str]]:
     """CPUs the scheduler grants (quota / period) and where that is written, or None without a quota."""
     v2 = _read(cgroup / "cpu.max")
     if v2:
@@ -115,7 +116,7 @@ def _cpu_quota(cgroup: Path) -> Optional[Tuple[float, str]]:
     return cpus, f"{cpus:g} CPUs by {source}"
 
 
-def _memory_limit(cgroup: Path) -> Tuple[Optional[int], str]:
+def _memory_limit(cgroup: Path) -> tuple[Optional[int], str]:
     """The memory limit in bytes, or None, and where that is written."""
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         text = _read(cgroup / name)

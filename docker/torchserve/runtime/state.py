@@ -2,8 +2,9 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Optional
 
 from runtime.manifest import Model, Verdict
 
@@ -14,7 +15,7 @@ _DRAINING = ".stack-draining"
 
 def write_expected(models: Sequence[Model], temp: Path = TEMP) -> None:
     """Records the models health must find READY, and the corrupt ones it must name."""
-    document: Dict[str, List[Any]] = {
+    document: dict[str, list[Any]] = {
         "served": [
             {"name": m.name, "version": m.version, "trained": m.trained} for m in models if m.verdict is Verdict.SERVED
         ],
@@ -25,10 +26,10 @@ def write_expected(models: Sequence[Model], temp: Path = TEMP) -> None:
     partial.replace(temp / _EXPECTED)
 
 
-def read_expected(temp: Path = TEMP) -> Optional[Dict[str, List[Any]]]:
+def read_expected(temp: Path = TEMP) -> Optional[dict[str, list[Any]]]:
     """What the entrypoint recorded, or None while it is still verifying the manifest."""
     try:
-        document: Dict[str, List[Any]] = json.loads((temp / _EXPECTED).read_text(encoding="utf-8"))
+        document: dict[str, list[Any]] = json.loads((temp / _EXPECTED).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     return document

@@ -8,10 +8,10 @@ import importlib.util
 import os
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Dict, List, Mapping, Sequence
 
-from runtime.errors import RuntimeFailure
+from runtime.errors import ServingError
 from runtime.manifest import Model
 from runtime.sizing import Sizing
 
@@ -23,18 +23,18 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 _WITHHELD_VARIABLES = ("PYTHONPATH", "TS_CONFIG_FILE")
 
 
-def read_properties(path: Path) -> Dict[str, str]:
+def read_properties(path: Path) -> dict[str, str]:
     """The keys of a Java properties file, as TorchServe's own wrapper reads them: `key=value` lines and # comments."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise RuntimeFailure(f"TorchServe's configuration at {path}", str(error), "restoring config.properties") from None
+        raise ServingError(f"TorchServe's settings at {path}", str(error), "git checkout config.properties") from None
     lines = (line.strip() for line in text.splitlines())
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def effective_config(base: Mapping[str, str], models: Sequence[Model], sizing: Sizing) -> Dict[str, str]:
+def effective_config(base: Mapping[str, str], models: Sequence[Model], sizing: Sizing) -> dict[str, str]:
     """The configuration Java gets: the user's file, with the models named and the workers counted.
 
     The order of `models` is kept: the first version of a name that TorchServe registers becomes its default.
@@ -52,7 +52,7 @@ def write_config(config: Mapping[str, str], path: Path) -> None:
     path.write_text("# Written by the entrypoint from config.properties and the manifest.\n" + "".join(lines))
 
 
-def java_command(config: Mapping[str, str], config_path: Path, temp: Path) -> List[str]:
+def java_command(config: Mapping[str, str], config_path: Path, temp: Path) -> list[str]:
     """The command line that `torchserve --start --foreground --ncs` would run."""
     ts = _ts_package()
     java_home = os.environ.get("JAVA_HOME")
@@ -72,7 +72,7 @@ def java_command(config: Mapping[str, str], config_path: Path, temp: Path) -> Li
     ]
 
 
-def java_environment(sizing: Sizing) -> Dict[str, str]:
+def java_environment(sizing: Sizing) -> dict[str, str]:
     """The environment of Java, which its workers inherit."""
     env = {key: value for key, value in os.environ.items() if key not in _WITHHELD_VARIABLES}
     for name in _THREAD_VARIABLES:
@@ -84,5 +84,5 @@ def _ts_package() -> Path:
     """The installed `ts` package's folder, found without importing it (that would import torch)."""
     spec = importlib.util.find_spec("ts")
     if spec is None or not spec.submodule_search_locations:
-        raise RuntimeFailure("the torchserve package", f"none for {sys.executable}", "another TORCHSERVE_IMAGE")
+        raise ServingError("the torchserve package", f"none for {sys.executable}", "another TORCHSERVE_IMAGE")
     return Path(next(iter(spec.submodule_search_locations)))

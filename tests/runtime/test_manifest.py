@@ -1,0 +1,108 @@
+"""What the manifest lists and the hash confirms is served; nothing else is."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conftest import record
+from runtime.errors import ServingError
+from runtime.manifest import Verdict, folder_sha256, judge, judge_all, read_manifest, unlisted
+
+
+def test_an_archive_that_matches_its_hash_is_served(store: Path) -> None:
+    (store / "mnist-1.0.mar").write_bytes(b"weights")
+    model = judge(store, record("mnist", b"weights", serving={"minWorkers": 3}))
+    assert (model.verdict, model.archive, model.serving) == (Verdict.SERVED, "mnist-1.0.mar", {"minWorkers": 3})
+
+
+def test_a_changed_archive_is_corrupt_and_both_hashes_are_named(store: Path) -> None:
+    (store / "mnist-1.0.mar").write_bytes(b"weights, cut of")
+    expected = record("mnist", b"weights")
+    found = record("mnist", b"weights, cut of")["sha256"]
+    model = judge(store, expected)
+    assert model.verdict is Verdict.CORRUPT
+    assert expected["sha256"] in model.detail
+    assert found in model.detail
+
+
+def test_a_missing_archive_is_corrupt(store: Path) -> None:
+    model = judge(store, record("mnist", b"weights"))
+    assert (model.verdict, "no file mnist-1.0.mar" in model.detail) == (Verdict.CORRUPT, True)
+
+
+def test_an_archive_outside_the_store_is_refused(store: Path) -> None:
+    (store.parent / "evil.mar").write_bytes(b"weights")
+    model = judge(store, record("mnist", b"weights", archive="../evil.mar"))
+    assert model.verdict is Verdict.CORRUPT
+
+
+def test_an_archive_published_just_before_the_builder_was_killed_is_served_as_its_pending_record(store: Path) -> None:
+    (store / "mnist-1.0.mar").write_bytes(b"new")
+    entry = record("mnist", b"old", pending=record("mnist", b"new", trained=False))
+    model = judge(store, entry)
+    assert (model.verdict, model.trained, model.size) == (Verdict.SERVED, False, 3)
+
+
+def test_the_old_archive_is_served_while_the_new_one_is_pending(store: Path) -> None:
+    (store / "mnist-1.0.mar").write_bytes(b"old")
+    entry = record("mnist", b"old", pending=record("mnist", b"new", trained=False))
+    assert (judge(store, entry).verdict, judge(store, entry).trained) == (Verdict.SERVED, True)
+
+
+def test_an_archive_that_is_neither_the_old_nor_the_pending_one_is_corrupt(store: Path) -> None:
+    (store / "mnist-1.0.mar").write_bytes(b"half of the new")
+    entry = record("mnist", b"old", pending=record("mnist", b"new"))
+    assert judge(store, entry).verdict is Verdict.CORRUPT
+
+
+def test_an_unavailable_model_keeps_its_reason_and_remedy(store: Path) -> None:
+    entry = {"name": "d", "version": "1.0", "status": "unavailable", "reason": "no network", "remedy": "a file"}
+    model = judge(store, entry)
+    assert (model.verdict, model.detail) == (Verdict.UNAVAILABLE, "no network; try a file")
+
+
+def test_an_unpacked_model_is_hashed_as_sha256sum_would(store: Path) -> None:
+    folder = store / "mnist-1.0"
+    (folder / "MAR-INF").mkdir(parents=True)
+    (folder / "MAR-INF" / "MANIFEST.json").write_text("{}")
+    (folder / "model.py").write_text("class M: ...")
+    listing = subprocess.run(
+        "find * -type f | xargs sha256sum | sort | sha256sum", shell=True, cwd=folder, capture_output=True, check=True
+    )
+    assert folder_sha256(folder) == listing.stdout.split()[0].decode()
+    model = judge(store, record("mnist", b"", archive="mnist-1.0", sha256=folder_sha256(folder)))
+    assert model.verdict is Verdict.SERVED
+
+
+def test_a_version_named_twice_is_served_once_for_torchserve_stops_on_it(store: Path) -> None:
+    (store / "mnist-1.0.mar").write_bytes(b"weights")
+    models = judge_all(store, [record("mnist", b"weights"), record("mnist", b"weights")])
+    assert [m.verdict for m in models] == [Verdict.SERVED, Verdict.CORRUPT]
+
+
+def test_junk_and_subfolders_are_named_but_the_builders_own_files_are_not(store: Path, publish) -> None:
+    entries = [record("mnist", b"old", pending=record("mnist", b"new", archive="mnist-1.0.tar.gz"))]
+    publish(entries)
+    for name in ("mnist-1.0.mar", "mnist-1.0.tar.gz", "notes.mar", ".lock"):
+        (store / name).touch()
+    for name in ("reports", ".staging", "old"):
+        (store / name).mkdir()
+    assert unlisted(store, entries) == ["notes.mar", "old"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (None, "no such file"),
+        ("{", "Expecting"),
+        ('{"schema": 2}', "schema 2"),
+        ("[]", "schema None"),
+        ('{"schema": 1, "models": [{"name": "x"}]}', "something else"),
+    ],
+)
+def test_an_unusable_manifest_says_what_was_expected_and_what_to_try(store: Path, text: str, found: str) -> None:
+    if text is not None:
+        (store / "manifest.json").write_text(text)
+    with pytest.raises(ServingError, match=rf"FAIL: expected .*{found}.*; try scripts/stack build"):
+        read_manifest(store)

@@ -1,0 +1,103 @@
+"""Workers and threads follow the container's limits, under either version of cgroups."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import ServingError
+from runtime.manifest import Model, Verdict
+from runtime.sizing import MIB, Limits, choose, read_limits
+
+
+def cgroup(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    return root
+
+
+@pytest.fixture
+def sixteen_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)))
+
+
+@pytest.mark.usefixtures("sixteen_cpus")
+@pytest.mark.parametrize(
+    ("files", "cpus", "memory"),
+    [
+        ({"cpu.max": "150000 100000", "memory.max": "1073741824"}, 1.5, 1 << 30),
+        ({"cpu.max": "max 100000", "memory.max": "max"}, 16, None),
+        ({"cpu.max": "3200000 100000"}, 16, None),
+        (
+            {
+                "cpu/cpu.cfs_quota_us": "200000",
+                "cpu/cpu.cfs_period_us": "100000",
+                "memory/memory.limit_in_bytes": "4294967296",
+            },
+            2,
+            4 << 30,
+        ),
+        (
+            {
+                "cpu/cpu.cfs_quota_us": "-1",
+                "cpu/cpu.cfs_period_us": "100000",
+                "memory/memory.limit_in_bytes": "9223372036854771712",
+            },
+            16,
+            None,
+        ),
+        ({}, 16, None),
+    ],
+    ids=["v2", "v2 without limits", "v2 quota above the CPU set", "v1", "v1 without limits", "no cgroup at all"],
+)
+def test_limits_are_read(tmp_path: Path, files: dict[str, str], cpus: float, memory: int) -> None:
+    limits = read_limits(cgroup(tmp_path / "cgroup", files), tmp_path)
+    assert (limits.cpus, limits.memory) == (cpus, memory)
+
+
+def test_gpus_are_the_device_nodes_passed_in(tmp_path: Path) -> None:
+    for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    assert read_limits(tmp_path, tmp_path).gpus == 2
+
+
+def models(*megabytes: int) -> "list[Model]":
+    return [Model(f"m{i}", "1.0", Verdict.SERVED, size=mb * MIB) for i, mb in enumerate(megabytes)]
+
+
+@pytest.mark.parametrize(
+    ("cpus", "memory", "gpus", "expected"),
+    [
+        (2, 4096, 0, (2, 1)),
+        (1.5, 4096, 0, (1, 1)),
+        (0.5, None, 0, (1, 1)),
+        (16, 4096, 0, (2, 8)),
+        (16, None, 0, (16, 1)),
+        (16, 512, 0, (1, 16)),
+        (16, 4096, 4, (4, 4)),
+    ],
+    ids=["the default", "part of a CPU", "half a CPU", "memory is short", "no limit", "no memory at all", "GPUs"],
+)
+def test_workers_fill_the_cpus_as_far_as_memory_goes(cpus, memory, gpus, expected) -> None:
+    limits = Limits(cpus, "a test", memory and memory * MIB, "a test", gpus)
+    sizing = choose(limits, models(5, 115, 20), {})
+    assert (sizing.workers, sizing.threads) == expected
+    assert len(sizing.reasons) == 2
+
+
+def test_the_environment_overrides_and_the_reasons_say_so() -> None:
+    sizing = choose(Limits(2, "", None, ""), models(1), {"TORCHSERVE_WORKERS": "3", "TORCHSERVE_THREADS": " 4 "})
+    assert (sizing.workers, sizing.threads) == (3, 4)
+    assert sizing.reasons == ("workers per model: 3 (TORCHSERVE_WORKERS)", "threads per worker: 4 (TORCHSERVE_THREADS)")
+
+
+def test_empty_overrides_are_no_overrides() -> None:
+    assert choose(Limits(2, "", None, ""), models(1), {"TORCHSERVE_WORKERS": "", "TORCHSERVE_THREADS": ""}).workers == 2
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
+def test_a_nonsensical_override_is_refused_by_name(value: str) -> None:
+    with pytest.raises(ServingError, match=f"expected TORCHSERVE_WORKERS.*'{value}'.*try"):
+        choose(Limits(2, "", None, ""), models(1), {"TORCHSERVE_WORKERS": value})

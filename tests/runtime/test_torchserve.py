@@ -1,0 +1,55 @@
+"""TorchServe is started with the user's configuration plus the manifest's models, as its own wrapper would start it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from runtime import torchserve
+from runtime.errors import ServingError
+from runtime.manifest import Model, Verdict
+from runtime.sizing import Sizing
+
+SIZING = Sizing(workers=2, threads=1, reasons=())
+MODELS = [Model("mnist", v, Verdict.SERVED, archive=f"mnist-{v}.mar") for v in ("2.0", "1.0")]
+
+
+def test_the_models_are_named_in_the_manifests_order_and_the_users_keys_are_kept(tmp_path: Path) -> None:
+    base = {"model_store": "/store", "load_models": "all", "cors_allowed_origin": "*"}
+    config = torchserve.effective_config(base, MODELS, SIZING)
+    torchserve.write_config(config, tmp_path / "c")
+    assert torchserve.read_properties(tmp_path / "c") == {
+        "model_store": "/store",
+        "load_models": "mnist=mnist-2.0.mar,mnist=mnist-1.0.mar",
+        "cors_allowed_origin": "*",
+        "default_workers_per_model": "2",
+    }
+
+
+def test_comments_and_equal_signs_in_values_are_read_as_the_wrapper_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "c").write_text("# a=b\n\n vmargs = -Xmx1g -Da=b \nnot a pair\n")
+    assert torchserve.read_properties(tmp_path / "c")["vmargs"] == "-Xmx1g -Da=b"
+    assert "# a" not in torchserve.read_properties(tmp_path / "c")
+
+
+def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ServingError, match="FAIL: expected TorchServe's settings"):
+        torchserve.read_properties(tmp_path / "absent")
+
+
+def test_java_is_started_without_snapshots_and_with_this_python() -> None:
+    command = torchserve.java_command({"model_store": "/store", "vmargs": "-Xmx1g -Xms1g"}, Path("/t/c"), Path("/t"))
+    assert command[command.index("--python") + 1] == sys.executable
+    assert command[command.index("-s") + 1] == "/store"
+    assert {"-ncs", "-Xmx1g", "-Xms1g", "-Djava.io.tmpdir=/t", torchserve.MAIN_CLASS} <= set(command)
+    frontend = Path(command[command.index("-cp") + 1].split(":")[1]).parent
+    assert list(frontend.glob("*.jar")), "the class path holds no TorchServe"
+    assert torchserve.LOG_CONFIG.is_file()
+
+
+def test_workers_inherit_the_thread_count_and_nothing_that_is_the_entrypoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/opt/stack")
+    monkeypatch.setenv("TS_CONFIG_FILE", "/elsewhere")
+    env = torchserve.java_environment(SIZING)
+    assert (env["OMP_NUM_THREADS"], env["MKL_NUM_THREADS"]) == ("1", "1")
+    assert not {"PYTHONPATH", "TS_CONFIG_FILE"} & env.keys()
