@@ -25,7 +25,8 @@ BaseChoice = Literal["auto", "official-alike"]
 LABEL = "torchserve-stack.inputs"
 CONTEXT = ROOT / "docker" / "base"
 STEP_WIDTH = 100
-BUILD_STEP = r"^#\d+ \[.*\] (FROM|RUN|COPY|ADD)|^#\d+ .*(ERROR|WARN|does not answer)"  # of `--progress plain`
+# Of `--progress plain`: steps, large downloads, and the fallback from the wheel index.
+BUILD_STEP = r"^#\d+ \[.*\] (FROM|RUN|COPY|ADD)|Downloading \S+ \(\d{3,}\.\d MB\)|^#\d+ \S+ torch: .* does not answer"
 
 
 @dataclass(frozen=True)
@@ -178,5 +179,5 @@ def run_build(command: list[str], title: str, env: dict[str, str] | None = None)
 
 def shorten(step: str) -> str:
     """One readable line for a step of `--progress plain`."""
-    text = re.sub(r"\s+", " ", re.sub(r"^#\d+ |--mount=\S+\s+", "", step))
+    text = re.sub(r"\s+", " ", re.sub(r"^#\d+ ([\d.]+ )?|--mount=\S+\s+", "", step))
     return text if len(text) < STEP_WIDTH else f"{text[: STEP_WIDTH - 1]}…"

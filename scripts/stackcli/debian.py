@@ -64,8 +64,8 @@ def bootstrap(arguments: list[str]) -> None:
         status, lines = stream_logged(
             [DEBOOTSTRAP, *arguments],
             log,
-            lambda line: wait.update(line.partition("I: ")[2].rstrip(".…")),
-            r"^I: (Checking Release|Retrieving Packages|Extracting|Installing core|Base system)(?!.*\.\.\. )",
+            lambda line: wait.update(line.split()[1].lower()),
+            r"^I: (Checking|Extracting|Unpacking|Configuring) ",
             env,
         )
     if status != 0:

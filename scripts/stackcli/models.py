@@ -40,6 +40,7 @@ class Model(BaseModel):
     name: str
     version: str
     status: str
+    sha256: str = ""
     trained: bool = True
     accuracy: Accuracy | None = None
     samples: list[Sample] = []
@@ -85,7 +86,7 @@ def prepare_store(settings: Settings) -> None:
 
 
 def run_builder(client: docker.DockerClient, project: Project, arguments: list[str]) -> bool:
-    """Shows the builder's lines as they come; returns whether any model was built. Fails with the builder's reason."""
+    """Shows the builder's lines as they come; returns whether the store changed. Fails with the builder's reason."""
     prepare_store(project.settings)
     lines: list[str] = []
 
@@ -100,7 +101,10 @@ def run_builder(client: docker.DockerClient, project: Project, arguments: list[s
     status = project.stream(take, *run)
     if status != 0:
         raise failure_of(lines, status)
-    return any(line.endswith(": built") for line in lines)
+    if not any(model.is_available for model in read_manifest(project.settings).models):
+        found = f"{len(read_manifest(project.settings).models)} in the manifest, none available"
+        raise BuildError("a model to serve", found, "the remedies above, or a folder with a model.yaml in model_src")
+    return any(re.search(r": (built|removed)\b", line) for line in lines)
 
 
 def failure_of(lines: list[str], status: int) -> BuildError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 import docker
@@ -12,12 +14,15 @@ from docker.models.containers import Container
 from stackcli import console
 from stackcli.compose import Project
 from stackcli.errors import ServeError
-from stackcli.models import store_folder
-from stackcli.paths import ROOT
+from stackcli.models import read_manifest, store_folder
+from stackcli.paths import ROOT, STATE
+from stackcli.secrets import write_if_changed
 
 HEALTHY_SECONDS = 300
 MAX_RESTARTS = 3
 LOG_LINES = 20
+SERVED = STATE / "served.json"  # start of a container → digest of what it read
+CONFIG = ROOT / "config.properties"
 
 
 def find_container(client: docker.DockerClient, project_name: str) -> Container | None:
@@ -33,21 +38,35 @@ def start(client: docker.DockerClient, project: Project) -> None:
     before = find_container(client, name)
     project.do("up", "--detach", "--no-deps", "--no-build", "torchserve")
     after = find_container(client, name)
-    was_running = before is not None and before.status == "running"
-    if was_running and before and after and before.id == after.id and is_outdated(project, started_at(before)):
-        console.say("torchserve: restarting with the new models")
+    if before and after and start_of(before) == start_of(after) and is_outdated(project, after):
+        console.say("torchserve: restarting with what changed")
         project.do("restart", "--no-deps", "torchserve")
+        after = find_container(client, name)
+    if after:
+        write_if_changed(SERVED, json.dumps({start_of(after): digest_of_inputs(project)}) + "\n")
 
 
-def is_outdated(project: Project, started: float) -> bool:
-    """`started`: seconds since the epoch. TorchServe reads the manifest and its configuration only when it starts."""
-    read = (store_folder(project.settings) / "manifest.json", ROOT / "config.properties")
+def start_of(container: Container) -> str:
+    """Which start of which container: TorchServe reads the manifest and its configuration only then."""
+    return f"{container.id} {container.attrs['State']['StartedAt']}"
+
+
+def is_outdated(project: Project, container: Container) -> bool:
+    """By content for a start made here; by the files' times for one made by Docker or by a person."""
+    served = json.loads(SERVED.read_text()) if SERVED.is_file() else {}
+    known = served.get(start_of(container))
+    if known is not None:
+        return bool(known != digest_of_inputs(project))
+    started = datetime.fromisoformat(f"{container.attrs['State']['StartedAt'][:19]}+00:00").timestamp()
+    read = (store_folder(project.settings) / "manifest.json", CONFIG)
     return any(file.is_file() and file.stat().st_mtime > started for file in read)
 
 
-def started_at(container: Container) -> float:
-    text = str(container.attrs["State"]["StartedAt"])
-    return datetime.fromisoformat(f"{text[:19]}+00:00").timestamp()
+def digest_of_inputs(project: Project) -> str:
+    """Of what is served and how; why another model is unavailable makes no difference to TorchServe."""
+    available = [model.model_dump() for model in read_manifest(project.settings).models if model.is_available]
+    config = CONFIG.read_text() if CONFIG.is_file() else ""
+    return sha256(json.dumps([available, config], sort_keys=True).encode()).hexdigest()
 
 
 def health_of(container: Container) -> tuple[str, str]:

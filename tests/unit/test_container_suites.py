@@ -1,0 +1,37 @@
+"""The tests that run inside the images, beside the code they test; what pytest says in there is the failure's text."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from stackcli.compose import Project
+from stackcli.paths import ROOT
+from stackcli.secrets import write_secrets
+from stackcli.settings import load_settings
+
+
+@pytest.fixture(scope="session")
+def project() -> Project:
+    settings = load_settings(ROOT, os.environ)
+    return Project(settings, settings.torchserve_image, write_secrets())
+
+
+def run(command: list[str]) -> None:
+    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if ended.returncode != 0:
+        pytest.fail(f"{' '.join(command[:3])}…\n{ended.stdout}", pytrace=False)
+    print(ended.stdout)
+
+
+@pytest.mark.parametrize(("context", "tests"), [("builder", "builder"), ("torchserve", "runtime")])
+def test_the_suite_inside_the_image_passes(project: Project, context: str, tests: str) -> None:
+    tag = f"torchserve-stack/{context}-test:{project.settings.stack_tag}"
+    secrets = [f"--secret=id={name},src={file}" for name, file in vars(project.secrets).items()]
+    build = ["docker", "build", "--quiet", "--target", "test", "--tag", tag, *secrets]
+    run([*build, "--build-arg", f"BASE_IMAGE={project.base_image}", str(ROOT / "docker" / context)])
+    folders = {ROOT / "tests" / tests: "/tests", Path(ROOT / project.settings.model_src): "/model_src"}
+    mounts = [f"--volume={folder}:{target}:ro" for folder, target in folders.items()]
+    hardened = ["--network=none", "--read-only", "--tmpfs=/tmp:mode=1777", "--env=HOME=/tmp", "--workdir=/tmp"]
+    run(["docker", "run", "--rm", *hardened, *mounts, tag, "/tests", "-q", "-p", "no:cacheprovider"])
