@@ -1,0 +1,1 @@
+"""Turn the folders of model_src into checked archives: spec → weights → export → check → archive → publish."""

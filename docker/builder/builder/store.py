@@ -1,0 +1,156 @@
+"""The model store and its manifest: one builder at a time, every change visible at once or not at all.
+
+Publishing takes two renames, the archive's and the manifest's. Between them the manifest carries both
+records of the model (`pending` is the new one), so that whichever archive lies on the disk is described.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from packaging.version import Version
+
+from builder.archive import archive_sha256
+from builder.errors import BuildError
+
+MANIFEST = "manifest.json"
+SCHEMA = 1
+Record = dict[str, Any]
+
+
+class ModelStore:
+    """The folder that the runtime serves from."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the store alone, waiting for another builder; clears what a killed one left behind."""
+        if not os.access(self.folder, os.W_OK):
+            status = self.folder.stat()
+            raise BuildError(
+                f"a model store that user {os.getuid()} may write",
+                f"{self.folder} owned by {status.st_uid}:{status.st_gid}",
+                f"`scripts/stack up`, or `chown {os.getuid()}:{os.getgid()} model_store`",
+            )
+        with (self.folder / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print("waiting for another builder to finish with this model store", flush=True)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            shutil.rmtree(self.folder / ".staging", ignore_errors=True)
+            self._settle()
+            yield
+
+    @contextlib.contextmanager
+    def staging(self) -> Iterator[Path]:
+        """An empty folder on the store's file system, from where files can be renamed into it."""
+        folder = self.folder / ".staging"
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
+    def records(self) -> list[Record]:
+        """The manifest's records; empty where there is none yet."""
+        path = self.folder / MANIFEST
+        return json.loads(path.read_text())["models"] if path.is_file() else []
+
+    def find(self, name: str, version: str) -> Record:
+        """The record of one model; empty where there is none."""
+        return next((record for record in self.records() if _key(record) == (name, version)), {})
+
+    def has(self, record: Record) -> bool:
+        """Whether the record's archive lies in the store, undamaged."""
+        archive = self.folder / record["archive"] if "archive" in record else None
+        return archive is not None and archive.exists() and archive_sha256(archive) == record["sha256"]
+
+    def publish(self, record: Record, archive: Path) -> None:
+        """Put `archive` and its record in the place of the same model and version."""
+        old = self.find(*_key(record))
+        same_file = old.get("archive") == record["archive"]
+        if same_file:
+            self._write({**old, "pending": record})
+        target = self.folder / record["archive"]
+        if target.is_dir():
+            target.rename(archive.parent / "replaced")
+        archive.replace(target)
+        self._write(record)
+        if not same_file:
+            self._remove_archive(old)
+
+    def publish_unavailable(self, record: Record) -> None:
+        """Record why a model is not served; its archive goes."""
+        old = self.find(*_key(record))
+        self._write(record)
+        self._remove_archive(old)
+
+    def publish_report(self, report: Path) -> str:
+        """Put a report into the store; returns its path inside it."""
+        folder = self.folder / "reports"
+        folder.mkdir(exist_ok=True)
+        report.replace(folder / report.name)
+        return f"reports/{report.name}"
+
+    def retain(self, keys: set[tuple[str, str]]) -> list[Record]:
+        """Forget the models whose (name, version) is not in `keys`; returns their records."""
+        records = self.records()
+        gone = [record for record in records if _key(record) not in keys]
+        if gone:
+            self._write_all([record for record in records if _key(record) in keys])
+        for record in gone:
+            self._remove_archive(record)
+            if record.get("report"):
+                (self.folder / record["report"]).unlink(missing_ok=True)
+        return gone
+
+    def _settle(self) -> None:
+        """Finish what a builder killed between the two renames began: keep the record that matches the disk."""
+        records = self.records()
+        settled = []
+        for record in records:
+            pending = record.pop("pending", None)
+            settled.append(pending if pending and not self.has(record) and self.has(pending) else record)
+        if any("pending" in record for record in self.records()):
+            self._write_all(settled)
+
+    def _write(self, record: Record) -> None:
+        others = [known for known in self.records() if _key(known) != _key(record)]
+        self._write_all([*others, record])
+
+    def _write_all(self, records: list[Record]) -> None:
+        """Newest version first: TorchServe makes the first that it loads the default."""
+        records = sorted(records, key=lambda record: Version(record["version"]), reverse=True)
+        records.sort(key=lambda record: record["name"])
+        with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix=".manifest-", delete=False) as file:
+            json.dump({"schema": SCHEMA, "models": records}, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        written = Path(file.name)
+        written.chmod(0o644)
+        written.replace(self.folder / MANIFEST)
+
+    def _remove_archive(self, record: Record) -> None:
+        if "archive" not in record:
+            return
+        path = self.folder / record["archive"]
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _key(record: Record) -> tuple[str, str]:
+    return record["name"], record["version"]

@@ -1,0 +1,1 @@
+"""Handler code that every archive carries: image decoding, engines, batching, errors, explanations."""

@@ -1,0 +1,29 @@
+"""TorchServe's `image_classifier` answer: the five best labels with their probabilities."""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from common.image_handler import ImageHandler
+
+TOP = 5
+
+
+class ImageClassifier(ImageHandler):
+    """Scores become probabilities by softmax; labels come from the archive's index_to_name.json."""
+
+    def initialize(self, context: Any) -> None:
+        super().initialize(context)
+        self.classes = json.loads((self.folder / "index_to_name.json").read_text())
+
+    def answer(self, scores: np.ndarray) -> dict[str, float]:
+        """scores: float32 [classes] → {label: probability}, best first."""
+        exponentials = np.exp(scores - scores.max())
+        probabilities = exponentials / exponentials.sum()
+        answer: dict[str, float] = {}
+        for index in np.argsort(-probabilities, kind="stable")[:TOP]:
+            identifier, label = self.classes[str(index)]
+            # Two of ImageNet's labels name two classes each ("crane", "maillot"): keep both answers.
+            answer[f"{label} ({identifier})" if label in answer else label] = float(probabilities[index])
+        return answer

@@ -1,0 +1,98 @@
+"""Turn the bytes of one request into one normalised array. Not for batching or inference."""
+
+import base64
+import binascii
+import io
+from dataclasses import dataclass
+from typing import Optional, Union
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+class BadImageError(ValueError):
+    """The request is not an image that the model can read; the message says what was expected and found."""
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """How an image becomes the model's input: the `input:` section of model.yaml.
+
+    Either `size` (height, width: the image is stretched to it), or `resize` (pixels of the shorter side)
+    followed by a centre `crop` (pixels, square), as torchvision's Resize and CenterCrop do.
+    `mean` and `std` are per channel, for pixels scaled to 0…1.
+    """
+
+    mode: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: Optional[tuple[int, int]] = None
+    resize: Optional[int] = None
+    crop: Optional[int] = None
+    interpolation: str = "bilinear"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one input."""
+        height, width = self.size or (self.crop, self.crop)
+        return (len(self.mean), height, width)
+
+
+def read_array(body: object, spec: ImageInput) -> np.ndarray:
+    """body: image bytes, or their base64 text → float32 [channels, height, width], normalised.
+
+    Raises BadImageError for anything else.
+    """
+    pixels = np.asarray(_fit(_open(_image_bytes(body), spec.mode), spec), dtype=np.float32)
+    pixels = pixels.reshape(*pixels.shape[:2], -1) / np.float32(255)
+    normalised = (pixels - np.float32(spec.mean)) / np.float32(spec.std)
+    return np.ascontiguousarray(normalised.transpose(2, 0, 1))
+
+
+def _image_bytes(body: object) -> Union[bytes, bytearray]:
+    if isinstance(body, str):
+        try:
+            body = base64.b64decode(body, validate=True)
+        except binascii.Error:
+            raise BadImageError("expected an image (PNG, JPEG, …) or its base64 text, found other text") from None
+    if not isinstance(body, (bytes, bytearray)):
+        raise BadImageError(f"expected an image (PNG, JPEG, …) as the request body, found {type(body).__name__}")
+    if not body:
+        raise BadImageError("expected an image (PNG, JPEG, …) as the request body, found an empty body")
+    return body
+
+
+def _open(data: Union[bytes, bytearray], mode: str) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data)).convert(mode)
+    except UnidentifiedImageError:
+        raise BadImageError(f"expected an image (PNG, JPEG, …), found {len(data)} bytes of something else") from None
+    # Pillow's decoders raise all of these on damaged files.
+    except (OSError, ValueError, SyntaxError, EOFError, TypeError, Image.DecompressionBombError) as error:
+        raise BadImageError(f"expected a readable image, found a damaged one ({error})") from None
+
+
+def _fit(image: Image.Image, spec: ImageInput) -> Image.Image:
+    if spec.size:
+        height, width = spec.size
+        return image if image.size == (width, height) else image.resize((width, height), INTERPOLATION["bilinear"])
+    return _centre_crop(_resize_shorter_side(image, spec.resize, spec.interpolation), spec.crop)
+
+
+def _resize_shorter_side(image: Image.Image, pixels: int, interpolation: str) -> Image.Image:
+    """The longer side is truncated, not rounded, as torchvision.transforms.Resize does."""
+    width, height = image.size
+    shorter = min(width, height)
+    if max(width, height) * pixels > shorter * pixels * 100:
+        raise BadImageError(f"expected an image less than 100 times longer than wide, found {width}×{height} pixels")
+    scaled = (int(width * pixels / shorter), int(height * pixels / shorter))
+    return image if scaled == image.size else image.resize(scaled, INTERPOLATION[interpolation])
+
+
+def _centre_crop(image: Image.Image, pixels: int) -> Image.Image:
+    """Rounds half to even, as torchvision.transforms.CenterCrop does."""
+    left = round((image.width - pixels) / 2)
+    top = round((image.height - pixels) / 2)
+    return image.crop((left, top, left + pixels, top + pixels))

