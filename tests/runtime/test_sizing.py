@@ -85,6 +85,8 @@ def test_workers_fill_the_cpus_as_far_as_memory_goes(cpus, memory, gpus, expecte
     sizing = choose(limits, models(5, 115, 20), {})
     assert (sizing.workers, sizing.threads) == expected
     assert len(sizing.reasons) == 2
+    short = memory == 512
+    assert ("larger TORCHSERVE_MEMORY" in sizing.reasons[0]) == short
 
 
 def test_the_environment_overrides_and_the_reasons_say_so() -> None:

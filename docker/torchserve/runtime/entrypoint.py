@@ -46,7 +46,8 @@ def serve() -> int:
         log(reason)
     for model in models:
         own = model.serving.get("minWorkers")
-        log(f"serving {model.label}: {own or chosen.workers} workers" + (" (its own minWorkers)" if own else ""))
+        workers = sizing.counted(own or chosen.workers, "worker")
+        log(f"serving {model.label}: {workers}" + (" (its own minWorkers)" if own else ""))
     config = torchserve.effective_config(base, models, chosen)
     config_path = state.TEMP / "config.properties"
     torchserve.write_config(config, config_path)

@@ -47,7 +47,7 @@ class Sizing:
 def read_limits(cgroup: Path = CGROUP, devices: Path = Path("/dev")) -> Limits:
     """The limits in force: the smaller of CPU quota and CPU set, the memory limit, and the GPUs passed in."""
     allowed = len(os.sched_getaffinity(0))
-    cpus, cpus_from = float(allowed), f"{allowed} CPUs in the CPU set"
+    cpus, cpus_from = float(allowed), f"{counted(allowed, 'CPU')} in the CPU set"
     quota = _cpu_quota(cgroup)
     if quota is not None and quota[0] < cpus:
         cpus, cpus_from = quota
@@ -73,8 +73,13 @@ def choose(limits: Limits, models: Sequence[Model], env: Mapping[str, str]) -> S
         reasons.append(f"threads per worker: {threads} (TORCHSERVE_THREADS)")
     else:
         threads = max(1, cpus // workers)
-        reasons.append(f"threads per worker: {threads} ({cpus} CPUs / {workers} workers)")
+        reasons.append(f"threads per worker: {threads} ({counted(cpus, 'CPU')} / {counted(workers, 'worker')})")
     return Sizing(workers, threads, tuple(reasons))
+
+
+def counted(number: float, noun: str) -> str:
+    """`1 worker`, `2 workers`, `1.5 CPUs`."""
+    return f"{number:g} {noun}" + ("" if number == 1 else "s")
 
 
 def _fitting_workers(cpus: int, limits: Limits, models: Sequence[Model]) -> tuple[int, str]:
@@ -83,12 +88,15 @@ def _fitting_workers(cpus: int, limits: Limits, models: Sequence[Model]) -> tupl
         return cpus, limits.cpus_from
     archives = sum(m.size for m in models)
     set_bytes = sum(WORKER_BYTES + WEIGHT_COPIES * m.size for m in models)
-    room = limits.memory - JVM_BYTES - archives
-    fitting = max(1, room // set_bytes)
+    room = max(0, limits.memory - JVM_BYTES - archives)
+    fitting = room // set_bytes
     if fitting >= cpus:
         return cpus, limits.cpus_from
-    need = f"{set_bytes // MIB} MiB for one worker of each of {len(models)} models"
-    return fitting, f"{limits.memory_from}: {max(0, room) // MIB} MiB for workers, {need}"
+    need = f"{set_bytes // MIB} MiB for one of each of {counted(len(models), 'model')}"
+    why = f"{limits.memory_from}: {room // MIB} MiB for workers, {need}"
+    if fitting:
+        return fitting, why
+    return 1, f"{why}; WARNING: workers may be killed, try a larger TORCHSERVE_MEMORY"
 
 
 def _override(env: Mapping[str, str], name: str) -> Optional[int]:
@@ -113,7 +121,7 @@ def _cpu_quota(cgroup: Path) -> Optional[tuple[float, str]]:
     if not (quota.isdecimal() and period.isdecimal() and int(period)):
         return None  # "max" (v2), "-1" (v1), or no such file
     cpus = int(quota) / int(period)
-    return cpus, f"{cpus:g} CPUs by {source}"
+    return cpus, f"{counted(cpus, 'CPU')} by {source}"
 
 
 def _memory_limit(cgroup: Path) -> tuple[Optional[int], str]:
