@@ -7,13 +7,21 @@ import pytest
 
 from conftest import record
 from runtime.errors import ServingError
-from runtime.manifest import Verdict, folder_sha256, judge, judge_all, read_manifest, unlisted
+from runtime.manifest import Model, Verdict, folder_sha256, judge, judge_all, read_manifest, unlisted
 
 
 def test_an_archive_that_matches_its_hash_is_served(store: Path) -> None:
     (store / "mnist-1.0.mar").write_bytes(b"weights")
     model = judge(store, record("mnist", b"weights", serving={"minWorkers": 3}))
     assert (model.verdict, model.archive, model.serving) == (Verdict.SERVED, "mnist-1.0.mar", {"minWorkers": 3})
+
+
+@pytest.mark.parametrize(
+    ("serving", "workers"),
+    [({"minWorkers": 3, "maxWorkers": 3}, 3), ({"minWorkers": 3}, None), ({"batchSize": 8}, None)],
+)
+def test_an_archives_own_worker_count_holds_only_with_a_maximum_as_torchserve_wants_it(serving, workers) -> None:
+    assert Model("mnist", "1.0", Verdict.SERVED, serving=serving).own_workers == workers
 
 
 def test_a_changed_archive_is_corrupt_and_both_hashes_are_named(store: Path) -> None:

@@ -45,9 +45,8 @@ def serve() -> int:
     for reason in chosen.reasons:
         log(reason)
     for model in models:
-        own = model.serving.get("minWorkers")
-        workers = sizing.counted(own or chosen.workers, "worker")
-        log(f"serving {model.label}: {workers}" + (" (its own minWorkers)" if own else ""))
+        workers = sizing.counted(model.own_workers or chosen.workers, "worker")
+        log(f"serving {model.label}: {workers}" + (" (its own minWorkers)" if model.own_workers else ""))
     config = torchserve.effective_config(base, models, chosen)
     config_path = state.TEMP / "config.properties"
     torchserve.write_config(config, config_path)

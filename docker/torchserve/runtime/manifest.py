@@ -47,6 +47,12 @@ class Model:
         """Name and version as people write them: `mnist 1.0`."""
         return f"{self.name} {self.version}"
 
+    @property
+    def own_workers(self) -> Optional[int]:
+        """Workers its archive asks for, which TorchServe heeds before any default; only if maxWorkers allows them."""
+        least, most = self.serving.get("minWorkers", 0), self.serving.get("maxWorkers", 0)
+        return least if 0 < least <= most else None
+
 
 def read_manifest(store: Path) -> list[Record]:
     """The manifest's entries in the builder's order, which is the order to register them in."""
