@@ -49,6 +49,8 @@ class ModelStore:
                 print("waiting for another builder to finish with this model store", flush=True)
                 fcntl.flock(lock, fcntl.LOCK_EX)
             shutil.rmtree(self.folder / ".staging", ignore_errors=True)
+            for half_written in self.folder.glob(".manifest-*"):
+                half_written.unlink()
             self._settle()
             yield
 

@@ -1,0 +1,68 @@
+"""common/image_handler.py: batches, answers, errors and explanations, through TorchServe's own context."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from ts.context import RequestProcessor
+
+from builder.check import ServedModel
+from builder.export import Export
+from builder.spec import load_spec
+
+
+def png(level: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.full((4, 4), level, np.uint8)).save(file, format="PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def served(build, model_folder):
+    """The small model as a worker holds it, from the folder that was archived."""
+    _, staging = build()
+    spec = load_spec(model_folder / "model.yaml")
+    return ServedModel(spec, Export(staging / "export", "weights.pth", "model.py", "handler.py"))
+
+
+def handle(served: ServedModel, requests: list, **headers: str):
+    """(answers, statuses) of one batch."""
+    processors = [RequestProcessor(dict(headers)) for _ in requests]
+    served._context.request_processor = processors
+    answers = served.handler.handle(requests, served._context)
+    return answers, processors
+
+
+def test_a_bad_image_never_costs_its_neighbours_their_answers(served: ServedModel) -> None:
+    alone, _ = handle(served, [{"body": png(10)}])
+    answers, processors = handle(served, [{"body": b"junk"}, {"body": png(10)}, {"data": b""}, {"body": png(10)}])
+    assert [processor.get_response_status_code() for processor in processors] == [400, 200, 400, 200]
+    assert answers[1] == answers[3] == alone[0]
+    assert answers[0]["code"] == 400
+    assert answers[0]["type"] == "BadRequestException"
+    assert "expected an image" in answers[0]["message"]
+
+
+def test_a_batch_of_bad_images_is_answered(served: ServedModel) -> None:
+    _, processors = handle(served, [{"body": b"junk"}, {}])
+    assert [processor.get_response_status_code() for processor in processors] == [400, 400]
+
+
+def test_the_form_field_data_is_taken_as_the_image(served: ServedModel) -> None:
+    assert handle(served, [{"data": png(9)}])[0] == handle(served, [{"body": png(9)}])[0]
+
+
+def test_every_answer_of_an_untrained_model_says_so(served: ServedModel) -> None:
+    _, processors = handle(served, [{"body": png(10)}])
+    headers = processors[0].get_response_headers()
+    assert headers["X-Model-Untrained"] == "true"
+    assert headers["content-type"] == "application/json"
+
+
+def test_an_explanation_has_the_shape_of_the_input(served: ServedModel) -> None:
+    answers, _ = handle(served, [{"body": png(200)}], explain="True")
+    assert np.shape(answers[0]) == (1, 4, 4)
+    assert np.abs(answers[0]).max() > 0
+    json.dumps(answers[0])

@@ -1,0 +1,81 @@
+"""common/images.py: the same pixels as torchvision's transforms, and a clear no to everything else."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from common.images import BadImageError, ImageInput, read_array
+from PIL import Image
+from torchvision import transforms
+from torchvision.transforms import InterpolationMode
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PHOTO = ImageInput(mode="RGB", resize=256, crop=224, mean=MEAN, std=STD)
+DIGIT = ImageInput(mode="L", size=(28, 28), mean=(0.1307,), std=(0.3081,))
+
+
+def picture(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    generator = np.random.default_rng(0)
+    return Image.fromarray(generator.integers(0, 256, (height, width, 3), dtype=np.uint8)).convert(mode)
+
+
+def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    image.save(file, format=kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("size", [(451, 300), (300, 451), (256, 256), (257, 301), (100, 40), (1200, 225)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_a_photo_becomes_what_torchvision_makes_of_it(size: tuple[int, int], interpolation: str) -> None:
+    image = picture(*size)
+    spec = ImageInput(mode="RGB", resize=256, crop=224, mean=MEAN, std=STD, interpolation=interpolation)
+    reference = transforms.Compose(
+        [
+            transforms.Resize(256, InterpolationMode(interpolation)),
+            transforms.CenterCrop(224),
+            transforms.ToTensor(),
+            transforms.Normalize(MEAN, STD),
+        ]
+    )(image)
+    np.testing.assert_allclose(read_array(encoded(image), spec), reference.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1"])
+def test_any_colour_mode_is_read(mode: str) -> None:
+    assert read_array(encoded(picture(300, 300, mode)), PHOTO).shape == (3, 224, 224)
+    assert read_array(encoded(picture(40, 30, mode)), DIGIT).shape == (1, 28, 28)
+
+
+def test_base64_text_is_read_as_its_image() -> None:
+    data = encoded(picture(28, 28))
+    np.testing.assert_array_equal(read_array(base64.b64encode(data).decode(), DIGIT), read_array(data, DIGIT))
+
+
+GOOD = encoded(picture(64, 64), "JPEG")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"garbage",
+        GOOD[: len(GOOD) // 2],
+        encoded(picture(9, 9))[:40],
+        "no base64!",
+        "",
+        {"instances": []},
+        [1.0],
+        None,
+    ],
+    ids=["empty", "garbage", "half a JPEG", "half a PNG", "text", "no text", "an object", "a list", "nothing"],
+)
+def test_what_is_no_image_is_a_bad_request(body: object) -> None:
+    with pytest.raises(BadImageError, match=r"expected .*found "):
+        read_array(body, PHOTO)
+
+
+def test_an_absurd_shape_is_refused_before_it_is_enlarged() -> None:
+    with pytest.raises(BadImageError, match="100 times"):
+        read_array(encoded(picture(3000, 1)), PHOTO)
