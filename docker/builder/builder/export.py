@@ -63,4 +63,7 @@ def _script(module: torch.nn.Module, spec: ModelSpec) -> torch.jit.ScriptModule:
 def _settings(spec: ModelSpec, trained: bool) -> dict:
     """TorchServe reads its own keys; the handler reads the section `handler`."""
     serving = spec.serving.model_dump(exclude_none=True)
+    if "minWorkers" in serving:
+        # Without a maxWorkers TorchServe ignores minWorkers.
+        serving["maxWorkers"] = max(serving["minWorkers"], serving.get("maxWorkers", 0))
     return {**serving, "handler": {"trained": trained, "input": spec.input.model_dump(mode="json", exclude_none=True)}}
