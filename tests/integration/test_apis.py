@@ -98,7 +98,9 @@ def test_the_inference_address_describes_itself_as_openapi(running_stack: Deploy
     assert answer.status_code == 200, answer.text[:500]
     description = answer.json()
     assert description["openapi"].startswith("3.")
-    assert {"/ping", "/predictions/{model_name}", "/explanations/{model_name}"} <= set(description["paths"])
+    assert {"/ping", "/predictions/{model_name}", "/predictions/{model_name}/{model_version}"} <= set(
+        description["paths"]
+    )
 
 
 def test_prometheus_counts_every_prediction(running_stack: Deployment, seven: Path) -> None:
