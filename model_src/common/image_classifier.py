@@ -23,7 +23,8 @@ class ImageClassifier(ImageHandler):
         probabilities = exponentials / exponentials.sum()
         answer: dict[str, float] = {}
         for index in np.argsort(-probabilities, kind="stable")[:TOP]:
-            identifier, label = self.classes[str(index)]
+            name = self.classes[str(index)]
+            identifier, label = name if isinstance(name, list) else (str(index), name)
             # Two of ImageNet's labels name two classes each ("crane", "maillot"): keep both answers.
             answer[f"{label} ({identifier})" if label in answer else label] = float(probabilities[index])
         return answer

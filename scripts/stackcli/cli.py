@@ -34,7 +34,7 @@ app = typer.Typer(
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Install and start what is missing (as root).")]
 Strict = Annotated[bool, typer.Option("--strict", help="An unavailable model is an error.")]
 Weights = Annotated[
-    list[str] | None, typer.Option("--weights", metavar="MODEL=SPEC", help="file:PATH, random:SEED or url:URL.")
+    list[str] | None, typer.Option("--weights", metavar="MODEL=SPEC", help="MODEL=file:NAME or MODEL=random:SEED.")
 ]
 Base = Annotated[BaseChoice, typer.Option("--base", help="official-alike: Debian 11, Python 3.9, torch 2.4.0.")]
 

@@ -137,7 +137,7 @@ def server() -> Iterator[tuple[str, dict]]:
 def test_a_broken_download_goes_on_where_it_stopped(server: tuple[str, dict], tmp_path: Path) -> None:
     url, state = server
     lines: list[str] = []
-    path = fetch_url(url, hashlib.sha256(CONTENT).hexdigest(), tmp_path, lines.append)
+    path = fetch_url(url, hashlib.sha256(CONTENT).hexdigest(), tmp_path, lines.append, "again")
     assert path.read_bytes() == CONTENT
     assert state["ranges"][0] == 0
     assert state["ranges"][-1] > 0
@@ -148,10 +148,10 @@ def test_a_download_with_another_hash_is_refused_with_both(server: tuple[str, di
     url, _ = server
     found = hashlib.sha256(CONTENT).hexdigest()
     with pytest.raises(WeightsRefused, match=f"expected sha256 deadbeef .* found sha256 {found}"):
-        fetch_url(url, "deadbeef", tmp_path, print)
+        fetch_url(url, "deadbeef", tmp_path, print, "again")
     assert not list(tmp_path.rglob("*.p*"))
 
 
 def test_an_unreachable_download_names_the_address_and_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match=r"http://127.0.0.1:9/x.pth.*refused.*MODEL_WEIGHTS"):
-        fetch_url("http://127.0.0.1:9/x.pth", "deadbeef", tmp_path, print)
+    with pytest.raises(Unavailable, match=r"http://127.0.0.1:9/x.pth.*refused.*try another day"):
+        fetch_url("http://127.0.0.1:9/x.pth", "deadbeef", tmp_path, print, "another day")

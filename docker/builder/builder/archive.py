@@ -47,11 +47,11 @@ def build_archive(spec: ModelSpec, export: Export, archive_format: str, folder: 
 
 
 def archive_sha256(archive: Path) -> str:
-    """Of the file; of a folder: over the lines `sha256sum` would print for its files, sorted by name."""
+    """Of the file; of a folder: over the sorted lines that `sha256sum` would print for its files."""
     if archive.is_file():
         return sha256_of(archive)
-    lines = "".join(f"{sha256_of(path)}  {name}\n" for name, path in _files(archive))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    lines = sorted(f"{sha256_of(path)}  {name}\n" for name, path in _files(archive))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def archive_bytes(archive: Path) -> int:

@@ -82,8 +82,11 @@ def run_download(what: str, command: list[str], folder: Path) -> Path:
     return files[0]
 
 
-def fetch_url(url: str, sha256: str, cache: Path, log: Callable[[str], None]) -> Path:
-    """Download `url`, going on where an earlier try stopped. Raises Unavailable or WeightsRefused."""
+def fetch_url(url: str, sha256: str, cache: Path, log: Callable[[str], None], remedy: str) -> Path:
+    """Download `url`, going on where an earlier try stopped.
+
+    Raises Unavailable (with `remedy`) or WeightsRefused.
+    """
     target = cache / "downloads" / f"{sha256[:16]}-{Path(url).name}"
     if target.is_file():
         return target
@@ -92,11 +95,7 @@ def fetch_url(url: str, sha256: str, cache: Path, log: Callable[[str], None]) ->
     try:
         _download(url, part, log)
     except requests.RequestException as error:
-        raise Unavailable(
-            f"the weights at {url}",
-            _root_cause(error),
-            "again with a network, or put the file into the model's folder and set MODEL_WEIGHTS=NAME=file:FILE",
-        ) from None
+        raise Unavailable(f"the weights at {url}", _root_cause(error), remedy) from None
     found = sha256_of(part)
     if not found.startswith(sha256):
         part.unlink()

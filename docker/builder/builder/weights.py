@@ -52,7 +52,13 @@ def load_weights(spec: ModelSpec, module: torch.nn.Module, folder: Path, cache: 
         # The caller seeded torch before it made the module: its initial values are the weights.
         return Weights(origin=f"UNTRAINED: random values from seed {weights.random}", trained=False)
     if isinstance(weights, UrlWeights):
-        path, origin = fetch_url(weights.url, weights.sha256, cache, log), f"downloaded from {weights.url}"
+        name = Path(weights.url).name
+        remedy = (
+            "again when that address answers, or copy the file to "
+            f"model_src/{folder.name}/{name} and set MODEL_WEIGHTS={spec.name}=file:{name}"
+        )
+        path = fetch_url(weights.url, weights.sha256, cache, log, remedy)
+        origin = f"downloaded from {weights.url}"
     elif isinstance(weights, PackageWeights):
         path, origin = _shipped_file(weights, cache), f"shipped by the package {weights.package}"
     else:
