@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import datetime
 from hashlib import sha256
@@ -75,6 +76,7 @@ def health_of(container: Container) -> tuple[str, str]:
     health = state.get("Health") or {}
     outputs = [str(probe.get("Output", "")).strip() for probe in health.get("Log") or []]
     line = outputs[-1].splitlines()[-1] if outputs and outputs[-1] else ""
+    line = re.sub(r"^(un)?healthy: ", "", line)  # Docker's word says it
     return (str(health["Status"]) if state["Running"] and health.get("Status") else str(state["Status"])), line
 
 

@@ -99,8 +99,9 @@ def models_table(serving: Serving) -> Table:
 
 
 def example_command(serving: Serving, settings: Settings) -> str | None:
-    """A request to try: the first served model with a sample, a trained one first."""
-    served = sorted((model for model, state in serving.models if state == "READY"), key=lambda model: not model.trained)
+    """A request to try: a sample of the served model that is most often right."""
+    served = [model for model, state in serving.models if state == "READY"]
+    served.sort(key=lambda model: model.accuracy.top1 if model.accuracy else 0, reverse=True)
     for model in served:
         for sample in model.samples:
             for folder in sorted((ROOT / settings.model_src).glob("*/samples")):
