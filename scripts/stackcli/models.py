@@ -114,4 +114,5 @@ def failure_of(lines: list[str], status: int) -> BuildError:
             who = f"{match['who']}: " if match["who"] else ""
             return BuildError(who + match["expected"], match["found"], match["remedy"])
     out_of_memory = "a larger BUILDER_MEMORY in .env" if status == 137 else "the builder's lines above"
-    return BuildError("the builder to succeed", f"exit status {status}", out_of_memory)
+    found = f"exit status {status}{' (killed, most often for its memory)' if status == 137 else ''}"
+    return BuildError("the builder to succeed", found, out_of_memory)
