@@ -91,7 +91,9 @@ def test_two_builds_of_the_same_input_are_identical_byte_for_byte(
         ("day", day_and_night.model_store, trained.model_store),
     ):
         assert broken_entries(second) == []
-        assert entry_of(second, name)["sha256"] == entry_of(first, name)["sha256"], name
+        before, after = entry_of(first, name), entry_of(second, name)
+        assert after["source_sha256"] == before["source_sha256"], f"{name} was built from another input: up again"
+        assert after["sha256"] == before["sha256"], name
 
 
 def test_two_builders_at_once_share_the_work_and_leave_a_whole_store(

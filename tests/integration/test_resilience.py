@@ -21,7 +21,7 @@ def java_pids(stack: Deployment) -> list[str]:
 
 
 def answers_seven(stack: Deployment, seven: Path) -> bool:
-    answer = stack.predict("mnist", seven.read_bytes())
+    answer = stack.predict("mnist/1.0", seven.read_bytes())
     return (answer.status_code, answer.text) == (200, "7")
 
 
@@ -37,14 +37,15 @@ def test_health_is_not_green_before_every_worker_is_ready(
 
 def test_a_killed_worker_comes_back_by_itself(workshop_stack: Deployment, seven: Path) -> None:
     assert answers_seven(workshop_stack, seven)
-    victim = workshop_stack.workers("mnist")[0]["pid"]
+    victim = workshop_stack.workers("mnist", "1.0")[0]["pid"]
     workshop_stack.execute("python", "-c", KILL, str(victim))
 
     def replaced() -> bool:
-        workers = workshop_stack.workers("mnist")
-        return victim not in [worker["pid"] for worker in workers] and workers[0]["status"] == "READY"
+        workers = workshop_stack.workers("mnist", "1.0")
+        states = {worker["status"] for worker in workers}
+        return victim not in [worker["pid"] for worker in workers] and states == {"READY"}
 
-    wait_until("another process is mnist's READY worker", replaced, COMES_BACK_DEADLINE_S)
+    wait_until("another process is mnist 1.0's READY worker", replaced, COMES_BACK_DEADLINE_S)
     assert answers_seven(workshop_stack, seven)
     assert workshop_stack.container().attrs["RestartCount"] == 0, "the container restarted for one worker"
 
