@@ -179,5 +179,5 @@ def run_build(command: list[str], title: str, env: dict[str, str] | None = None)
 
 def shorten(step: str) -> str:
     """One readable line for a step of `--progress plain`."""
-    text = re.sub(r"\s+", " ", re.sub(r"^#\d+ ([\d.]+ )?|--mount=\S+\s+", "", step))
+    text = re.sub(r"\s+", " ", re.sub(r"^#\d+ ([\d.]+ )?|--mount=\S+\s+", "", step)).strip()
     return text if len(text) < STEP_WIDTH else f"{text[: STEP_WIDTH - 1]}…"

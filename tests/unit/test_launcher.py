@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from stackcli.paths import ROOT
 
 NEEDED = ("bash", "dirname", "readlink", "sha256sum", "mkdir", "flock", "rm", "env")
@@ -56,13 +54,11 @@ def test_two_first_launches_at_once_make_one_environment(tmp_path: Path) -> None
 
 
 def test_a_machine_without_python_is_told_what_to_run(tmp_path: Path) -> None:
-    if Path("/usr/bin/python3").exists() and not shutil.which("unshare"):
-        pytest.skip("this machine's own Python cannot be hidden")
     folder, tools = checkout(tmp_path), tmp_path / "bin"
     tools.mkdir()
     for name in NEEDED:
         (tools / name).symlink_to(shutil.which(name) or name)
-    launcher = folder / "scripts" / "stack"
+    launcher = folder / "scripts" / "stack"  # without the one place where every Linux has a Python
     launcher.write_text(launcher.read_text().replace(" /usr/bin/python3", ""))
     shown = launch(folder, "up", path=str(tools))
     assert shown.returncode == 1
