@@ -1,6 +1,7 @@
 """Train the MNIST network: AdamW with a one-cycle learning rate (Smith 2018, arXiv:1803.09820).
 
-Two threads whatever the machine has, and deterministic kernels: the same data and seed give the same bytes.
+Two threads whatever the machine has, and deterministic kernels: on one kind of CPU the same data and seed give the
+same bytes. Where the CPU computes in bfloat16, it does (mixed precision, weights in float32): twice as fast.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,6 @@ from dataset import read_images, read_labels
 from torch import nn
 from torch.nn import functional
 
-EPOCHS = 3
 BATCH = 128
 MAX_LEARNING_RATE = 4e-3
 MEAN, STD = 0.1307, 0.3081
@@ -23,19 +23,21 @@ def train(model: nn.Module, data: Path, seed: int, log: Callable[[str], None]) -
     torch.set_num_threads(2)
     torch.use_deterministic_algorithms(True)
     model.to(memory_format=torch.channels_last)
+    bfloat16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+    epochs = 4 if bfloat16 else 3  # what fits into three minutes on two cores
     images, labels = _load(data, "train")
     test_images, test_labels = _load(data, "t10k")
     optimiser = torch.optim.AdamW(model.parameters(), lr=MAX_LEARNING_RATE, fused=True)
     steps_per_epoch = len(images) // BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=MAX_LEARNING_RATE, total_steps=EPOCHS * steps_per_epoch
+        optimiser, max_lr=MAX_LEARNING_RATE, total_steps=epochs * steps_per_epoch
     )
     history = []
-    for epoch in range(1, EPOCHS + 1):
-        loss, accuracy = _train_epoch(model, images, labels, optimiser, schedule)
+    for epoch in range(1, epochs + 1):
+        loss, accuracy = _train_epoch(model, images, labels, optimiser, schedule, bfloat16)
         test_loss, test_accuracy = _evaluate(model, test_images, test_labels)
         history.append({"loss": loss, "accuracy": accuracy, "test_loss": test_loss, "test_accuracy": test_accuracy})
-        log(f"epoch {epoch}/{EPOCHS}: loss {loss:.4f}, test loss {test_loss:.4f}, test accuracy {test_accuracy:.2%}")
+        log(f"epoch {epoch}/{epochs}: loss {loss:.4f}, test loss {test_loss:.4f}, test accuracy {test_accuracy:.2%}")
     model.to(memory_format=torch.contiguous_format)
     return history
 
@@ -46,13 +48,14 @@ def _load(data: Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:
     return images.sub_(MEAN).div_(STD), labels
 
 
-def _train_epoch(model, images, labels, optimiser, schedule) -> tuple[float, float]:
+def _train_epoch(model, images, labels, optimiser, schedule, bfloat16) -> tuple[float, float]:
     model.train()
     total_loss, correct, seen = 0.0, 0, 0
     order = torch.randperm(len(images))
     for batch in order[: len(images) // BATCH * BATCH].split(BATCH):
-        scores = model(images[batch].contiguous(memory_format=torch.channels_last))
-        loss = functional.nll_loss(scores, labels[batch])
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            scores = model(images[batch].contiguous(memory_format=torch.channels_last))
+        loss = functional.nll_loss(scores.float(), labels[batch])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

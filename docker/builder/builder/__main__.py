@@ -12,7 +12,8 @@ from pathlib import Path
 
 from builder.archive import SUFFIXES
 from builder.build import OUTCOME
-from builder.errors import BuildError, SpecError
+from builder.errors import BuildError, SpecError, Unavailable
+from builder.fetch import fetch_inputs
 from builder.fingerprint import fingerprint
 from builder.spec import ModelSpec, load_spec, override_weights
 from builder.store import ModelStore, Record
@@ -101,7 +102,7 @@ class Build:
             print(f"{spec}: unchanged", flush=True)
             return True
         with self.store.staging() as staging:
-            outcome = self._run(folder, spec, staging)
+            outcome = self._fetch_and_run(folder, spec, staging)
             if "failed" in outcome:
                 print(f"{spec}: FAIL: {outcome['failed']}", flush=True)
                 return False
@@ -110,6 +111,16 @@ class Build:
             self._publish({**outcome, "source_sha256": source}, staging)
         print(f"{spec}: built{'' if outcome['trained'] else ' UNTRAINED: its answers mean nothing'}", flush=True)
         return True
+
+    def _fetch_and_run(self, folder: Path, spec: ModelSpec, staging: Path) -> Record:
+        """Fetching comes first, in this process: to find that weights cannot be had, nobody need import torch."""
+        try:
+            fetch_inputs(spec, folder, CACHE, lambda text: print(f"{spec}: {text}", flush=True))
+        except Unavailable as error:
+            return {"unavailable": {"reason": error.reason, "remedy": error.remedy}}
+        except BuildError as error:
+            return {"failed": str(error)}
+        return self._run(folder, spec, staging)
 
     def _run(self, folder: Path, spec: ModelSpec, staging: Path) -> Record:
         job = {

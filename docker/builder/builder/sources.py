@@ -104,8 +104,9 @@ def fetch_url(url: str, sha256: str, cache: Path, log: Callable[[str], None], re
     return target
 
 
+# Only what broke off is tried again: where nothing answers, waiting would not help.
 @tenacity.retry(
-    retry=tenacity.retry_if_exception_type(requests.RequestException),
+    retry=tenacity.retry_if_exception_type(requests.exceptions.ChunkedEncodingError),
     stop=tenacity.stop_after_attempt(3),
     wait=tenacity.wait_exponential(max=10),
     reraise=True,
@@ -128,7 +129,7 @@ def _download(url: str, part: Path, log: Callable[[str], None]) -> None:
                     log(f"downloaded {(have + len(chunk)) / 1e6:.0f} of {total / 1e6:.0f} MB")
                 have += len(chunk)
     if total and have < total:
-        raise requests.ConnectionError(f"the connection closed after {have} of {total} bytes")
+        raise requests.exceptions.ChunkedEncodingError(f"the connection closed after {have} of {total} bytes")
 
 
 def _root_cause(error: BaseException) -> str:

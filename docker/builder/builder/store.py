@@ -95,8 +95,9 @@ class ModelStore:
     def publish_unavailable(self, record: Record) -> None:
         """Record why a model is not served; its archive goes."""
         old = self.find(*_key(record))
-        self._write(record)
-        self._remove_archive(old)
+        if old != record:
+            self._write(record)
+            self._remove_archive(old)
 
     def publish_report(self, report: Path) -> str:
         """Put a report into the store; returns its path inside it."""

