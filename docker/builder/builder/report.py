@@ -56,8 +56,9 @@ def _confusion_matrix(evaluation: Evaluation) -> str:
     counts = np.zeros((classes, classes), int)
     np.add.at(counts, (evaluation.labels, evaluation.scores.argmax(1)), 1)
     figure, (axis,) = _figure(1, (6, 6))
-    # Mistakes are few: colour by their count alone, the diagonal left white.
-    axis.imshow(np.where(np.eye(classes, dtype=bool), 0, counts), cmap="Reds")
+    # Mistakes are few: colour by their count alone, the diagonal left white, pale enough to read the numbers.
+    mistakes = np.where(np.eye(classes, dtype=bool), 0, counts)
+    axis.imshow(mistakes, cmap="Reds", vmax=max(1, 2 * mistakes.max()))
     for true, predicted in np.ndindex(counts.shape):
         axis.text(predicted, true, counts[true, predicted] or "", ha="center", va="center", fontsize=8)
     axis.set(xlabel="answered", ylabel="true", xticks=range(classes), yticks=range(classes))
