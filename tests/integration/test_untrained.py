@@ -105,12 +105,12 @@ def legacy_file(workspace: Path) -> Path:
 @pytest.fixture
 def model_with_file(tmp_path: Path, legacy_file: Path) -> Path:
     """A copy of densenet161's folder with the file in it; no expected answers, since its weights are random."""
-    source = users_folder("MODEL_SRC", "model_src")
+    source, model_src = users_folder("MODEL_SRC", "model_src"), tmp_path / "model_src"
     for part in ("common", MODEL):
-        shutil.copytree(source / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "*.pth"))
-    (tmp_path / MODEL / "samples/expected.json").unlink(missing_ok=True)
-    shutil.copy(legacy_file, tmp_path / MODEL)
-    return tmp_path / MODEL
+        shutil.copytree(source / part, model_src / part, ignore=shutil.ignore_patterns("__pycache__", "*.pth"))
+    (model_src / MODEL / "samples/expected.json").unlink(missing_ok=True)
+    shutil.copy(legacy_file, model_src / MODEL)
+    return model_src / MODEL
 
 
 def build_with_file(
