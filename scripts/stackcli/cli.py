@@ -74,9 +74,9 @@ def build(
     base: Base = "auto",
 ) -> None:
     """Build the images and the models, without serving them."""
-    client, project = prepare(Options(yes, strict, tuple(weights or ()), base))
+    _, project = prepare(Options(yes, strict, tuple(weights or ()), base))
     console.phase("Building the models…")
-    if not run_builder(client, project, [*(models or []), *(["--force"] if force else [])]):
+    if not run_builder(project, [*(models or []), *(["--force"] if force else [])]):
         console.done("models: nothing to build")
 
 

@@ -6,7 +6,6 @@ import os
 import re
 from pathlib import Path
 
-import docker
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stackcli import console
@@ -29,7 +28,7 @@ class Sample(BaseModel):
     """`file`: its name in the model's samples folder."""
 
     file: str
-    expected: str = ""
+    expected: str | None = None
 
 
 class Model(BaseModel):
@@ -85,7 +84,7 @@ def prepare_store(settings: Settings) -> None:
                 os.chown(path, settings.stack_uid, settings.stack_gid, follow_symlinks=False)
 
 
-def run_builder(client: docker.DockerClient, project: Project, arguments: list[str]) -> bool:
+def run_builder(project: Project, arguments: list[str]) -> bool:
     """Shows the builder's lines as they come; returns whether the store changed. Fails with the builder's reason."""
     prepare_store(project.settings)
     lines: list[str] = []
@@ -95,10 +94,7 @@ def run_builder(client: docker.DockerClient, project: Project, arguments: list[s
             lines.append(line)
             console.say(line)
 
-    image = project.settings.builder_image
-    command = [] if client.images.get(image).attrs["Config"].get("Entrypoint") else ["python", "-m", "builder"]
-    run = ["run", "--rm", "-T", "--no-deps", "builder", *([*command, *arguments] if arguments else [])]
-    status = project.stream(take, *run)
+    status = project.stream(take, "run", "--rm", "-T", "--no-deps", "builder", *arguments)
     if status != 0:
         raise failure_of(lines, status)
     if not any(model.is_available for model in read_manifest(project.settings).models):

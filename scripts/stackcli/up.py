@@ -69,7 +69,7 @@ def bring_up(options: Options) -> tuple[docker.DockerClient, Project]:
     began = time.monotonic()
     client, project = prepare(options)
     console.phase("Building the models…")
-    if not run_builder(client, project, []):
+    if not run_builder(project, []):
         console.done("models: nothing to build")
     console.phase("Starting…")
     start(client, project)
