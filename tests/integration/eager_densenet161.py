@@ -19,6 +19,7 @@ from PIL import Image
 from torchvision import transforms
 
 IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+NEWER_THAN_THE_FILE = "num_batches_tracked"
 LAYER = re.compile(r"(denselayer\d+\.)(norm|relu|conv)(\d\.)")
 
 
@@ -45,7 +46,10 @@ def predict(seed: int, classes: Path, photo: Path) -> None:
 
 
 def legacy(seed: int, file: Path) -> None:
-    state = {LAYER.sub(r"\1\2.\3", key): value for key, value in untrained_model(seed).state_dict().items()}
+    current = untrained_model(seed).state_dict()
+    state = {
+        LAYER.sub(r"\1\2.\3", key): value for key, value in current.items() if not key.endswith(NEWER_THAN_THE_FILE)
+    }
     assert "features.denseblock1.denselayer1.norm.1.weight" in state
     torch.save(state, file)
 
