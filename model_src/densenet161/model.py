@@ -6,7 +6,7 @@ from typing import Any
 from torchvision.models import DenseNet
 
 # PyTorch's published file still has the names of 2017: `norm.1.weight` for what is now `norm1.weight`.
-LEGACY_KEY = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
+LEGACY_KEY = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)$")
 
 
 class DenseNet161(DenseNet):
