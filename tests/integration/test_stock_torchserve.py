@@ -14,9 +14,12 @@ from store import entry_of
 
 STARTED_DEADLINE_S = 120
 # From inside: a stock TorchServe listens on the container's own loopback.
+# Without the header urllib says that the image is a form.
 PREDICT = (
     "import urllib.request as u;"
-    "print(u.urlopen('http://127.0.0.1:8080/predictions/mnist', open('/7.png', 'rb').read(), 60).read().decode())"
+    "r = u.Request('http://127.0.0.1:8080/predictions/mnist', open('/7.png', 'rb').read());"
+    "r.add_header('Content-Type', 'image/png');"
+    "print(u.urlopen(r, timeout=60).read().decode())"
 )
 
 
