@@ -116,6 +116,9 @@ class Deployment:
 
     def remove(self) -> None:
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+        # `scripts/stack up` of a test's project makes a cache volume of its own, which compose_files may not name.
+        for volume in docker_engine.volumes.list(filters={"label": f"com.docker.compose.project={self.project}"}):
+            volume.remove()
         live_deployments.pop(self.project, None)
 
     def builder_command(self, *arguments: str, variables: Mapping[str, str] | None = None) -> list[str]:
