@@ -3,15 +3,15 @@
 A model's own handler subclasses ImageHandler and says in `answer` what one row of scores means.
 """
 
+import os
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
-import torch
 
-from common.engines import load_engine
-from common.explanations import explain
-from common.images import BadImageError, ImageInput, read_array
+from common.engines import open_engine, usable
+from common.explanations import Explainer
+from common.images import BadImageError, ImageInput, normalise, read_pixels
 
 BAD_REQUEST = 400
 
@@ -22,21 +22,20 @@ class ImageHandler:
     def initialize(self, context: Any) -> None:
         """Load the engine and the `handler:` section of model-config.yaml."""
         properties = context.system_properties
-        model = context.manifest["model"]
         settings = (context.model_yaml_config or {})["handler"]
         self.folder = Path(properties["model_dir"])
         self.input = image_input(settings["input"])
         self.trained = settings["trained"]
-        self.engine = load_engine(
-            self.folder, model["serializedFile"], model.get("modelFile", ""), _device(properties.get("gpu_id"))
-        )
+        self.engine = _open_engine(context.model_name, self.folder, settings, properties.get("gpu_id"))
+        self.explainer = Explainer(self.folder)
+        # The first inference allocates what later ones reuse.
         self.engine(np.zeros((1, *self.input.shape), np.float32))
 
     def handle(self, requests: list, context: Any) -> list:
         """requests: one {"data" | "body": image} per request → one JSON-able answer per request, in order."""
-        images, errors = self._read(requests)
-        scores = iter(self.scores(np.stack(images)) if images else ())
-        inputs = iter(images)
+        pixels, errors = self._read(requests)
+        inputs = self.inputs(pixels) if pixels else ()
+        rows = zip(self.scores(inputs), inputs) if pixels else iter(())
         answers = []
         for index, error in enumerate(errors):
             context.set_response_content_type(index, "application/json")
@@ -46,9 +45,9 @@ class ImageHandler:
                 continue
             if not self.trained:
                 context.set_response_header(index, "X-Model-Untrained", "true")
-            row, image = next(scores), next(inputs)
+            row, image = next(rows)
             wants_explanation = context.get_request_header(index, "explain") == "True"
-            answers.append(explain(self.engine, image, int(row.argmax())) if wants_explanation else self.answer(row))
+            answers.append(self.explainer.explain(image, int(row.argmax())) if wants_explanation else self.answer(row))
         return answers
 
     def scores(self, inputs: np.ndarray) -> np.ndarray:
@@ -60,20 +59,24 @@ class ImageHandler:
         return int(scores.argmax())
 
     def read(self, body: object) -> np.ndarray:
-        """One request's body → float32 [channels, height, width]. Raises BadImageError."""
-        return read_array(body, self.input)
+        """One request's body → uint8 [height, width, channels]. Raises BadImageError."""
+        return read_pixels(body, self.input)
+
+    def inputs(self, pixels: list[np.ndarray]) -> np.ndarray:
+        """What `read` gave for N requests → the engine's input: float32 [N, channels, height, width]."""
+        return normalise(np.stack(pixels), self.input)
 
     def _read(self, requests: list) -> tuple[list[np.ndarray], list[Optional[str]]]:
         """The readable images, and for every request its error or None."""
-        images: list[np.ndarray] = []
+        pixels: list[np.ndarray] = []
         errors: list[Optional[str]] = []
         for request in requests:
             try:
-                images.append(self.read(_body(request)))
+                pixels.append(self.read(_body(request)))
                 errors.append(None)
             except BadImageError as error:
                 errors.append(str(error))
-        return images, errors
+        return pixels, errors
 
 
 def image_input(settings: dict) -> ImageInput:
@@ -87,5 +90,14 @@ def _body(request: dict) -> object:
     return request.get("body", b"") if data is None else data
 
 
-def _device(gpu: Optional[int]) -> torch.device:
-    return torch.device(f"cuda:{gpu}" if gpu is not None and torch.cuda.is_available() else "cpu")
+def _open_engine(model: str, folder: Path, settings: dict, gpu: Optional[int]) -> Any:
+    """The engine of model.yaml, or what this machine has in its place; the log says which."""
+    wanted, threads = settings["engine"], settings.get("threads") or int(os.environ.get("OMP_NUM_THREADS") or 1)
+    if gpu is None:
+        engine, precision, reason = usable(folder, wanted["cpu"], wanted["precision"])
+        where = f"{threads} thread" + ("" if threads == 1 else "s")
+    else:
+        engine, precision, reason = wanted["gpu"], wanted["gpu_precision"], ""
+        where = f"GPU {gpu}"
+    print(f"{model}: {engine} {precision}, {where}" + (f" ({reason})" if reason else ""), flush=True)
+    return open_engine(folder, engine, precision, threads, gpu)

@@ -9,6 +9,7 @@ from PIL import Image
 
 IMAGE_HEADER_BYTES = 16
 LABEL_HEADER_BYTES = 8
+CALIBRATION_IMAGES = 300
 
 
 def read_images(data: Path, part: str) -> np.ndarray:
@@ -25,9 +26,18 @@ def read_labels(data: Path, part: str) -> np.ndarray:
 def labelled_images(data: Path) -> Iterator[tuple[bytes, int]]:
     """The 10,000 test images as a client sends them: (PNG bytes, digit)."""
     for image, label in zip(read_images(data, "t10k"), read_labels(data, "t10k")):
-        png = io.BytesIO()
-        Image.fromarray(image).save(png, format="PNG")
-        yield png.getvalue(), int(label)
+        yield _png(image), int(label)
+
+
+def calibration_images(data: Path) -> Iterator[bytes]:
+    """Some of the training images, as PNG: the test images stay unseen."""
+    yield from map(_png, read_images(data, "train")[:CALIBRATION_IMAGES])
+
+
+def _png(image: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, format="PNG")
+    return file.getvalue()
 
 
 def _idx_file(data: Path, part: str, kind: str) -> Path:

@@ -10,10 +10,12 @@ import typer
 
 from stackcli import console, status
 from stackcli.base_image import BaseChoice
+from stackcli.bench import Bench, run_bench
 from stackcli.compose import Project
 from stackcli.doctor import run_doctor
 from stackcli.engine import connect, find_engine
 from stackcli.errors import StackError
+from stackcli.load import SECONDS
 from stackcli.models import run_builder
 from stackcli.paths import ROOT
 from stackcli.predict import predict as send
@@ -88,6 +90,28 @@ def predict(
 ) -> None:
     """Send one file to a model and print its answer."""
     send(load_settings(ROOT, os.environ), model, file, version)
+
+
+@app.command()
+def bench(
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Default: the one most often right.")] = None,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option("--rate", metavar="R", min=0.01, help="Open loop at R requests/s; may be repeated."),
+    ] = None,
+    connections: Annotated[
+        list[int] | None,
+        typer.Option("--connections", metavar="N", min=1, help="Closed loop, N in flight; may be repeated."),
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Measured per run.")] = SECONDS,
+    file: Annotated[Path | None, typer.Option("--file", metavar="IMAGE", help="Default: the first sample.")] = None,
+    out: Annotated[
+        Path, typer.Option("--out", show_default="artifacts/bench", help="Folder of the figures and the report.")
+    ] = ROOT / "artifacts/bench",
+) -> None:
+    """Measure a model of the running stack under load: rates, latencies, CPU time, memory."""
+    asked = Bench(model, tuple(rate or ()), tuple(connections or ()), seconds, file, out)
+    run_bench(connect(), current_project(), asked)
 
 
 @app.command()

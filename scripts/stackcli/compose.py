@@ -52,8 +52,8 @@ class Project:
         return stream(["docker", "compose", *arguments], show, self.environment)
 
     def config(self) -> dict[str, Any]:
-        """compose.yaml with every variable filled in."""
-        result = self.capture("config", "--format", "json")
+        """compose.yaml with every variable filled in, the services of its profiles too."""
+        result = self.capture("--profile", "bench", "config", "--format", "json")
         if result.returncode != 0:
             raise ConfigError("a valid compose.yaml and .env", result.stderr.strip(), "correcting what it names")
         config: dict[str, Any] = json.loads(result.stdout)

@@ -1,4 +1,4 @@
-"""Builds the builder's and the runtime's image, each only when what it is made from changed."""
+"""Builds the images of compose.yaml, each only when what it is made from changed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ BUILT = STATE / "images.json"  # image → the hash of its inputs and the id tha
 SERVICES = ("builder", "torchserve")
 
 
-def stale_services(client: docker.DockerClient, project: Project) -> dict[str, tuple[str, str]]:
+def stale_services(
+    client: docker.DockerClient, project: Project, wanted: tuple[str, ...] = SERVICES
+) -> dict[str, tuple[str, str]]:
     """Services whose image must be built: service → (image, hash of its inputs)."""
     built = json.loads(BUILT.read_text()) if BUILT.is_file() else {}
     services, base = project.config()["services"], client.images.get(project.base_image).id
     stale = {}
-    for service in SERVICES:
+    for service in wanted:
         image, build = services[service]["image"], services[service]["build"]
         inputs = hash_inputs(Path(build["context"]), build=without_paths(build), base=base)
         if built.get(image) != {"inputs": inputs, "id": image_id(client, image)}:
@@ -45,9 +47,9 @@ def image_id(client: docker.DockerClient, image: str) -> str | None:
         return None
 
 
-def ensure_images(client: docker.DockerClient, project: Project) -> bool:
+def ensure_images(client: docker.DockerClient, project: Project, wanted: tuple[str, ...] = SERVICES) -> bool:
     """Returns whether anything was built."""
-    stale = stale_services(client, project)
+    stale = stale_services(client, project, wanted)
     for service, (image, inputs) in stale.items():
         run_build(["docker", "compose", "--progress", "plain", "build", service], image, project.environment)
         built = json.loads(BUILT.read_text()) if BUILT.is_file() else {}

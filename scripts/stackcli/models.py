@@ -40,6 +40,7 @@ class Model(BaseModel):
     version: str
     status: str
     sha256: str = ""
+    engine: str = ""
     trained: bool = True
     accuracy: Accuracy | None = None
     samples: list[Sample] = []
@@ -72,6 +73,15 @@ def read_manifest(settings: Settings) -> Manifest:
         problem = error.errors()[0]
         found = f"{problem['msg']} at {'.'.join(map(str, problem['loc']))}"
         raise BuildError(f"the builder's manifest in {file}", found, "`scripts/stack build --force`") from None
+
+
+def find_sample(model: Model, settings: Settings) -> Path | None:
+    """The model's first sample that lies in model_src, where a folder bears the model's name."""
+    for sample in model.samples:
+        file = ROOT / settings.model_src / model.name / "samples" / sample.file
+        if file.is_file():
+            return file
+    return None
 
 
 def prepare_store(settings: Settings) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import docker
 import requests
@@ -12,7 +11,7 @@ from rich.table import Table
 
 from stackcli import console
 from stackcli.compose import Project
-from stackcli.models import Model, read_manifest
+from stackcli.models import Model, find_sample, read_manifest
 from stackcli.paths import ROOT
 from stackcli.serving import find_container, health_of
 from stackcli.settings import Settings
@@ -103,9 +102,8 @@ def example_command(serving: Serving, settings: Settings) -> str | None:
     served = [model for model, state in serving.models if state == "READY"]
     served.sort(key=lambda model: model.accuracy.top1 if model.accuracy else 0, reverse=True)
     for model in served:
-        for sample in model.samples:
-            for folder in sorted((ROOT / settings.model_src).glob("*/samples")):
-                if folder.parent.name == model.name and (file := folder / sample.file).is_file():
-                    shown = file.relative_to(ROOT) if file.is_relative_to(ROOT) else Path(file)
-                    return f"curl {settings.url(settings.inference_port)}/predictions/{model.name} -T {shown}"
+        file = find_sample(model, settings)
+        if file is not None:
+            shown = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
+            return f"curl {settings.url(settings.inference_port)}/predictions/{model.name} -T {shown}"
     return None

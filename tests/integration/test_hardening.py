@@ -9,14 +9,15 @@ import pytest
 from deployment import Deployment
 from fresh import FreshDeployments
 
-SERVICES = ("builder", "torchserve")
+SERVICES = ("builder", "torchserve", "load")
 
 
 @pytest.fixture(scope="module")
 def created_stack(fresh_deployment: FreshDeployments, fresh_store: Callable[..., Path]) -> Deployment:
     """Containers of every service, created and never started: docker inspect needs no more."""
     stack = fresh_deployment(model_store=fresh_store("mnist"))
-    stack.compose("create", "--no-build")
+    stack.compose("--profile", "bench", "build", "load")  # the others' images are here, or nothing would run
+    stack.compose("--profile", "bench", "create", "--no-build")
     found = {container.labels["com.docker.compose.service"] for container in stack.containers()}
     assert found >= set(SERVICES), f"expected containers of {SERVICES}, found {found}"
     return stack

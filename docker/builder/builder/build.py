@@ -49,12 +49,13 @@ def build_model(spec: ModelSpec, folder: Path, cache: Path, archive_format: str,
     exported_sha256 = sha256_of(export.folder / export.serialized_file)
     with _timed(seconds, "check"):
         checked = check_export(spec, export, module, weights.trained, folder, data_folder(spec, folder, cache))
+        log(f"engine {checked.engine} {checked.precision}")
         if checked.evaluation:
             log(f"accuracy {checked.evaluation.accuracy:.2%} on {len(checked.evaluation.labels)} images")
     with _timed(seconds, "archive"):
         archive = build_archive(spec, export, archive_format, staging)
-    report = write_report(spec, weights, checked.evaluation, staging) if checked.evaluation else None
     evaluation = checked.evaluation
+    report = write_report(spec, weights, evaluation, staging) if evaluation else None
     return {
         "name": spec.name,
         "version": spec.version,
@@ -63,11 +64,12 @@ def build_model(spec: ModelSpec, folder: Path, cache: Path, archive_format: str,
         "format": archive_format,
         "sha256": archive_sha256(archive),
         "bytes": archive_bytes(archive),
-        "engine": "torchscript" if spec.torchscript else "eager",
+        "engine": checked.engine,
+        "precision": checked.precision,
+        "precisions": {precision: asdict(figures) for precision, figures in checked.figures.items()},
         "trained": weights.trained,
         "weights": {"origin": weights.origin, "sha256": weights.sha256 or exported_sha256},
         "accuracy": {"top1": evaluation.accuracy, "images": len(evaluation.labels)} if evaluation else None,
-        "parity": asdict(checked.parity) if checked.parity else None,
         "seconds": seconds,
         "serving": spec.serving.model_dump(exclude_none=True),
         "samples": checked.samples,

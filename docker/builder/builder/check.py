@@ -1,37 +1,45 @@
-"""Run the exported files as a TorchServe worker would, on real inputs, and refuse what misses its limits."""
+"""Run the exported files as a TorchServe worker would, on real inputs, and refuse what misses its limits.
+
+Every precision of the archive is compared with the eager model. The one to be served has to pass; an alternative that
+does not pass, or that this CPU cannot compute, is left out of the archive.
+"""
 
 from __future__ import annotations
 
 import importlib
 import json
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
-from ts.context import Context, RequestProcessor
-from ts.utils.util import list_classes_from_module
 
+from builder.convert import OPENVINO_INT8, example_input, write_int8
 from builder.errors import CheckFailed
-from builder.export import SETTINGS, Export, example_input
+from builder.export import Export, read_settings, write_settings
+from builder.served import ServedModel
 from builder.spec import ModelSpec
 
 BATCH = 100
-PARITY_IMAGES = 1000
 # Where a model has neither labelled images nor samples.
-PARITY_RANDOM_INPUTS = 4
+RANDOM_INPUTS = 4
 
 
 @dataclass
-class Parity:
-    """Exported model against the eager one, on the same inputs."""
+class Figures:
+    """One precision against the eager model on the same inputs; `accuracy` only where the inputs have labels.
+
+    `max_abs_error` is that of a score, `max_relative_error` the same divided by the largest score.
+    """
 
     max_abs_error: float
+    max_relative_error: float
     top1_disagreement: float
     images: int
+    accuracy: float | None
+    eager_accuracy: float | None
 
 
 @dataclass
@@ -49,72 +57,149 @@ class Evaluation:
 
 @dataclass
 class Report:
-    """What the check found: it goes into the manifest."""
+    """What the check found: it goes into the manifest. `figures` by precision."""
 
-    parity: Parity | None
+    engine: str
+    precision: str
+    figures: dict[str, Figures]
     samples: list[dict[str, Any]]
     evaluation: Evaluation | None
 
 
-class ServedModel:
-    """The handler of an exported folder, initialised and called as a TorchServe worker does."""
+@dataclass
+class Images:
+    """What the engines are compared on: images as a client sends them, with labels where there are any."""
 
-    def __init__(self, spec: ModelSpec, export: Export) -> None:
-        self._context = Context(
-            spec.name,
-            str(export.folder),
-            {"model": {"serializedFile": export.serialized_file, "modelFile": export.model_file}},
-            spec.serving.batchSize,
-            None,
-            "",
-            model_yaml_config=yaml.safe_load((export.folder / SETTINGS).read_text()),
-        )
-        sys.path.insert(0, str(export.folder))
-        # model.py was imported from the source folder: the archive's own copy has to work as well.
-        for name in [Path(export.model_file).stem, "common", *(name for name in sys.modules if name[:7] == "common.")]:
-            sys.modules.pop(name, None)
-        self.handler: Any = list_classes_from_module(importlib.import_module(Path(export.handler).stem))[0]()
-        self.handler.initialize(self._context)
-
-    def answer(self, image: bytes) -> Any:
-        """What a client gets for one image; raises CheckFailed when the handler does not answer 200."""
-        request = RequestProcessor({})
-        self._context.request_processor = [request]
-        answer = self.handler.handle([{"body": image}], self._context)[0]
-        if request.get_response_status_code() != 200:
-            raise CheckFailed("an answer for every sample", str(answer), "an image that the model can read")
-        return answer
-
-    def read(self, images: list[bytes]) -> np.ndarray:
-        """float32 [N, channels, height, width]"""
-        return np.stack([self.handler.read(image) for image in images])
-
-    def scores(self, inputs: np.ndarray) -> np.ndarray:
-        """float32 [N, classes]"""
-        return np.concatenate([self.handler.scores(batch) for batch in _batches(inputs)])
+    files: list[bytes]
+    labels: np.ndarray | None
 
 
 def check_export(
     spec: ModelSpec, export: Export, eager: torch.nn.Module, trained: bool, source: Path, data: Path | None
 ) -> Report:
     """Raises CheckFailed past the limits in `accept`; an untrained model is not judged on its answers."""
-    labelled = _labelled_images(spec, data) if trained else None
-    model = ServedModel(spec, export)
-    samples = _check_samples(model, trained, source / spec.samples)
-    if not hasattr(model.handler, "scores"):
-        return Report(None, samples, None)
-    evaluation = _evaluate(spec, model, *labelled) if labelled else None
-    images = (
-        evaluation.images if evaluation else [(source / spec.samples / row["file"]).read_bytes() for row in samples]
+    model = ServedModel(spec, export, "f32")
+    if not model.has_engine:
+        samples = _check_samples(model, trained, source / spec.samples)
+        return Report("torchscript" if spec.torchscript else "eager", "f32", {}, samples, None)
+    images = _images(spec, source, data)
+    models = {"f32": model, **_other_precisions(spec, export, model, data)}
+    scores, reference = _scores(spec, models, eager, images)
+    figures = {precision: _compare(rows, reference, images.labels) for precision, rows in scores.items()}
+    if not trained:
+        # Labels say nothing about random weights, and a limit on their answers says no more.
+        for row in figures.values():
+            row.accuracy = row.eager_accuracy = None
+    served = spec.engine.precision if spec.engine.precision in models else "f32"
+    for precision in [name for name in figures if trained and name != served]:
+        if problem := _problem(spec, figures[precision]):
+            print(f"{spec}: {precision} is left out: {problem}", flush=True)
+            del figures[precision]
+    if trained and (problem := _problem(spec, figures[served])):
+        raise problem
+    _settle(export, served, figures)
+    samples = _check_samples(models[served], trained, source / spec.samples)
+    judged = Evaluation(scores[served], images.labels, images.files) if trained and images.labels is not None else None
+    return Report(models[served].handler.engine.name, served, figures, samples, judged)
+
+
+def _images(spec: ModelSpec, source: Path, data: Path | None) -> Images:
+    """The labelled images, else the samples (none where there are none)."""
+    if spec.labelled and data:
+        rows = list(importlib.import_module(Path(spec.labelled).stem).labelled_images(data))
+        return Images([image for image, _ in rows], np.array([label for _, label in rows]))
+    return Images([path.read_bytes() for path in _sample_files(source / spec.samples)], None)
+
+
+def _other_precisions(spec: ModelSpec, export: Export, f32: ServedModel, data: Path | None) -> dict[str, ServedModel]:
+    """The precisions beside float32 that the engine has and this CPU can compute."""
+    if f32.handler.engine.name != "openvino":
+        return {}
+    models = {}
+    for precision in [name for name in spec.engine.precisions if name != "f32"]:
+        if precision == "int8" and spec.calibration and data:
+            files = importlib.import_module(Path(spec.calibration).stem).calibration_images(data)
+            write_int8(f32.inputs(list(files)), export.folder)
+        model = ServedModel(spec, export, precision)
+        if model.handler.engine.precision == precision:
+            models[precision] = model
+        else:
+            print(f"{spec}: {precision} is left out: this CPU cannot compute it, so nothing could check it", flush=True)
+    return models
+
+
+def _scores(
+    spec: ModelSpec, models: dict[str, ServedModel], eager: torch.nn.Module, images: Images
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """float32 [N, classes] by precision, and of the eager model; a batch at a time, for the inputs may be many."""
+    rows: dict[str, list[np.ndarray]] = {precision: [] for precision in models}
+    reference = []
+    for inputs in _inputs(spec, models["f32"], images.files):
+        for precision, model in models.items():
+            rows[precision].append(model.scores(inputs))
+        with torch.inference_mode():
+            reference.append(eager.eval()(torch.from_numpy(inputs)).numpy())
+    return {precision: np.concatenate(batches) for precision, batches in rows.items()}, np.concatenate(reference)
+
+
+def _inputs(spec: ModelSpec, model: ServedModel, files: list[bytes]) -> Iterator[np.ndarray]:
+    """Batches of float32 [N, channels, height, width]."""
+    if not files:
+        yield example_input(spec, RANDOM_INPUTS).numpy()
+    for start in range(0, len(files), BATCH):
+        yield model.inputs(files[start : start + BATCH])
+
+
+def _compare(scores: np.ndarray, reference: np.ndarray, labels: np.ndarray | None) -> Figures:
+    error = float(np.abs(scores - reference).max())
+    return Figures(
+        max_abs_error=error,
+        max_relative_error=error / float(np.abs(reference).max()),
+        top1_disagreement=float((scores.argmax(1) != reference.argmax(1)).mean()),
+        images=len(scores),
+        accuracy=None if labels is None else float((scores.argmax(1) == labels).mean()),
+        eager_accuracy=None if labels is None else float((reference.argmax(1) == labels).mean()),
     )
-    return Report(_compare(spec, model, eager, images[:PARITY_IMAGES]), samples, evaluation)
 
 
-def _labelled_images(spec: ModelSpec, data: Path | None) -> tuple[list[bytes], np.ndarray] | None:
-    if not spec.labelled or not data:
-        return None
-    rows = list(importlib.import_module(Path(spec.labelled).stem).labelled_images(data))
-    return [image for image, _ in rows], np.array([label for _, label in rows])
+def _problem(spec: ModelSpec, figures: Figures) -> CheckFailed | None:
+    """The first limit of `accept` that the figures miss."""
+    accept, count = spec.accept, f"on {figures.images} images"
+    if figures.accuracy is not None and figures.accuracy < accept.min_accuracy:
+        return CheckFailed(
+            f"an accuracy of at least {accept.min_accuracy:.2%}",
+            f"{figures.accuracy:.2%} {count}",
+            "longer training, or a lower accept.min_accuracy",
+        )
+    if figures.top1_disagreement > accept.max_top1_disagreement:
+        return CheckFailed(
+            f"at most {accept.max_top1_disagreement:.2%} other answers than eager's",
+            f"{figures.top1_disagreement:.2%} {count}",
+            "a more exact engine or precision, or a higher accept.max_top1_disagreement",
+        )
+    if figures.accuracy is not None and figures.eager_accuracy is not None:
+        drop = figures.eager_accuracy - figures.accuracy
+        if drop > accept.max_accuracy_drop:
+            return CheckFailed(
+                f"at most {accept.max_accuracy_drop:.2%} less accuracy than eager's {figures.eager_accuracy:.2%}",
+                f"{drop:.2%} less {count}",
+                "a more exact engine or precision, or a higher accept.max_accuracy_drop",
+            )
+    return None
+
+
+def _settle(export: Export, served: str, figures: dict[str, Figures]) -> None:
+    """Write what is served into the archive's settings, and take out what failed."""
+    settings = read_settings(export)
+    settings["handler"]["engine"]["precision"] = served
+    write_settings(export, settings)
+    if "int8" not in figures:
+        for path in export.folder.glob(f"{Path(OPENVINO_INT8).stem}.*"):
+            path.unlink()
+
+
+def _sample_files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("*")) if path.name != "expected.json"]
 
 
 def _check_samples(model: ServedModel, trained: bool, folder: Path) -> list[dict[str, Any]]:
@@ -122,9 +207,7 @@ def _check_samples(model: ServedModel, trained: bool, folder: Path) -> list[dict
     expected_file = folder / "expected.json"
     expected = json.loads(expected_file.read_text()) if trained and expected_file.is_file() else {}
     rows = []
-    for path in sorted(folder.glob("*")):
-        if path == expected_file:
-            continue
+    for path in _sample_files(folder):
         answer = model.answer(path.read_bytes())
         best = next(iter(answer)) if isinstance(answer, dict) else str(answer)
         if best != expected.get(path.name, best):
@@ -133,34 +216,3 @@ def _check_samples(model: ServedModel, trained: bool, folder: Path) -> list[dict
             )
         rows.append({"file": path.name, "expected": expected.get(path.name)})
     return rows
-
-
-def _evaluate(spec: ModelSpec, model: ServedModel, images: list[bytes], labels: np.ndarray) -> Evaluation:
-    batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-    evaluation = Evaluation(np.concatenate([model.scores(model.read(batch)) for batch in batches]), labels, images)
-    if evaluation.accuracy < spec.accept.min_accuracy:
-        raise CheckFailed(
-            f"an accuracy of at least {spec.accept.min_accuracy:.2%}",
-            f"{evaluation.accuracy:.2%} on {len(labels)} images",
-            "longer training, or a lower accept.min_accuracy",
-        )
-    return evaluation
-
-
-def _compare(spec: ModelSpec, model: ServedModel, eager: torch.nn.Module, images: list[bytes]) -> Parity:
-    inputs = model.read(images) if images else example_input(spec, PARITY_RANDOM_INPUTS).numpy()
-    scores = model.scores(inputs)
-    with torch.inference_mode():
-        reference = np.concatenate([eager.eval()(torch.from_numpy(batch)).numpy() for batch in _batches(inputs)])
-    disagreement = float((scores.argmax(1) != reference.argmax(1)).mean())
-    if disagreement > spec.accept.max_top1_disagreement:
-        raise CheckFailed(
-            f"at most {spec.accept.max_top1_disagreement:.2%} other answers than eager's",
-            f"{disagreement:.2%} on {len(inputs)} images",
-            "a more exact engine, or a higher accept.max_top1_disagreement",
-        )
-    return Parity(float(np.abs(scores - reference).max()), disagreement, len(inputs))
-
-
-def _batches(inputs: np.ndarray) -> list[np.ndarray]:
-    return [inputs[start : start + BATCH] for start in range(0, len(inputs), BATCH)]

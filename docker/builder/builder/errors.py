@@ -3,6 +3,7 @@
 BuildError            the model fails the build: expected, found, remedy
 ├── SpecError         model.yaml is wrong; names the file and the line
 ├── WeightsRefused    the weights are there but are not the expected ones
+├── ConversionFailed  the engine that model.yaml names cannot take the model
 ├── CheckFailed       the exported model misses the limits in `accept`, or a sample's expected answer
 └── Unavailable       something to be fetched cannot be had; this model alone is left out
 """
@@ -26,6 +27,10 @@ class SpecError(BuildError):
 
 class WeightsRefused(BuildError):
     """The weights are there but are not the expected ones."""
+
+
+class ConversionFailed(BuildError):
+    """The engine cannot take the model."""
 
 
 class CheckFailed(BuildError):

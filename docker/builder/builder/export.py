@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 
+from builder.convert import SCRIPT, script, write_engine
+from builder.errors import ConversionFailed
 from builder.spec import ModelSpec
 
+# As common/engines.py names them in the archive.
+MODEL, WEIGHTS = "model.py", "weights.pth"
 SETTINGS = "model-config.yaml"
 
 
@@ -33,37 +37,60 @@ def export_model(spec: ModelSpec, module: torch.nn.Module, trained: bool, source
     shutil.copy(source.parent / handler if handler.parts[0] == "common" else source / handler, folder / handler.name)
     if spec.classes:
         shutil.copy(source / spec.classes, folder / "index_to_name.json")
-    (folder / SETTINGS).write_text(yaml.safe_dump(_settings(spec, trained)))
-    serialized_file, model_file = "model.pt", ""
-    if spec.torchscript:
-        _script(module, spec).save(str(folder / serialized_file))
-    else:
-        serialized_file, model_file = "weights.pth", spec.model
-        torch.save(module.state_dict(), folder / serialized_file)
-        shutil.copy(source / spec.model, folder / spec.model)
-    return Export(folder, serialized_file, model_file, handler.name)
+    export = _write_model(spec, module, source, folder, handler.name)
+    engine = _write_fast_form(spec, module, folder)
+    write_settings(export, settings_of(spec, trained, engine))
+    return export
 
 
-def example_input(spec: ModelSpec, images: int = 1) -> torch.Tensor:
-    """float32 [images, channels, height, width] of the model's input shape, seeded normal values."""
-    height, width = spec.input.size or (spec.input.crop or 0, spec.input.crop or 0)
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(images, len(spec.input.mean), height, width, generator=generator)
-
-
-def _script(module: torch.nn.Module, spec: ModelSpec) -> torch.jit.ScriptModule:
-    """Traced on two images, so that a batch size is not baked in; frozen, which folds the batch normalisations."""
-    with warnings.catch_warnings(), torch.no_grad():
-        # torch 2.14 deprecates TorchScript, and tracing warns of each Python number; the check compares the outputs.
-        warnings.simplefilter("ignore")
-        traced = torch.jit.trace(module.eval(), example_input(spec, images=2))
-        return torch.jit.freeze(traced)
-
-
-def _settings(spec: ModelSpec, trained: bool) -> dict:
-    """TorchServe reads its own keys; the handler reads the section `handler`."""
+def settings_of(spec: ModelSpec, trained: bool, engine: str) -> dict[str, Any]:
+    """model-config.yaml: TorchServe reads its own keys; the handler reads the section `handler`."""
     serving = spec.serving.model_dump(exclude_none=True)
+    threads = serving.pop("threads", None)
     if "minWorkers" in serving:
         # Without a maxWorkers TorchServe ignores minWorkers.
         serving["maxWorkers"] = max(serving["minWorkers"], serving.get("maxWorkers", 0))
-    return {**serving, "handler": {"trained": trained, "input": spec.input.model_dump(mode="json", exclude_none=True)}}
+    handler = {
+        "trained": trained,
+        "input": spec.input.model_dump(mode="json", exclude_none=True),
+        "engine": {
+            "cpu": engine,
+            "precision": spec.engine.precision,
+            "gpu": "torchscript" if spec.torchscript else "eager",
+            "gpu_precision": spec.engine.gpu_precision,
+        },
+    }
+    return {**serving, "handler": {**handler, "threads": threads} if threads else handler}
+
+
+def write_settings(export: Export, settings: dict[str, Any]) -> None:
+    (export.folder / SETTINGS).write_text(yaml.safe_dump(settings))
+
+
+def read_settings(export: Export) -> dict[str, Any]:
+    settings: dict[str, Any] = yaml.safe_load((export.folder / SETTINGS).read_text())
+    return settings
+
+
+def _write_model(spec: ModelSpec, module: torch.nn.Module, source: Path, folder: Path, handler: str) -> Export:
+    """The model itself, for explanations, GPUs, and machines without the engine."""
+    if spec.torchscript:
+        script(module, spec).save(str(folder / SCRIPT))
+        return Export(folder, SCRIPT, "", handler)
+    torch.save(module.state_dict(), folder / WEIGHTS)
+    shutil.copy(source / spec.model, folder / MODEL)
+    return Export(folder, WEIGHTS, MODEL, handler)
+
+
+def _write_fast_form(spec: ModelSpec, module: torch.nn.Module, folder: Path) -> str:
+    """The name of the engine whose file was written: the one named, or with `auto` the fastest that takes the model."""
+    itself = "torchscript" if spec.torchscript else "eager"
+    if spec.engine.cpu != "auto":
+        write_engine(spec, spec.engine.cpu, module, folder)
+        return itself if spec.engine.cpu in ("eager", "torchscript") else spec.engine.cpu
+    try:
+        write_engine(spec, "openvino", module, folder)
+    except ConversionFailed as error:
+        print(f"{spec}: WARNING: {error}; serving it with {itself}", flush=True)
+        return itself
+    return "openvino"

@@ -100,23 +100,54 @@ class Input(Section):
         return self
 
 
+Precision = Literal["f32", "bf16", "int8"]
+
+
+class Engine(Section):
+    """What computes the model. `auto`: OpenVINO where the model converts to it, else the model itself.
+
+    `precision` is the one served, `alternatives` are checked and archived beside it for `scripts/stack tune`.
+    """
+
+    cpu: Literal["auto", "openvino", "onnxruntime", "torchscript", "eager"] = "auto"
+    precision: Precision = "f32"
+    alternatives: list[Precision] = []
+    gpu_precision: Literal["f32", "bf16", "f16"] = "f16"
+
+    @model_validator(mode="after")
+    def _precisions_of_the_engine(self) -> "Engine":
+        if self.cpu not in ("auto", "openvino") and {self.precision, *self.alternatives} != {"f32"}:
+            raise ValueError(f"expected f32, the one precision of {self.cpu}")
+        return self
+
+    @property
+    def precisions(self) -> list[str]:
+        """The one served first; f32 is always there, for CPUs that have nothing else."""
+        return list(dict.fromkeys([self.precision, *self.alternatives, "f32"]))
+
+
 class Accept(Section):
-    """The limits past which a model is not published (fractions, 0 to 1)."""
+    """The limits past which a model is not published (fractions, 0 to 1), the last two against the eager model."""
 
     min_accuracy: float = Field(default=0.0, ge=0, le=1)
+    max_accuracy_drop: float = Field(default=0.0, ge=0, le=1)
     max_top1_disagreement: float = Field(default=0.0, ge=0, le=1)
 
 
 class Serving(Section):
-    """TorchServe's own keys, passed through; maxBatchDelay in milliseconds, timeouts in seconds."""
+    """TorchServe's own keys, passed through; maxBatchDelay in milliseconds, timeouts in seconds.
+
+    `threads` is ours: the threads of one worker's engine.
+    """
 
     minWorkers: Optional[int] = Field(default=None, ge=1)  # noqa: N815
     maxWorkers: Optional[int] = Field(default=None, ge=1)  # noqa: N815
     batchSize: int = Field(default=1, ge=1)  # noqa: N815
-    # 0 means 100 ms to TorchServe.
-    maxBatchDelay: int = Field(default=1, ge=1)  # noqa: N815
+    # 0: a batch is whatever waits, and nothing waits for more (docker/torchserve/worker/lane.py).
+    maxBatchDelay: int = Field(default=1, ge=0)  # noqa: N815
     responseTimeout: int = Field(default=120, ge=1)  # noqa: N815
     startupTimeout: int = Field(default=120, ge=1)  # noqa: N815
+    threads: Optional[int] = Field(default=None, ge=1)
 
 
 class ModelSpec(Section):
@@ -134,11 +165,19 @@ class ModelSpec(Section):
     packages: list[PythonPackage] = []
     data: Optional[Union[NpmPackage, PythonPackage, Folder]] = None
     labelled: Optional[str] = None
+    calibration: Optional[str] = None
+    engine: Engine = Engine()
     input: Input
     classes: Optional[str] = None
     accept: Accept = Accept()
     serving: Serving = Serving()
     samples: str = "samples"
+
+    @model_validator(mode="after")
+    def _calibrated(self) -> "ModelSpec":
+        if "int8" in self.engine.precisions and not (self.calibration and self.data):
+            raise ValueError("expected `calibration` (and its `data`) for int8: real images set its scales")
+        return self
 
     @property
     def key(self) -> str:

@@ -1,6 +1,7 @@
 """The container's main process: verify the manifest, size, start TorchServe, watch it, drain and stop it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,11 @@ from urllib.parse import urlsplit
 from runtime import drain, health, sizing, state, torchserve
 from runtime.errors import ServingError
 from runtime.manifest import REBUILD, Model, Verdict, judge_all, read_manifest, unlisted
+from runtime.tuning import read_tuned
+from runtime.unpack import merged, unpack
 
 CONFIG = Path("/home/model-server/config.properties")
+UNPACKED = state.TEMP / "models-unpacked"
 DEFAULT_DRAIN_SECONDS = 20.0
 # After the drain Java itself needs 2.5 s; the rest is for gRPC calls, which it lets finish. Below stop_grace_period.
 JAVA_STOP_SECONDS = 12.0
@@ -40,14 +44,14 @@ def serve() -> int:
     drain_seconds = _drain_seconds(os.environ)
     state.forget()
     base = torchserve.read_properties(CONFIG)
-    models = verified_models(Path(base["model_store"]))
-    chosen = sizing.choose(sizing.read_limits(), models, os.environ)
+    store = Path(base["model_store"])
+    models = verified_models(store)
+    limits = sizing.read_limits()
+    chosen = sizing.choose(limits, models, os.environ)
     for reason in chosen.reasons:
         log(reason)
-    for model in models:
-        workers = sizing.counted(model.own_workers or chosen.workers, "worker")
-        log(f"serving {model.label}: {workers}" + (" (its own minWorkers)" if model.own_workers else ""))
-    config = torchserve.effective_config(base, models, chosen)
+    unpack_models(models, store, chosen, limits.cpus)
+    config = torchserve.effective_config(base, models, UNPACKED)
     config_path = state.TEMP / "config.properties"
     torchserve.write_config(config, config_path)
     java = subprocess.Popen(
@@ -76,6 +80,22 @@ def verified_models(store: Path) -> list[Model]:
     if not served:
         raise ServingError(f"a model to serve in {store}", f"{len(models)} in the manifest, none usable", REBUILD)
     return served
+
+
+def unpack_models(models: Sequence[Model], store: Path, chosen: sizing.Sizing, cpus: float) -> None:
+    """Every model in UNPACKED, with the settings that this start decides; one line for each."""
+    shutil.rmtree(UNPACKED, ignore_errors=True)
+    tuned, problem = read_tuned(store)
+    if problem:
+        log(f"WARNING: {problem}")
+    for model in models:
+        found = tuned.get(model.label)
+        size = sizing.size_model(model, chosen, found, cpus)
+        changes = merged(found.changes if found else {}, size.changes)
+        unpack(model, store, UNPACKED, changes)
+        shape = f"{sizing.counted(size.workers, 'worker')} of {sizing.counted(size.threads, 'thread')}"
+        others = f", {found.others}" if found and found.others else ""
+        log(f"serving {model.label}: {shape}{others}" + (f" ({size.why})" if size.why else ""))
 
 
 def supervise(java: "subprocess.Popen[bytes]", ports: Sequence[int], drain_seconds: float) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from runtime.errors import ServingError
+from runtime.tuning import TUNED_NAME
 
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
@@ -40,6 +41,7 @@ class Model:
     archive: str = ""
     size: int = 0
     trained: bool = True
+    engine: str = "eager"
     serving: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -99,6 +101,7 @@ def judge(store: Path, entry: Record) -> Model:
                 archive=archive,
                 size=int(record.get("bytes", 0)),
                 trained=bool(record.get("trained", True)),
+                engine=str(record.get("engine", "eager")),
                 serving=record.get("serving") or {},
             )
         else:
@@ -123,7 +126,7 @@ def judge_all(store: Path, entries: Sequence[Record]) -> list[Model]:
 
 def unlisted(store: Path, entries: Sequence[Record]) -> list[str]:
     """Names in the store that no entry mentions: never served, and named in the log so nobody waits for them."""
-    listed = {MANIFEST_NAME, "reports"}
+    listed = {MANIFEST_NAME, TUNED_NAME, "reports"}
     for entry in entries:
         for record in (entry, entry.get("pending") or {}):
             listed.add(str(record.get("archive")))

@@ -8,18 +8,21 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from runtime.errors import ServingError
 from runtime.manifest import Model
+from runtime.tuning import Tuned
 
 CGROUP = Path("/sys/fs/cgroup")
 MIB = 1 << 20
-# Measured: the JVM under load, and one Python worker with torch imported before it holds weights.
+# Measured: the JVM under load, and one Python worker before it holds weights, with torch imported and without.
 JVM_BYTES = 512 * MIB
-WORKER_BYTES = 400 * MIB
-# A worker holds its weights twice while it loads them; the unpacked archive itself lies in TEMP, which is memory too.
-WEIGHT_COPIES = 2
+TORCH_WORKER_BYTES, LEAN_WORKER_BYTES = 400 * MIB, 80 * MIB
+# A torch worker holds its weights twice while it loads them. Of an archive for another engine about half is what that
+# engine needs. The unpacked archive itself lies in TEMP, which is memory too.
+TORCH_WEIGHT_COPIES, LEAN_WEIGHT_COPIES = 2.0, 0.5
+LEAN_ENGINES = ("openvino", "onnxruntime")
 # cgroup v1 writes "no limit" as the largest page-aligned number; no machine has half of that.
 _NO_LIMIT_BYTES = 1 << 62
 
@@ -42,6 +45,20 @@ class Sizing:
     workers: int
     threads: int
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelSizing:
+    """Workers and threads of one model, and where they come from ("" for both from the Sizing)."""
+
+    workers: int
+    threads: int
+    why: str
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """As model-config.yaml says it. TorchServe heeds minWorkers only beside a maxWorkers."""
+        return {"minWorkers": self.workers, "maxWorkers": self.workers, "handler": {"threads": self.threads}}
 
 
 def read_limits(cgroup: Path = CGROUP, devices: Path = Path("/dev")) -> Limits:
@@ -77,6 +94,19 @@ def choose(limits: Limits, models: Sequence[Model], env: Mapping[str, str]) -> S
     return Sizing(workers, threads, tuple(reasons))
 
 
+def size_model(model: Model, sizing: Sizing, tuned: Optional[Tuned], cpus: float) -> ModelSizing:
+    """Tuned settings before the model's own (model.yaml), before everyone's.
+
+    A model's own number of workers divides the CPUs anew: never more runnable threads than CPUs, unless asked for.
+    """
+    own_workers = (tuned and tuned.workers) or model.own_workers
+    own_threads = (tuned and tuned.threads) or model.serving.get("threads")
+    workers = own_workers or sizing.workers
+    threads = own_threads or (max(1, int(cpus) // workers) if own_workers else sizing.threads)
+    source = tuned.why if tuned else "model.yaml"
+    return ModelSizing(workers, threads, source if own_workers or own_threads else "")
+
+
 def counted(number: float, noun: str) -> str:
     """`1 worker`, `2 workers`, `1.5 CPUs`."""
     return f"{number:g} {noun}" + ("" if number == 1 else "s")
@@ -87,7 +117,7 @@ def _fitting_workers(cpus: int, limits: Limits, models: Sequence[Model]) -> tupl
     if limits.memory is None or not models:
         return cpus, limits.cpus_from
     archives = sum(m.size for m in models)
-    set_bytes = sum(WORKER_BYTES + WEIGHT_COPIES * m.size for m in models)
+    set_bytes = sum(_worker_bytes(m) for m in models)
     room = max(0, limits.memory - JVM_BYTES - archives)
     fitting = room // set_bytes
     if fitting >= cpus:
@@ -97,6 +127,12 @@ def _fitting_workers(cpus: int, limits: Limits, models: Sequence[Model]) -> tupl
     if fitting:
         return fitting, why
     return 1, f"{why}; WARNING: workers may be killed, try a larger TORCHSERVE_MEMORY"
+
+
+def _worker_bytes(model: Model) -> int:
+    if model.engine in LEAN_ENGINES:
+        return LEAN_WORKER_BYTES + int(LEAN_WEIGHT_COPIES * model.size)
+    return TORCH_WORKER_BYTES + int(TORCH_WEIGHT_COPIES * model.size)
 
 
 def _override(env: Mapping[str, str], name: str) -> Optional[int]:

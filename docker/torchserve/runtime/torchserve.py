@@ -15,6 +15,8 @@ from runtime.errors import ServingError
 from runtime.manifest import Model
 from runtime.sizing import Sizing
 
+# Upstream's files, with our worker in the place of its own (docker/torchserve/worker).
+HOME = Path("/opt/stack/home")
 LOG_CONFIG = Path(__file__).resolve().parent / "log4j2.xml"
 MAIN_CLASS = "org.pytorch.serve.ModelServer"
 # The libraries a worker may compute with; each of them otherwise starts a thread per CPU of the machine.
@@ -34,15 +36,16 @@ def read_properties(path: Path) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def effective_config(base: Mapping[str, str], models: Sequence[Model], sizing: Sizing) -> dict[str, str]:
-    """The configuration Java gets: the user's file, with the models named and the workers counted.
+def effective_config(base: Mapping[str, str], models: Sequence[Model], store: Path) -> dict[str, str]:
+    """The configuration Java gets: the user's file, with the models named and `store`, where they lie unpacked.
 
     The order of `models` is kept: the first version of a name that TorchServe registers becomes its default.
     """
     return {
         **base,
         "load_models": ",".join(f"{m.name}={m.archive}" for m in models),
-        "default_workers_per_model": str(sizing.workers),
+        "model_store": str(store),
+        "workflow_store": str(store),
     }
 
 
@@ -59,7 +62,7 @@ def java_command(config: Mapping[str, str], config_path: Path, temp: Path) -> li
     store = config["model_store"]
     return [
         f"{java_home}/bin/java" if java_home else "java",
-        f"-Dmodel_server_home={ts.parent}",
+        f"-Dmodel_server_home={HOME}",
         f"-Dlog4j.configurationFile=file://{LOG_CONFIG}",
         f"-Djava.io.tmpdir={temp}",
         *shlex.split(config.get("vmargs", "")),

@@ -1,0 +1,74 @@
+"""Unpacks the verified archives for TorchServe, each with the settings in effect: those of the archive, tuned and sized.
+
+TorchServe would unpack an archive itself, but heeds the settings inside it before any others: what is decided at start
+(workers, threads, a tuned batch size) has to be written where it looks.
+"""
+
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runtime.errors import ServingError
+from runtime.manifest import REBUILD, Model
+
+SETTINGS = "model-config.yaml"
+# For docker/torchserve/worker: how many processes share the model's workers, where they are lanes.
+LANES = "lanes"
+
+
+def unpack(model: Model, store: Path, target: Path, changes: Mapping[str, Any]) -> None:
+    """The archive's content in the folder `target/<archive>`, its settings changed as `changes` says.
+
+    `maxBatchDelay: 0` means what it says: a batch is whatever waits, up to batchSize, and nothing waits for more.
+    TorchServe takes it for 100 ms; here each worker becomes batchSize lanes of one shared process.
+
+    A folder (the format no-archive) is not copied but linked to.
+    """
+    source, folder = store / model.archive, target / model.archive
+    try:
+        if source.is_dir():
+            folder.mkdir(parents=True)
+            for path in source.iterdir():
+                (folder / path.name).symlink_to(path)
+        elif zipfile.is_zipfile(source):
+            with zipfile.ZipFile(source) as archive:
+                archive.extractall(folder)
+        else:
+            _extract_tar(source, folder)
+        _change_settings(folder / SETTINGS, changes)
+    except (OSError, ValueError, zipfile.BadZipFile, tarfile.TarError, yaml.YAMLError) as error:
+        raise ServingError(f"an archive to unpack in {model.archive}", str(error), f"{REBUILD} {model.name}") from error
+
+
+def _extract_tar(source: Path, folder: Path) -> None:
+    """A .tar.gz has one root folder, the model's name."""
+    scratch = folder.with_name(folder.name + ".part")
+    with tarfile.open(source) as archive:
+        # The archive is the builder's, known by its hash; the filter came to Python 3.9 in a later patch release.
+        archive.extractall(scratch, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+    next(scratch.iterdir()).rename(folder)
+    shutil.rmtree(scratch)
+
+
+def _change_settings(path: Path, changes: Mapping[str, Any]) -> None:
+    """Replaces the file (it may be a link into the read-only store) with the merged settings."""
+    settings = merged(yaml.safe_load(path.read_text(encoding="utf-8")), changes)
+    if settings["maxBatchDelay"] == 0:
+        lanes = settings["minWorkers"] * settings["batchSize"]
+        path.with_name(LANES).write_text(str(settings["minWorkers"]), encoding="ascii")
+        settings = {**settings, "minWorkers": lanes, "maxWorkers": lanes, "batchSize": 1, "maxBatchDelay": 1}
+    path.unlink()
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+
+
+def merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`changes` over `settings`, section by section."""
+    result = dict(settings)
+    for key, value in changes.items():
+        result[key] = merged(result.get(key, {}), value) if isinstance(value, dict) else value
+    return result

@@ -1,0 +1,38 @@
+"""What Java starts as a worker, in place of the file of this name in TorchServe 0.12.0: chooses among three of them.
+
+Java starts it in the model's folder. A model that is to be batched without waiting has the file `lanes` there, which
+holds the number of processes its workers share.
+"""
+
+import os
+import runpy
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+LANES = Path("lanes")
+
+
+def main() -> None:
+    """Runs a lane, a worker of its own, or upstream's for what only that can do."""
+    if "--async" in sys.argv or "LOCAL_RANK" in os.environ:  # asyncCommunication, and torchrun's parallel models
+        leave_folder()
+        runpy.run_module("ts.model_service_worker", run_name="__main__")
+    elif LANES.is_file():
+        import lane
+
+        lane.run(processes=int(LANES.read_text()))
+    else:
+        import single_worker
+
+        leave_folder()
+        single_worker.run()
+
+
+def leave_folder() -> None:
+    """A model's own modules may have the names of this folder's."""
+    sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""The messages between TorchServe's Java front end and its Python workers: parsed in memory, written at once.
+
+Takes the place of ts/protocol/otf_message_handler.py (0.12.0), which reads one request with 31 `recv` calls and imports
+torch (300 MB in every worker) to recognise a tensor. The format is that module's: big-endian int32 lengths before
+every field, -1 at the end of a list.
+"""
+
+import io
+import json
+import logging
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from typing import Any, Optional, Union
+
+LOAD = b"L"
+PREDICT = b"I"
+# Below malloc's threshold for a mapping of its own.
+RECEIVE_BYTES = 1 << 16
+END_OF_LIST = struct.pack("!i", -1)
+_int = struct.Struct("!i")
+_two_ints = struct.Struct("!ii")
+
+
+class Request:
+    """One prediction: its id, its inputs by name, and its headers (with the content type of each input)."""
+
+    __slots__ = ("headers", "id", "inputs")
+
+    def __init__(self, request_id: str, inputs: dict[str, Any], headers: dict[str, Any]) -> None:
+        self.id = request_id
+        self.inputs = inputs
+        self.headers = headers
+
+
+Message = tuple[bytes, Any]
+
+
+class Connection:
+    """One connection of the front end's; it sends a message, then waits for the answer."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._received = bytearray()
+
+    def receive(self) -> Optional[Message]:
+        """One `recv`, then the message: (LOAD, its fields) or (PREDICT, list of Request); None while it is not complete.
+
+        Raises EOFError when the front end is gone.
+        """
+        data = self.sock.recv(RECEIVE_BYTES)
+        if not data:
+            raise EOFError("the front end closed the connection")
+        self._received += data
+        try:
+            message, end = _Parser(self._received).message()
+        except IndexError:
+            return None
+        del self._received[:end]
+        return message
+
+    def wait_for_message(self) -> Message:
+        """The next message. Raises EOFError when the front end is gone."""
+        while True:
+            message = self.receive()
+            if message:
+                return message
+
+
+def retrieve_msg(conn: socket.socket) -> Message:
+    """The next message, by upstream's name: its modules import it. Raises EOFError when the front end is gone."""
+    return Connection(conn).wait_for_message()
+
+
+def create_load_model_response(code: int, message: str) -> bytes:
+    """The answer to LOAD: an HTTP status and a text."""
+    return _int.pack(code) + _text(message) + END_OF_LIST
+
+
+def create_predict_response(
+    ret: Optional[list],
+    req_id_map: dict[int, str],
+    message: str,
+    code: int,
+    context: Any = None,
+    ts_stream_next: bool = False,
+) -> bytes:
+    """The answer to PREDICT, in upstream's signature: `ret[i]` for the request `req_id_map[i]`; None is an error."""
+    parts = [_int.pack(code), _text(message)]
+    try:
+        for index, request_id in req_id_map.items():
+            parts.append(_text(request_id))
+            parts.append(_head(context, index, code, ret, ts_stream_next))
+            body = b"error" if ret is None else _body(ret[index])
+            parts += (_int.pack(len(body)), body)
+    except TypeError:
+        logging.warning("Unable to serialize model output.", exc_info=True)
+        return create_predict_response(None, req_id_map, "Unsupported model output data type.", 503)
+    parts.append(END_OF_LIST)
+    return b"".join(parts)
+
+
+def send_intermediate_predict_response(
+    ret: list, req_id_map: dict[int, str], message: str, code: int, context: Any = None
+) -> None:
+    """A part of a streamed answer, sent at once."""
+    context.cl_socket.sendall(create_predict_response(ret, req_id_map, message, code, context, True))
+
+
+def _head(context: Any, index: int, code: int, ret: Optional[list], stream_next: bool) -> bytes:
+    """Content type, status, reason and headers of one answer."""
+    if context is None:
+        return _int.pack(0) + _two_ints.pack(code, 0) + _int.pack(0)
+    headers = context.get_response_headers(index)
+    if stream_next:
+        headers["ts_stream_next"] = "true"
+    elif context.stopping_criteria:
+        stop = context.stopping_criteria[index](ret[index] if ret else None)
+        if stop is not None:
+            headers["ts_stream_next"] = "false" if stop else "true"
+    elif headers.get("ts_stream_next") == "true":
+        headers["ts_stream_next"] = "false"
+    status, reason = context.get_response_status(index)
+    parts = [
+        _text(headers.get("content-type") or ""),
+        _int.pack(200 if status is None else status),
+        _text(reason or ""),
+    ]
+    parts.append(_int.pack(len(headers)))
+    for name, value in headers.items():
+        parts += (_text(name), _text(value))
+    return b"".join(parts)
+
+
+def _body(answer: Any) -> Union[bytes, bytearray]:
+    if isinstance(answer, (bytes, bytearray)):
+        return answer
+    if isinstance(answer, str):
+        return answer.encode()
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(answer, torch.Tensor):
+        buffer = io.BytesIO()
+        torch.save(answer, buffer)
+        return buffer.getvalue()
+    return json.dumps(answer, indent=2).encode()
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return _int.pack(len(data)) + data
+
+
+class _Parser:
+    """Reads fields from the start of `data`; an IndexError says that more has to come."""
+
+    def __init__(self, data: bytearray) -> None:
+        self._data = data
+        self._at = 0
+
+    def message(self) -> tuple[Message, int]:
+        """The message and where it ends."""
+        command = bytes(self._take(1))
+        if command == PREDICT:
+            return (command, list(self._requests())), self._at
+        if command == LOAD:
+            return (command, self._load()), self._at
+        raise ValueError(f"expected the command L or I, found {command!r}")
+
+    def _take(self, size: int) -> bytearray:
+        end = self._at + size
+        if end > len(self._data):
+            raise IndexError
+        taken = self._data[self._at : end]
+        self._at = end
+        return taken
+
+    def _int(self) -> int:
+        return int(_int.unpack(self._take(4))[0])
+
+    def _field(self) -> bytearray:
+        return self._take(self._int())
+
+    def _list(self) -> Iterator[bytearray]:
+        """The first field of every element, until the end of the list."""
+        while (size := self._int()) >= 0:
+            yield self._take(size)
+
+    def _load(self) -> dict[str, Any]:
+        """The fields that ts.model_service_worker's load_model expects."""
+        fields: dict[str, Any] = {"modelName": self._field(), "modelPath": self._field(), "batchSize": self._int()}
+        fields["handler"] = self._field()
+        gpu = self._int()
+        if gpu >= 0:
+            fields["gpu"] = gpu
+        fields["envelope"] = self._field()
+        fields["limitMaxImagePixels"] = self._take(1) != b"\0"
+        return fields
+
+    def _requests(self) -> Iterator[Request]:
+        for request_id in self._list():
+            own_headers = {name.decode(): self._field().decode() for name in self._list()}
+            inputs: dict[str, Any] = {}
+            headers: dict[str, Any] = {}
+            for name in self._list():
+                key, content_type = name.decode(), self._field().decode()
+                inputs[key] = _decoded(self._field(), content_type)
+                headers[key] = {"content-type": content_type}
+            yield Request(request_id.decode(), inputs, {**headers, **own_headers})
+
+
+def _decoded(value: bytearray, content_type: str) -> Any:
+    """JSON and text as such, unless TS_DECODE_INPUT_REQUEST says otherwise; anything else, and what fails, as it came."""
+    if os.environ.get("TS_DECODE_INPUT_REQUEST", "true") == "true":
+        try:
+            if content_type == "application/json":
+                return json.loads(value.decode())
+            if content_type.startswith("text"):
+                return value.decode()
+        except ValueError:
+            logging.warning("expected %s, found %d bytes of something else: passed on", content_type, len(value))
+    return value

@@ -1,0 +1,63 @@
+"""A worker process of its own: one connection, one batch at a time, batched by Java."""
+
+import logging
+import os
+import socket
+import sys
+from contextlib import suppress
+
+import otf_codec
+import quiet_service
+from ts.arg_parser import ArgParser
+
+ACCEPT_SECONDS = 30.0
+
+
+def run() -> None:
+    """Listens where Java says and serves its connection. Always exits; Java starts another worker."""
+    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO)
+    options = ArgParser.model_service_worker_args().parse_args()
+    try:
+        with listen(options.sock_name) as listener:
+            loader = quiet_service.Loader(options.metrics_config)
+            # Java reads these two lines, word for word.
+            print(f"[PID]{os.getpid()}\nTorch worker started.", flush=True)
+            serve(otf_codec.Connection(listener.accept()[0]), loader)
+    except EOFError:
+        sys.exit(0)
+    except socket.timeout:
+        logging.error("expected a connection from the front end, found none; ending")
+    except Exception:
+        logging.exception("Backend worker process died.")
+    finally:
+        with suppress(OSError):
+            os.remove(options.sock_name)
+    sys.exit(1)
+
+
+def listen(path: str) -> socket.socket:
+    """A listening Unix socket at `path`; a stale one is replaced."""
+    with suppress(FileNotFoundError):
+        os.remove(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen(1)
+    listener.settimeout(ACCEPT_SECONDS)
+    return listener
+
+
+def serve(connection: otf_codec.Connection, loader: quiet_service.Loader) -> None:
+    """Answers the front end's messages. Raises EOFError when it is gone."""
+    connection.sock.setblocking(True)
+    service = None
+    while True:
+        command, content = connection.wait_for_message()
+        if command == otf_codec.LOAD:
+            service, answer = loader.load(content, connection.sock)
+            connection.sock.sendall(answer)
+            if service is None:
+                raise RuntimeError("the model did not load")
+        elif service is None:
+            raise RuntimeError("expected LOAD before the first prediction")
+        else:
+            connection.sock.sendall(service.run(content).encode())

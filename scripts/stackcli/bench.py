@@ -1,0 +1,218 @@
+"""`scripts/stack bench`: a model under load at several concurrencies and rates, as a table, results.json and a page."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import docker
+import requests
+from rich.markup import escape
+from rich.table import Table
+
+from stackcli import console
+from stackcli.base_image import find_base_image
+from stackcli.compose import Project
+from stackcli.errors import BuildError, ConfigError, ServeError
+from stackcli.images import ensure_images
+from stackcli.load import Run, find_server, measure, name_of, run_generator
+from stackcli.models import Model, find_sample, read_manifest
+from stackcli.paths import ROOT
+from stackcli.settings import Settings
+from stackcli.status import local_session
+
+# Before the first run: Java compiles what it runs often, and wants some 10,000 requests of a small model for it.
+WARM_UP_SECONDS, WARM_UP_CONNECTIONS = 5.0, 8
+SLOW_MS = 50.0  # where a lone request takes longer, few connections keep the server busy
+QUICK_CONNECTIONS, SLOW_CONNECTIONS = (8, 64), (4,)
+RATE_SHARES = (0.3, 0.5, 0.7, 0.9)  # of the closed loop's best rate
+PERCENTILES = ("p50", "p90", "p99", "p99.9", "max")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is asked for. `model` None: the one most often right; no rates and no connections: default_runs."""
+
+    model: str | None
+    rates: tuple[float, ...]
+    connections: tuple[int, ...]
+    seconds: float
+    file: Path | None
+    out: Path
+
+
+def run_bench(client: docker.DockerClient, project: Project, bench: Bench) -> Path:
+    """Returns the path of the report."""
+    find_server(client, project)
+    model = pick_model(read_manifest(project.settings).models, bench.model)
+    body = pick_file(bench.file, model, project.settings)
+    folder = bench.out / model.name
+    folder.mkdir(parents=True, exist_ok=True)
+    console.phase("Checking the load generator…")
+    project = with_load_image(client, project)
+    console.phase(f"Measuring {model.name} {model.version} with {shown(body)}…")
+    warm_up(client, project, model, body)
+
+    def run(connections: int | None = None, rate: float | None = None) -> Run:
+        return measure(project, client, model.name, body, connections=connections, rate=rate, seconds=bench.seconds)
+
+    asked = bench.rates or bench.connections
+    results: dict[str, Any] = {**describe(client, project.settings, model, body), "runs": []}
+    runs: list[Run] = []
+    for done in asked_runs(run, bench) if asked else default_runs(run):
+        runs.append(done)
+        results["runs"].append(asdict(done))
+        # After each run: an interrupted bench keeps what it has measured.
+        (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    console.out.print(runs_table(runs))
+    if any(done.generator_limited for done in runs):
+        console.warn("the load generator has limited the runs marked with *: this machine is too small or too busy")
+    files = {"/results.json": folder / "results.json"}
+    (folder / "report.html").write_text(run_generator(project, ["report", "/results.json", "-"], files))
+    console.done(f"report: {shown(folder / 'report.html')}, figures: {shown(folder / 'results.json')}")
+    return folder / "report.html"
+
+
+def pick_model(models: list[Model], name: str | None) -> Model:
+    """The named one; without a name the available one that is most often right."""
+    available = [model for model in models if model.is_available and name in (None, model.name)]
+    if not available:
+        found = ", ".join(model.name for model in models if model.is_available) or "none"
+        raise ConfigError(f"{name or 'a model'} among the served models", found, "`scripts/stack status`")
+    return max(available, key=lambda model: model.accuracy.top1 if model.accuracy else 0)
+
+
+def pick_file(file: Path | None, model: Model, settings: Settings) -> Path:
+    """The named file, or the model's first sample."""
+    body = file or find_sample(model, settings)
+    if body is None or not body.is_file():
+        found = str(file) if file else f"no sample in {settings.model_src}/{model.name}/samples"
+        raise ConfigError(f"an image for {model.name}", found, "--file with the path of one")
+    return body
+
+
+def with_load_image(client: docker.DockerClient, project: Project) -> Project:
+    """The project on the base image that `up` has found or built, with the load generator's image made from it."""
+    base_image = find_base_image(client, project.settings, "auto")
+    if base_image is None:
+        raise BuildError("the base image of the stack", "none that fits docker/base", "`scripts/stack up`")
+    project = replace(project, base_image=base_image)
+    ensure_images(client, project, ("load",))
+    return project
+
+
+def warm_up(client: docker.DockerClient, project: Project, model: Model, body: Path) -> None:
+    """Its figures are thrown away; a model that answers nothing is not measured."""
+    run = measure(project, client, model.name, body, connections=WARM_UP_CONNECTIONS, seconds=WARM_UP_SECONDS, warmup=0)
+    if run.latency_ms is None:
+        statuses = [f"{count} × HTTP {status}" for status, count in run.statuses.items()]
+        errors = [f"{count} × {kind}" for kind, count in run.errors.items() if kind != "non-2xx"]
+        found = ", ".join(statuses + errors) or "nothing"
+        raise ServeError(f"an answer of {model.name}", found, f"`scripts/stack predict {model.name} {shown(body)}`")
+
+
+def asked_runs(run: Callable[..., Run], bench: Bench) -> Iterator[Run]:
+    for connections in bench.connections:
+        yield run(connections=connections)
+    for rate in bench.rates:
+        yield run(rate=rate)
+
+
+def default_runs(run: Callable[..., Run]) -> Iterator[Run]:
+    """Closed loop from one connection to a busy server, then open loop at shares of the best rate found there."""
+    lone = run(connections=1)
+    yield lone
+    best = lone.achieved_rate
+    for connections in further_connections(lone):
+        closed = run(connections=connections)
+        yield closed
+        best = max(best, closed.achieved_rate)
+    for rate in open_rates(best):
+        yield run(rate=rate)
+
+
+def further_connections(lone: Run) -> tuple[int, ...]:
+    is_slow = lone.latency_ms is None or lone.latency_ms["p50"] > SLOW_MS
+    return SLOW_CONNECTIONS if is_slow else QUICK_CONNECTIONS
+
+
+def open_rates(best: float) -> list[float]:
+    """Requests/s, to three digits."""
+    return [float(f"{share * best:.3g}") for share in RATE_SHARES if best > 0]
+
+
+def describe(client: docker.DockerClient, settings: Settings, model: Model, body: Path) -> dict[str, Any]:
+    """What the figures hold for: date, machine, model, image and settings."""
+    engine = client.info()
+    return {
+        "date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        "machine": {
+            "cpu": cpu_name(),
+            "cores": engine["NCPU"],
+            "memory_gib": round(engine["MemTotal"] / 2**30),
+            "system": engine["OperatingSystem"],
+        },
+        "model": model.name,
+        "version": model.version,
+        "engine": model.engine,
+        "trained": model.trained,
+        "sample": {"file": body.name, "bytes": body.stat().st_size},
+        "settings": served_settings(settings, model),
+    }
+
+
+def cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    match = re.search(r"^model name\s*: (.+)$", info.read_text(), re.MULTILINE) if info.is_file() else None
+    return match[1] if match else platform.processor() or platform.machine()
+
+
+def served_settings(settings: Settings, model: Model) -> dict[str, Any]:
+    """How TorchServe runs the model, in its own words, and the container's limits."""
+    url = f"http://{settings.host}:{settings.management_port}/models/{model.name}"
+    with local_session() as session:
+        try:
+            answer = session.get(url, timeout=10)
+            answer.raise_for_status()
+        except requests.RequestException as error:
+            raise ServeError(f"an answer from {url}", str(error), "`scripts/stack doctor`") from None
+    served = answer.json()[0]
+    return {
+        "workers": len(served["workers"]),
+        "batchSize": served["batchSize"],
+        "maxBatchDelay": f"{served['maxBatchDelay']} ms",
+        "TORCHSERVE_CPUS": "all" if float(settings.torchserve_cpus) == 0 else settings.torchserve_cpus,
+        "TORCHSERVE_MEMORY": settings.torchserve_memory,
+    }
+
+
+def runs_table(runs: list[Run]) -> Table:
+    columns = ("load", "achieved/s", *(f"{name} ms" for name in PERCENTILES), "CPU-ms", "memory MiB", "errors")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("load", "errors") else "right")
+    for run in runs:
+        name = name_of(run.connections if run.mode == "closed" else None, run.offered_rate)
+        latencies = [f"{run.latency_ms[name]:.2f}" if run.latency_ms else "-" for name in PERCENTILES]
+        errors = ", ".join(f"{count} {kind}" for kind, count in run.errors.items())
+        table.add_row(
+            f"{name}{' *' if run.generator_limited else ''}",
+            f"{run.achieved_rate:.1f}",
+            *latencies,
+            f"{run.cpu_ms:.2f}" if run.cpu_ms is not None else "-",
+            f"{run.memory_after.used / 2**20:.0f}",
+            f"[red]{escape(errors)}[/red]" if errors else "0",
+        )
+    return table
+
+
+def shown(path: Path) -> str:
+    """As a person in the checkout would type it."""
+    path = path.resolve()
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)

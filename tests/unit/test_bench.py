@@ -1,0 +1,130 @@
+"""What `bench` runs when nobody says, and on which model and image."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stackcli.bench import Bench, asked_runs, default_runs, pick_file, pick_model, runs_table
+from stackcli.errors import ConfigError
+from stackcli.load import Memory, Run, failure_of
+from stackcli.models import Accuracy, Model, Sample
+from stackcli.settings import Settings
+
+
+def made_run(connections: int | None = None, rate: float | None = None, **changes: Any) -> Run:
+    values: dict[str, Any] = {
+        "mode": "open" if rate else "closed",
+        "connections": connections or 3,
+        "offered_rate": rate,
+        "achieved_rate": rate or 100.0 * (connections or 0),
+        "seconds": 15.0,
+        "warmup": 2.0,
+        "requests": 1500,
+        "latency_ms": {"p50": 1.0, "p90": 2.0, "p99": 3.0, "p99.9": 4.0, "max": 5.0, "mean": 1.2},
+        "histogram": None,
+        "statuses": {"200": 1500},
+        "errors": {},
+        "lag_ms": None,
+        "generator_cpu": 0.1,
+        "generator_limited": False,
+        "cpu_ms": 0.5,
+        "memory_before": Memory(800 << 20, 700 << 20),
+        "memory_after": Memory(810 << 20, 710 << 20),
+    }
+    return Run(**{**values, **changes})
+
+
+def server(p50_ms: float, best: float) -> Callable[..., Run]:
+    """Answers a lone request after `p50_ms`, and `best` requests/s from two connections on."""
+
+    def run(connections: int | None = None, rate: float | None = None) -> Run:
+        achieved = rate or (best if (connections or 0) > 1 else 1000 / p50_ms)
+        return made_run(connections, rate, latency_ms={"p50": p50_ms}, achieved_rate=achieved)
+
+    return run
+
+
+def loads(runs: list[Run]) -> list[float]:
+    return [run.offered_rate or run.connections for run in runs]
+
+
+def test_a_quick_model_is_measured_up_to_64_connections_then_at_shares_of_its_best_rate() -> None:
+    runs = list(default_runs(server(p50_ms=1.4, best=3456)))
+    assert [run.mode for run in runs] == ["closed"] * 3 + ["open"] * 4
+    assert loads(runs) == [1, 8, 64, 1040, 1730, 2420, 3110]
+
+
+def test_a_slow_model_gets_few_connections() -> None:
+    assert loads(list(default_runs(server(p50_ms=95, best=21.1)))) == [1, 4, 6.33, 10.6, 14.8, 19]
+
+
+def test_the_best_rate_may_be_the_lone_requests() -> None:
+    assert loads(list(default_runs(server(p50_ms=60, best=10))))[2:] == [5, 8.33, 11.7, 15]
+
+
+def test_asked_for_runs_are_the_only_ones() -> None:
+    bench = Bench(None, rates=(100.0, 20.0), connections=(2,), seconds=1, file=None, out=Path())
+    assert loads(list(asked_runs(made_run, bench))) == [2, 100, 20]
+
+
+MODELS = [
+    Model(name="densenet161", version="1.0", status="unavailable"),
+    Model(name="efficientnet_lite0", version="1.0", status="available", accuracy=Accuracy(top1=0.9, images=20)),
+    Model(name="mnist", version="1.0", status="available", accuracy=Accuracy(top1=0.991, images=10000)),
+    Model(name="toy", version="1.0", status="available"),
+]
+
+
+def test_the_model_most_often_right_is_measured_by_default() -> None:
+    assert pick_model(MODELS, None).name == "mnist"
+    assert pick_model(MODELS, "toy").name == "toy"
+
+
+@pytest.mark.parametrize("name", ["densenet161", "nist"])
+def test_a_model_that_is_not_served_is_refused_with_those_that_are(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"expected {name} .*found efficientnet_lite0, mnist, toy; try"):
+        pick_model(MODELS, name)
+
+
+@pytest.fixture
+def model_src(tmp_path: Path) -> Path:
+    """Samples of mnist; the first that the manifest names is not there."""
+    (tmp_path / "mnist" / "samples").mkdir(parents=True)
+    for name in ("0.png", "7.png"):
+        (tmp_path / "mnist" / "samples" / name).write_bytes(b"png")
+    return tmp_path
+
+
+def test_the_first_sample_is_sent_by_default(model_src: Path) -> None:
+    samples = [Sample(file="lost.png"), Sample(file="7.png"), Sample(file="0.png")]
+    mnist = Model(name="mnist", version="1.0", status="available", samples=samples)
+    assert pick_file(None, mnist, Settings(model_src=str(model_src))) == model_src / "mnist/samples/7.png"
+    given = model_src / "mnist/samples/0.png"
+    assert pick_file(given, mnist, Settings(model_src=str(model_src))) == given
+
+
+@pytest.mark.parametrize("file", [None, Path("/nowhere.png")])
+def test_without_an_image_there_is_a_remedy(model_src: Path, file: Path | None) -> None:
+    with pytest.raises(ConfigError, match=r"expected an image for toy, .*try --file"):
+        pick_file(file, MODELS[3], Settings(model_src=str(model_src)))
+
+
+def test_the_table_shows_errors_and_marks_what_the_generator_limited() -> None:
+    runs = [made_run(8), made_run(rate=50, errors={"timeout": 2, "unsent": 7}, generator_limited=True)]
+    columns = [list(column.cells) for column in runs_table(runs).columns]
+    assert columns[0] == ["8 connections", "50 requests/s *"]
+    assert columns[-1] == ["0", "[red]2 timeout, 7 unsent[/red]"]
+
+
+def test_a_run_without_answers_is_shown_as_one() -> None:
+    failed = made_run(1, latency_ms=None, cpu_ms=None, achieved_rate=0.0, errors={"non-2xx": 9})
+    cells = [next(iter(column.cells)) for column in runs_table([failed]).columns]
+    assert cells == ["1 connection", "0.0", "-", "-", "-", "-", "-", "-", "810", "[red]9 non-2xx[/red]"]
+
+
+def test_the_generators_failure_is_the_persons() -> None:
+    error = failure_of(["Container x  Created", "FAIL: expected a server at a:1, found no answer; try again"], 1)
+    assert str(error) == "FAIL: expected a server at a:1, found no answer; try again"
+    assert "exit status 137: Killed" in str(failure_of(["Killed", ""], 137))
