@@ -1,7 +1,7 @@
 """Run an archived model: one class per engine, all called alike. Nothing is imported that the engine does not need.
 
 An archive always holds the model itself (`weights.pth` and its code, or a ScriptModule), which answers where the faster
-engine is not installed and explains predictions everywhere; `openvino.xml` or `model.onnx` beside it are the fast forms.
+engine is not installed, and explains predictions everywhere; `openvino.xml` or `model.onnx` beside it is the fast form.
 """
 
 import importlib
@@ -68,7 +68,7 @@ class OnnxRuntimeEngine:
 
 
 class TorchEngine:
-    """The PyTorch module itself (eager) or a ScriptModule (torchscript), on CPU or GPU; on a GPU also in half precision."""
+    """The PyTorch module itself (eager) or a ScriptModule (torchscript), on CPU or, also in half precision, GPU."""
 
     def __init__(self, name: str, module: Any, device: Any, precision: str = "f32") -> None:
         import torch

@@ -17,7 +17,7 @@ class Explainer:
 
     def explain(self, image: np.ndarray, target: int) -> list:
         """image: float32 [channels, height, width] → attributions for class `target`, nested lists of that shape."""
-        # Imported here: torch, captum and matplotlib beneath it cost each worker seconds and 300 MB; few requests ask why.
+        # Imported here: torch, captum and matplotlib cost each worker seconds and 300 MB, and few requests ask why.
         import torch
         from captum.attr import IntegratedGradients
 

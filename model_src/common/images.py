@@ -52,7 +52,7 @@ class ImageInput:
 
 
 def read_pixels(body: object, spec: ImageInput) -> np.ndarray:
-    """body: image bytes, or their base64 text → uint8 [height, width, channels]. Raises BadImageError for anything else."""
+    """body: image bytes, or their base64 text → uint8 [height, width, channels]. Raises BadImageError for the rest."""
     pixels = np.asarray(_fit(_open(_image_bytes(body), spec), spec))
     return pixels.reshape(*pixels.shape[:2], -1)
 

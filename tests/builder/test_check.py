@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from builder.errors import BuildError, CheckFailed
-from builder.spec import Folder, load_spec
+from builder.spec import Engine, Folder, load_spec
 
 
 def trained(model_folder: Path, **changes: object):
@@ -31,7 +31,7 @@ def test_an_untrained_model_is_recorded_as_such(build, model_folder: Path) -> No
     assert record["trained"] is False
     assert "UNTRAINED" in record["weights"]["origin"]
     assert record["samples"] == [{"file": "bright.png", "expected": None}]
-    assert record["parity"]["top1_disagreement"] == 0
+    assert record["precisions"]["f32"]["top1_disagreement"] == 0
 
 
 def test_a_sample_with_its_expected_answer_passes(build, model_folder: Path) -> None:
@@ -77,9 +77,9 @@ def test_a_model_file_with_two_modules_is_refused(build, model_folder: Path) -> 
 
 
 def test_torchscript_answers_as_eager_does(build, model_folder: Path) -> None:
-    record, staging = build(trained(model_folder, torchscript=True))
+    record, staging = build(trained(model_folder, torchscript=True, engine=Engine(cpu="torchscript")))
     assert record["engine"] == "torchscript"
-    assert record["parity"]["max_abs_error"] < 1e-5
+    assert record["precisions"]["f32"]["max_abs_error"] < 1e-5
     assert not (staging / "export" / "model.py").exists()
 
 

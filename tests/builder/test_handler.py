@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from ts.context import RequestProcessor
 
-from builder.check import ServedModel
 from builder.export import Export
+from builder.served import ServedModel
 from builder.spec import load_spec
 
 
@@ -24,7 +24,7 @@ def served(build, model_folder):
     """The small model as a worker holds it, from the folder that was archived."""
     _, staging = build()
     spec = load_spec(model_folder / "model.yaml")
-    return ServedModel(spec, Export(staging / "export", "weights.pth", "model.py", "handler.py"))
+    return ServedModel(spec, Export(staging / "export", "weights.pth", "model.py", "handler.py"), "f32")
 
 
 def handle(served: ServedModel, requests: list, **headers: str):

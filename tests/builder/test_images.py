@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pytest
-from common.images import BadImageError, ImageInput, read_array
+from common.images import BadImageError, ImageInput, normalise, read_pixels
 from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
@@ -13,6 +13,11 @@ from torchvision.transforms import InterpolationMode
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PHOTO = ImageInput(mode="RGB", resize=256, crop=224, mean=MEAN, std=STD)
 DIGIT = ImageInput(mode="L", size=(28, 28), mean=(0.1307,), std=(0.3081,))
+
+
+def read_array(body: object, spec: ImageInput) -> np.ndarray:
+    """One image as the engine gets it: float32 [channels, height, width]."""
+    return normalise(read_pixels(body, spec)[None], spec)[0]
 
 
 def picture(width: int, height: int, mode: str = "RGB") -> Image.Image:
@@ -51,6 +56,14 @@ def test_any_colour_mode_is_read(mode: str) -> None:
 def test_base64_text_is_read_as_its_image() -> None:
     data = encoded(picture(28, 28))
     np.testing.assert_array_equal(read_array(base64.b64encode(data).decode(), DIGIT), read_array(data, DIGIT))
+
+
+def test_a_large_jpeg_is_decoded_smaller_and_hardly_differs() -> None:
+    """The camera's photo, at four times the size wanted, against the same photo decoded whole."""
+    small = picture(40, 30).resize((2048, 1536), Image.Resampling.BICUBIC)
+    whole = read_array(encoded(small, "PNG"), PHOTO)
+    reduced = read_array(encoded(small, "JPEG"), PHOTO)
+    assert np.abs(whole - reduced).mean() < 0.05  # in standard deviations of ImageNet's pixels
 
 
 GOOD = encoded(picture(64, 64), "JPEG")

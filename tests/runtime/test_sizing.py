@@ -7,7 +7,8 @@ import pytest
 
 from runtime.errors import ServingError
 from runtime.manifest import Model, Verdict
-from runtime.sizing import MIB, Limits, choose, read_limits
+from runtime.sizing import MIB, Limits, Sizing, choose, read_limits, size_model
+from runtime.tuning import Tuned
 
 
 def cgroup(root: Path, files: dict[str, str]) -> Path:
@@ -103,3 +104,30 @@ def test_empty_overrides_are_no_overrides() -> None:
 def test_a_nonsensical_override_is_refused_by_name(value: str) -> None:
     with pytest.raises(ServingError, match=f"expected TORCHSERVE_WORKERS.*'{value}'.*try"):
         choose(Limits(2, "", None, ""), models(1), {"TORCHSERVE_WORKERS": value})
+
+
+@pytest.mark.parametrize(
+    ("serving", "tuned", "expected"),
+    [
+        ({}, None, (4, 2, "")),
+        ({"minWorkers": 2, "maxWorkers": 2}, None, (2, 4, "model.yaml")),
+        ({"threads": 3}, None, (4, 3, "model.yaml")),
+        (
+            {"minWorkers": 2, "maxWorkers": 2},
+            Tuned(1, 8, {}, "", "tuned for throughput"),
+            (1, 8, "tuned for throughput"),
+        ),
+    ],
+    ids=["everyone's", "its own workers", "its own threads", "tuned"],
+)
+def test_a_models_own_sizes_come_first_and_tuned_ones_before_them(serving, tuned, expected) -> None:
+    model = Model("m", "1.0", Verdict.SERVED, serving=serving)
+    size = size_model(model, Sizing(4, 2, ()), tuned, 8.0)
+    assert (size.workers, size.threads, size.lanes, size.why) == expected
+
+
+def test_a_model_without_torch_in_its_workers_needs_less_memory() -> None:
+    limits = Limits(2, "", 1600 * MIB, "a test")
+    lean = [Model("m", "1.0", Verdict.SERVED, size=100 * MIB, engine="openvino")]
+    torch = [Model("m", "1.0", Verdict.SERVED, size=100 * MIB, engine="eager")]
+    assert (choose(limits, lean, {}).workers, choose(limits, torch, {}).workers) == (2, 1)

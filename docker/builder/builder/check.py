@@ -84,13 +84,14 @@ def check_export(
         return Report("torchscript" if spec.torchscript else "eager", "f32", {}, samples, None)
     images = _images(spec, source, data)
     models = {"f32": model, **_other_precisions(spec, export, model, data)}
+    served = spec.engine.precision if spec.engine.precision in models else "f32"
+    samples = _check_samples(models[served], trained, source / spec.samples)
     scores, reference = _scores(spec, models, eager, images)
     figures = {precision: _compare(rows, reference, images.labels) for precision, rows in scores.items()}
     if not trained:
         # Labels say nothing about random weights, and a limit on their answers says no more.
         for row in figures.values():
             row.accuracy = row.eager_accuracy = None
-    served = spec.engine.precision if spec.engine.precision in models else "f32"
     for precision in [name for name in figures if trained and name != served]:
         if problem := _problem(spec, figures[precision]):
             print(f"{spec}: {precision} is left out: {problem}", flush=True)
@@ -98,7 +99,6 @@ def check_export(
     if trained and (problem := _problem(spec, figures[served])):
         raise problem
     _settle(export, served, figures)
-    samples = _check_samples(models[served], trained, source / spec.samples)
     judged = Evaluation(scores[served], images.labels, images.files) if trained and images.labels is not None else None
     return Report(models[served].handler.engine.name, served, figures, samples, judged)
 

@@ -34,7 +34,7 @@ def input_shape(spec: ModelSpec) -> tuple[int, int, int]:
 
 
 def write_engine(spec: ModelSpec, engine: str, module: torch.nn.Module, folder: Path) -> None:
-    """The engine's float32 file in `folder`; nothing for an engine that runs the model itself. Raises ConversionFailed."""
+    """The engine's float32 file in `folder`; none where the model itself is run. Raises ConversionFailed."""
     with _told_as_a_failure(spec, engine):
         if engine == "openvino":
             _write_openvino(spec, module, folder)
@@ -64,7 +64,7 @@ def write_int8(images: np.ndarray, folder: Path) -> None:
     # One at a time: a batch of any other size would not show how single images spread.
     data = nncf.Dataset([image[None] for image in images[:CALIBRATION_IMAGES]])
     quantised = nncf.quantize(model, data, subset_size=min(len(images), CALIBRATION_IMAGES))
-    openvino.save_model(quantised, folder / OPENVINO_INT8, compress_to_fp16=False)
+    _save(quantised, folder / OPENVINO_INT8)
 
 
 def script(module: torch.nn.Module, spec: ModelSpec) -> torch.jit.ScriptModule:
@@ -83,8 +83,18 @@ def _write_openvino(spec: ModelSpec, module: torch.nn.Module, folder: Path) -> N
     model = openvino.convert_model(
         module.eval(), example_input=example_input(spec, images=2), input=[-1, *input_shape(spec)]
     )
+    _save(model, folder / OPENVINO)
+
+
+def _save(model: Any, path: Path) -> None:
+    """The same bytes for the same model: OpenVINO numbers operations through a whole process."""
+    import openvino
+
+    model.set_friendly_name(path.stem)
+    for number, operation in enumerate(model.get_ordered_ops()):
+        operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
     # float16 would halve the file, and round every weight.
-    openvino.save_model(model, folder / OPENVINO, compress_to_fp16=False)
+    openvino.save_model(model, path, compress_to_fp16=False)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from builder.sources import sha256_of
 from builder.spec import ModelSpec
 
 # What is exported by one version of these need not load in another.
-TOOLS = ("torch", "torchvision", "torchserve", "torch-model-archiver", "numpy", "pillow")
+TOOLS = ("torch", "torchvision", "torchserve", "torch-model-archiver", "numpy", "pillow", "openvino", "nncf", "onnx")
 
 
 def fingerprint(spec: ModelSpec, folder: Path, archive_format: str) -> str:

@@ -1,4 +1,4 @@
-"""Unpacks the verified archives for TorchServe, each with the settings in effect: those of the archive, tuned and sized.
+"""Unpacks the verified archives for TorchServe, each with the settings in effect: its own, tuned and sized.
 
 TorchServe would unpack an archive itself, but heeds the settings inside it before any others: what is decided at start
 (workers, threads, a tuned batch size) has to be written where it looks.
@@ -37,7 +37,7 @@ def unpack(model: Model, store: Path, target: Path, changes: Mapping[str, Any]) 
                 (folder / path.name).symlink_to(path)
         elif zipfile.is_zipfile(source):
             with zipfile.ZipFile(source) as archive:
-                archive.extractall(folder)
+                archive.extractall(folder)  # noqa: S202
         else:
             _extract_tar(source, folder)
         _change_settings(folder / SETTINGS, changes)
@@ -50,7 +50,7 @@ def _extract_tar(source: Path, folder: Path) -> None:
     scratch = folder.with_name(folder.name + ".part")
     with tarfile.open(source) as archive:
         # The archive is the builder's, known by its hash; the filter came to Python 3.9 in a later patch release.
-        archive.extractall(scratch, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+        archive.extractall(scratch, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # noqa: S202
     next(scratch.iterdir()).rename(folder)
     shutil.rmtree(scratch)
 

@@ -46,7 +46,7 @@ class Connection:
         self._received = bytearray()
 
     def receive(self) -> Optional[Message]:
-        """One `recv`, then the message: (LOAD, its fields) or (PREDICT, list of Request); None while it is not complete.
+        """One `recv`, then the message: (LOAD, its fields) or (PREDICT, list of Request); None while it is incomplete.
 
         Raises EOFError when the front end is gone.
         """
@@ -211,7 +211,7 @@ class _Parser:
 
 
 def _decoded(value: bytearray, content_type: str) -> Any:
-    """JSON and text as such, unless TS_DECODE_INPUT_REQUEST says otherwise; anything else, and what fails, as it came."""
+    """JSON and text as such, unless TS_DECODE_INPUT_REQUEST says otherwise; the rest, and what fails, as it came."""
     if os.environ.get("TS_DECODE_INPUT_REQUEST", "true") == "true":
         try:
             if content_type == "application/json":

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import otf_codec
 import quiet_service
@@ -31,14 +32,13 @@ def run() -> None:
         logging.exception("Backend worker process died.")
     finally:
         with suppress(OSError):
-            os.remove(options.sock_name)
+            Path(options.sock_name).unlink()
     sys.exit(1)
 
 
 def listen(path: str) -> socket.socket:
     """A listening Unix socket at `path`; a stale one is replaced."""
-    with suppress(FileNotFoundError):
-        os.remove(path)
+    Path(path).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
     listener.listen(1)

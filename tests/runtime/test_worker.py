@@ -1,0 +1,186 @@
+"""The worker side: what TorchServe's front end gets from it, request by request. No Java here, only its protocol."""
+
+import json
+import socket
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Callable
+
+import pytest
+from front_end import Reply, Worker, is_running, load_message, predict_message, wait_until
+
+from runtime.torchserve import HOME
+
+HANDLER = """
+import os, sys, time
+
+def handle(requests, context):
+    if requests is None:
+        return None
+    bodies = [bytes(request["body"]).decode() for request in requests]
+    if "sleep" in bodies:
+        time.sleep(1.0)
+    if "fail" in bodies:
+        raise ValueError("asked to fail")
+    if "die" in bodies:
+        os._exit(7)
+    facts = {"batch": len(requests), "torch": "torch" in sys.modules, "pid": os.getpid()}
+    return [{"body": body, **facts} for body in bodies]
+"""
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    """An unpacked archive whose handler tells how it was called."""
+    folder = tmp_path / "toy-1.0.mar"
+    folder.mkdir()
+    (folder / "handler.py").write_text(textwrap.dedent(HANDLER))
+    return folder
+
+
+@pytest.fixture
+def start(model_folder: Path) -> Iterator[Callable[[int], Worker]]:
+    """Starts the worker of a port; all of them end with the test."""
+    with ExitStack() as stack:
+
+        def run(port: int) -> Worker:
+            worker = Worker(model_folder, port)
+            stack.callback(worker.kill)
+            return worker
+
+        yield run
+
+
+@pytest.fixture
+def lanes(model_folder: Path, start: Callable[[int], Worker]) -> list[Worker]:
+    """Four lanes of one shared worker, loaded."""
+    (model_folder / "lanes").write_text("1")
+    workers = [start(port) for port in range(9000, 9004)]
+    for worker in workers:
+        assert worker.load().code == 200
+    return workers
+
+
+def body(reply: Reply) -> dict:
+    """The handler's answer to the first request."""
+    return json.loads(reply.predictions[0][3])
+
+
+def test_a_single_worker_answers_a_batch_in_order_and_imports_no_torch(start: Callable[[int], Worker]) -> None:
+    worker = start(9000)
+    assert worker.load().code == 200
+    reply = worker.predict(("a", b"one"), ("b", b"two"))
+    assert (reply.code, [row[0] for row in reply.predictions]) == (200, ["a", "b"])
+    assert body(reply) == {"body": "one", "batch": 2, "torch": False, "pid": worker.process.pid}
+
+
+def test_a_message_that_comes_in_pieces_is_read_whole(start: Callable[[int], Worker]) -> None:
+    worker = start(9000)
+    for message in (load_message(worker.folder), predict_message(("a", b"x" * 300_000))):
+        for start_at in range(0, len(message), 50_001):
+            worker.sock.sendall(message[start_at : start_at + 50_001])
+    assert Reply(worker.sock).code == 200
+    assert len(body(Reply(worker.sock))["body"]) == 300_000
+
+
+def test_a_handler_that_raises_answers_503_and_goes_on(start: Callable[[int], Worker]) -> None:
+    worker = start(9000)
+    worker.load()
+    assert (worker.predict(("a", b"fail")).code, worker.predict(("b", b"fine")).code) == (503, 200)
+
+
+def test_a_model_that_does_not_load_says_so_and_the_worker_ends(
+    model_folder: Path, start: Callable[[int], Worker]
+) -> None:
+    (model_folder / "handler.py").write_text("def handle(requests, context):\n    raise RuntimeError('broken')\n")
+    worker = start(9000)
+    assert worker.load().code == 500
+    wait_until(lambda: not is_running(worker.process.pid), "the worker to end")
+
+
+def test_lanes_share_one_process_and_loading(lanes: list[Worker]) -> None:
+    pids = {body(lane.predict(("a", b"who")))["pid"] for lane in lanes}
+    assert pids == {lane.pid for lane in lanes}
+    assert len(pids) == 1
+
+
+def test_what_waits_together_becomes_one_batch_and_a_lone_request_waits_for_nobody(lanes: list[Worker]) -> None:
+    assert body(lanes[0].predict(("a", b"lone")))["batch"] == 1
+    lanes[0].sock.sendall(predict_message(("a", b"sleep")))
+    for lane in lanes[1:]:
+        lane.sock.sendall(predict_message(("b", b"meanwhile")))
+    assert max(body(Reply(lane.sock))["batch"] for lane in lanes) > 1
+
+
+def test_a_failing_request_fails_with_its_batch_and_not_with_the_next(lanes: list[Worker]) -> None:
+    assert lanes[0].predict(("a", b"fail")).code == 503
+    assert [lane.predict(("b", b"fine")).code for lane in lanes] == [200] * 4
+
+
+def test_a_lane_that_ends_costs_the_others_nothing(lanes: list[Worker]) -> None:
+    lanes[0].kill()
+    assert [lane.predict(("b", b"fine")).code for lane in lanes[1:]] == [200] * 3
+    assert is_running(lanes[1].pid)
+
+
+def test_a_lane_that_comes_later_joins_the_same_process(lanes: list[Worker], start: Callable[[int], Worker]) -> None:
+    late = start(9004)
+    assert late.load().code == 200
+    assert body(late.predict(("a", b"who")))["pid"] == lanes[0].pid
+
+
+def test_the_shared_worker_ends_with_its_last_lane(lanes: list[Worker]) -> None:
+    for lane in lanes:
+        lane.kill()
+    wait_until(lambda: not is_running(lanes[0].pid), "the shared worker to end")
+
+
+def test_when_the_shared_worker_dies_every_lane_is_told_and_new_ones_start_another(
+    lanes: list[Worker], start: Callable[[int], Worker]
+) -> None:
+    with pytest.raises((EOFError, ConnectionError)):
+        lanes[0].predict(("a", b"die"))
+    for lane in lanes:
+        with pytest.raises((EOFError, ConnectionError)):
+            lane.predict(("b", b"fine"))
+    again = start(9010)
+    assert again.load().code == 200
+    assert again.pid != lanes[0].pid
+
+
+def test_lanes_are_spread_over_the_processes_asked_for(model_folder: Path, start: Callable[[int], Worker]) -> None:
+    (model_folder / "lanes").write_text("2")
+    workers = [start(port) for port in range(9000, 9004)]
+    assert len({worker.pid for worker in workers}) == 2
+    assert workers[0].pid == workers[2].pid
+
+
+def test_messages_are_read_and_written_as_upstreams_codec_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(HOME / "ts"))
+    monkeypatch.delitem(sys.modules, "ts.protocol.otf_message_handler", raising=False)
+    import otf_codec
+    from ts.context import Context, RequestProcessor
+    from ts.protocol import otf_message_handler as upstream
+
+    requests = [("a", b'{"x": 1}'), ("b", b"[2]")]
+    message = predict_message(*requests, content_type="application/json")
+    ours, theirs = [], []
+    for read, result in ((upstream.retrieve_msg, theirs), (otf_codec.retrieve_msg, ours)):
+        near, far = socket.socketpair()
+        with near, far:
+            near.sendall(message)
+            result.append(read(far))
+    assert ours[0][0] == theirs[0][0]
+    for mine, other in zip(ours[0][1], theirs[0][1]):
+        assert mine.id == other["requestId"].decode()
+        assert mine.inputs == {item["name"]: item["value"] for item in other["parameters"]}
+    for answers in (["text", b"bytes"], [{"a": 1.5}, [1, 2]], None):
+        context = Context("toy", "/", {}, 1, None, "")
+        context.request_processor = [RequestProcessor({}), RequestProcessor({})]
+        context.set_response_content_type(0, "application/json")
+        context.set_response_status(code=400, phrase="Bad Request", idx=1)
+        arguments = (answers, {0: "a", 1: "b"}, "Prediction success", 200, context)
+        assert otf_codec.create_predict_response(*arguments) == upstream.create_predict_response(*arguments)
