@@ -1,0 +1,17 @@
+"""What can go wrong with one peer; the others are measured all the same."""
+
+from __future__ import annotations
+
+from docker.errors import ContainerError
+
+from stackcli.errors import StackError
+
+
+class PeerFailure(StackError):
+    """A server that does not start, answers wrongly or cannot be measured."""
+
+
+def last_words(error: ContainerError) -> str:
+    """The last line that a container wrote before it failed."""
+    text = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr or ""
+    return (text.strip().splitlines() or ["no output"])[-1]

@@ -1,0 +1,55 @@
+"""Builds the peers' images, and finds the load's."""
+
+from __future__ import annotations
+
+import docker
+from docker.errors import ContainerError
+
+from peers.archives import Served
+from peers.errors import PeerFailure, last_words
+from peers.peer import FOLDER
+from stackcli.base_image import has_image, run_build
+from stackcli.compose import Project
+from stackcli.errors import BuildError
+
+SECRETS = ("apt_conf", "pip_conf", "ca_bundle")
+
+
+def image_of(folder: str) -> str:
+    """`folder`: of servers/."""
+    return f"torchserve-stack/peer-{folder}:latest"
+
+
+def build(project: Project, folder: str) -> None:
+    """Docker's cache makes it a second where nothing changed; the first time it takes minutes."""
+    image = image_of(folder)
+    command = ["docker", "build", "--progress", "plain", "--tag", image]
+    command += ["--build-arg", f"BASE_IMAGE={project.base_image}", "--build-arg", f"PEER={folder}"]
+    for name in SECRETS:
+        command += ["--secret", f"id={name},src={getattr(project.secrets, name)}"]
+    run_build([*command, str(FOLDER)], image)
+
+
+def load_image(client: docker.DockerClient, project: Project) -> str:
+    """The image with wrk and matplotlib, which `scripts/stack bench` builds."""
+    image = f"torchserve-stack/load:{project.settings.stack_tag}"
+    if not has_image(client, image):
+        raise BuildError(f"the image {image}", "none", "`scripts/stack bench`, which builds it")
+    return image
+
+
+def reference_answers(client: docker.DockerClient, folder: str, served: Served, models: str) -> str:
+    """JSON of what the plain PyTorch module answers to the model's image, computed in a peer's image."""
+    try:
+        output: bytes = client.containers.run(
+            image_of(folder),
+            entrypoint=["python", "-m", "workload"],
+            command=["/image"],
+            environment={"MODEL": served.name},
+            volumes={models: {"bind": "/models", "mode": "ro"}, str(served.image): {"bind": "/image", "mode": "ro"}},
+            network_mode="none",
+            remove=True,
+        )
+    except ContainerError as error:
+        raise PeerFailure(f"an answer of {served.name}", last_words(error), "`scripts/stack build --force`") from None
+    return output.decode().strip().splitlines()[-1]

@@ -1,0 +1,198 @@
+"""The command: every chosen peer, table and model, one server at a time, then the report."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+import docker
+import typer
+from docker.errors import APIError
+
+from peers import archives, containers, images, report
+from peers.errors import PeerFailure
+from peers.measure import Plan, measure
+from peers.ours import clean_up, run_ours
+from peers.peer import OURS, TABLES, Peer, PeerError, Table, peer_names, read_peer
+from peers.results import Failure, Results, describe_machine, load_results
+from peers.tasks import CONNECTIONS, Task, make_task
+from peers.wire import frame
+from peers.wrk import Load, load_container
+from stackcli import console
+from stackcli.base_image import ensure_base_image
+from stackcli.compose import Project
+from stackcli.engine import connect
+from stackcli.errors import ConfigError, StackError
+from stackcli.paths import ROOT
+from stackcli.secrets import write_secrets
+from stackcli.settings import load_settings
+
+OUT = ROOT / "artifacts" / "peers"
+RESULTS = OUT / "results.json"
+MODELS = OUT / "models"
+# Every peer's image holds the workload; this one says what the right answers are.
+REFERENCE = "fastapi"
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line chose; seconds are of each measured run, and of the warm-up before the first."""
+
+    peers: list[Peer]
+    models: list[str]
+    tables: list[Table]
+    seconds: int
+    warmup: int
+    engine: str
+    precision: str
+    workers: int
+    threads: int
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.peers) == len(peer_names()) and self.tables == list(TABLES) and self.models == list(CONNECTIONS)
+
+    def task(self, table: Table, model: str) -> Task:
+        return make_task(table, model, self.engine, self.precision, self.workers, self.threads)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all measurements share: the load's container, and per model its image and the right answer to it."""
+
+    client: docker.DockerClient
+    project: Project
+    load: Load
+    served: dict[str, archives.Served]
+    expected: dict[str, Any]
+
+    def measure(self, peer: Peer, task: Task, options: Options, results: Results) -> None:
+        """Into `results`: the runs, or why there are none."""
+        plan = Plan(CONNECTIONS[task.model], options.seconds, options.warmup, OUT / "logs")
+        start = (
+            partial(run_ours, self.client, peer, task, self.project)
+            if peer.id == OURS
+            else partial(containers.run_peer, self.client, peer, task, images.image_of(peer.build), MODELS)
+        )
+        request = frame(peer, task.model, self.served[task.model].image)
+        results.names[peer.id] = peer.name
+        results.forget(peer.id, task.table, task.model)
+        try:
+            measured = measure(peer, task, plan, self.load, request, self.expected[task.model], start)
+        except (StackError, APIError) as error:
+            reason = str(error.explanation) if isinstance(error, APIError) and error.explanation else str(error)
+            console.refuse(f"{peer.name}: {reason}")
+            results.failures.append(Failure(peer.id, task.table, task.model, reason))
+        else:
+            results.runs += measured.runs
+            results.versions[peer.id] = measured.versions
+        results.save(RESULTS)
+
+
+@contextmanager
+def prepared(client: docker.DockerClient, project: Project, options: Options) -> Iterator[Bench]:
+    """Images built, archives unpacked, right answers known, network and load container up."""
+    console.phase("Building the peers…")
+    for folder in dict.fromkeys([REFERENCE, *(peer.build for peer in options.peers if peer.id != OURS)]):
+        images.build(project, folder)
+    load_image = images.load_image(client, project)
+    containers.remove_stale(client)
+    served = {one.name: one for one in archives.unpack(project.settings, options.models, MODELS)}
+    answers = {name: images.reference_answers(client, REFERENCE, one, str(MODELS)) for name, one in served.items()}
+    expected = {name: json.loads(text)[0] for name, text in answers.items()}
+    with containers.network(client), load_container(client, load_image, OUT / "requests") as load:
+        try:
+            yield Bench(client, project, load, served, expected)
+        finally:
+            if any(peer.id == OURS for peer in options.peers):
+                clean_up(project)
+
+
+def run_all(client: docker.DockerClient, project: Project, options: Options, results: Results) -> None:
+    """One server at a time; the results are saved after each."""
+    with prepared(client, project, options) as bench:
+        results.untrained = sorted(name for name, one in bench.served.items() if not one.is_trained)
+        for peer in options.peers:
+            for table in (table for table in options.tables if table in peer.tables):
+                for model in options.models:
+                    console.phase(f"{peer.name}, {table}, {model}…")
+                    bench.measure(peer, options.task(table, model), options, results)
+
+
+def warn_of_others(client: docker.DockerClient) -> None:
+    """Whatever else runs on this machine is measured with it."""
+    running = [container.name or "" for container in client.containers.list()]
+    others = [name for name in running if not name.startswith(containers.PREFIX)]
+    if others:
+        console.warn(f"other containers are running: {', '.join(others)}; the figures are best on an idle machine")
+    if (load := os.getloadavg()[0]) > 0.5:
+        console.warn(f"the load average is {load:.1f}; the figures are best on an idle machine")
+
+
+def chosen(text: str, known: list[str], what: str) -> list[str]:
+    """The known names in a comma-separated option, in their own order; empty: all. Raises ConfigError for others."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{what} out of {', '.join(known)}", name, f"{what} {known[0]}")
+    return [name for name in known if name in names or not names]
+
+
+@app.command()
+def main(
+    peers: Annotated[str, typer.Option(help="Comma-separated folders of servers/; default: all.")] = "",
+    models: Annotated[str, typer.Option(help="mnist, densenet161 or both.")] = "",
+    tables: Annotated[str, typer.Option(help="out-of-the-box, equal-engine or both.")] = "",
+    seconds: Annotated[int, typer.Option(min=1, help="Of each measured run.")] = 20,
+    warmup: Annotated[int, typer.Option(min=1, help="Seconds of load before the first run of a server.")] = 15,
+    engine: Annotated[str, typer.Option(help="Of the equal-engine table.")] = "openvino",
+    precision: Annotated[str, typer.Option(help="Of the equal-engine table: f32, bf16 or int8.")] = "bf16",
+    workers: Annotated[int, typer.Option(min=1, help="Processes in the equal-engine table.")] = os.cpu_count() or 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each of them.")] = 1,
+    add: Annotated[bool, typer.Option("--add", help="Keep what was measured before and is not measured now.")] = False,
+    report_only: Annotated[bool, typer.Option("--report-only", help="Write docs/ from the last results.")] = False,
+) -> None:
+    """Measure the other model servers and this stack, side by side, and write docs/PEERS.md."""
+    known = [read_peer(name) for name in peer_names()]
+    settings = load_settings(ROOT, os.environ)
+    client, secrets = connect(), write_secrets()
+    if report_only:
+        report.write(client, f"torchserve-stack/load:{settings.stack_tag}", RESULTS, known, ROOT / "docs")
+        return
+    options = Options(
+        [peer for peer in known if peer.id in chosen(peers, peer_names(), "--peers")],
+        chosen(models, list(CONNECTIONS), "--models"),
+        [table for table in TABLES if table in chosen(tables, list(TABLES), "--tables")],
+        seconds,
+        warmup,
+        engine,
+        precision,
+        workers,
+        threads,
+    )
+    project = Project(settings, ensure_base_image(client, settings, secrets, "auto", False), secrets)
+    warn_of_others(client)
+    asked = {key: value for key, value in vars(options).items() if key not in ("peers", "models", "tables")}
+    results = load_results(RESULTS) if add and RESULTS.is_file() else Results(describe_machine(client), asked)
+    run_all(client, project, options, results)
+    # A part of the comparison is not what docs/ promises.
+    folder = ROOT / "docs" if options.is_complete or add else OUT
+    report.write(client, images.load_image(client, project), RESULTS, known, folder)
+    if results.failures:
+        raise PeerFailure("every server to be measured", f"{len(results.failures)} that were not", f"{OUT}/logs")
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except (StackError, PeerError) as error:
+        console.fail(str(error))
+        sys.exit(1)
