@@ -16,9 +16,10 @@ from stackcli.settings import Settings
 
 @dataclass(frozen=True)
 class Served:
-    """A model and the sample image that every request carries."""
+    """A model, the precision it is served at, and the sample image that every request carries."""
 
     name: str
+    precision: str
     is_trained: bool
     image: Path
 
@@ -40,7 +41,7 @@ def unpack(settings: Settings, names: list[str], folder: Path) -> list[Served]:
         images = [samples / sample.file for sample in model.samples] or sorted(samples.glob("*.[jp][pn]*g"))
         if not images:
             raise ConfigError(f"an image in {samples}", "none", "adding one")
-        served.append(Served(name, model.trained, images[0]))
+        served.append(Served(name, model.precision, model.trained, images[0]))
     return served
 
 

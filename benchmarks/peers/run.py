@@ -60,8 +60,8 @@ class Options:
     def is_complete(self) -> bool:
         return len(self.peers) == len(peer_names()) and self.tables == list(TABLES) and self.models == list(CONNECTIONS)
 
-    def task(self, table: Table, model: str) -> Task:
-        return make_task(table, model, self.engine, self.precision, self.workers, self.threads)
+    def task(self, table: Table, model: archives.Served) -> Task:
+        return make_task(table, model.name, self.engine, self.precision or model.precision, self.workers, self.threads)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def run_all(client: docker.DockerClient, project: Project, options: Options, res
             for table in (table for table in options.tables if table in peer.tables):
                 for model in options.models:
                     console.phase(f"{peer.name}, {table}, {model}…")
-                    bench.measure(peer, options.task(table, model), options, results)
+                    bench.measure(peer, options.task(table, bench.served[model]), options, results)
 
 
 def warn_of_others(client: docker.DockerClient) -> None:
@@ -154,7 +154,7 @@ def main(
     seconds: Annotated[int, typer.Option(min=1, help="Of each measured run.")] = 20,
     warmup: Annotated[int, typer.Option(min=1, help="Seconds of load before the first run of a server.")] = 15,
     engine: Annotated[str, typer.Option(help="Of the equal-engine table.")] = "openvino",
-    precision: Annotated[str, typer.Option(help="Of the equal-engine table: f32, bf16 or int8.")] = "bf16",
+    precision: Annotated[str, typer.Option(help="Of the equal-engine table; default: the archive's.")] = "",
     workers: Annotated[int, typer.Option(min=1, help="Processes in the equal-engine table.")] = os.cpu_count() or 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each of them.")] = 1,
     add: Annotated[bool, typer.Option("--add", help="Keep what was measured before and is not measured now.")] = False,

@@ -15,8 +15,7 @@ Each peer as the first example of its own documentation sets it up, with its def
 the model as the plain PyTorch module; this stack as `scripts/stack up` starts it.
 """,
     "equal-engine": """\
-Every peer runs the stack's own engine and decoding code: {engine} {precision}, {workers} workers, threads of each:
-{threads}. Dynamic batching is on for MNIST where the peer has it, up to 32 (DenseNet gains nothing from it). No log
+Every peer runs the stack's own engine and decoding code, {workers} workers, threads of each: {threads}. Dynamic batching is on for MNIST where the peer has it, up to 32 (DenseNet gains nothing from it). No log
 line per request where a peer can be told so.
 """,
 }
@@ -105,8 +104,9 @@ def render_model(results: Results, table: Table, model: str) -> str:
         return ""
     connections = sorted({run.connections for run in runs})
     counts = " / ".join(map(str, connections))
+    engine = f", {runs[0].engine} {runs[0].precision}" if table == "equal-engine" else ""
     lines = [
-        f"### {model}, {counts} connections\n",
+        f"### {model}, {counts} connections{engine}\n",
         "| server | requests/s | p50 ms | p99 ms | CPU-ms per request | MiB | errors |",
         "|---|---|---|---|---|---|---|",
     ]

@@ -41,6 +41,7 @@ class Model(BaseModel):
     status: str
     sha256: str = ""
     engine: str = ""
+    precision: str = ""
     trained: bool = True
     accuracy: Accuracy | None = None
     samples: list[Sample] = []

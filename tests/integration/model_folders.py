@@ -56,7 +56,8 @@ def copy_mnist(source: Path, archive: Path, model_src: Path, folder: str, **sett
     with zipfile.ZipFile(archive) as mar:
         serialized = json.loads(mar.read("MAR-INF/MANIFEST.json"))["model"]["serializedFile"]
         (target / "trained.pth").write_bytes(mar.read(serialized))
-    change_settings(target, weights={"file": "trained.pth"}, data=None, labelled=None, **settings)
+    exact = {"data": None, "labelled": None, "calibration": None, "engine": None}
+    change_settings(target, weights={"file": "trained.pth"}, **exact, **settings)
     add_common(model_src)
     return target
 

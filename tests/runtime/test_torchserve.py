@@ -16,13 +16,15 @@ MODELS = [Model("mnist", v, Verdict.SERVED, archive=f"mnist-{v}.mar") for v in (
 
 def test_the_models_are_named_in_the_manifests_order_and_the_users_keys_are_kept(tmp_path: Path) -> None:
     base = {"model_store": "/store", "load_models": "all", "cors_allowed_origin": "*"}
-    config = torchserve.effective_config(base, MODELS, Path("/unpacked"))
+    config = torchserve.effective_config(base, MODELS, Path("/unpacked"), cpus=4.0)
     torchserve.write_config(config, tmp_path / "c")
     assert torchserve.read_properties(tmp_path / "c") == {
         "model_store": "/unpacked",
         "workflow_store": "/unpacked",
         "load_models": "mnist=mnist-2.0.mar,mnist=mnist-1.0.mar",
         "cors_allowed_origin": "*",
+        "number_of_netty_threads": "2",
+        "netty_client_threads": "2",
     }
 
 

@@ -57,7 +57,8 @@ def settings_of(spec: ModelSpec, trained: bool, engine: str) -> dict[str, Any]:
             "cpu": engine,
             "precision": spec.engine.precision,
             "gpu": "torchscript" if spec.torchscript else "eager",
-            "gpu_precision": spec.engine.gpu_precision,
+            # A frozen ScriptModule keeps the precision that it was frozen with.
+            "gpu_precision": "f32" if spec.torchscript else spec.engine.gpu_precision,
         },
     }
     return {**serving, "handler": {**handler, "threads": threads} if threads else handler}

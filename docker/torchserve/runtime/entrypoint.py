@@ -51,7 +51,7 @@ def serve() -> int:
     for reason in chosen.reasons:
         log(reason)
     unpack_models(models, store, chosen, limits.cpus)
-    config = torchserve.effective_config(base, models, UNPACKED)
+    config = torchserve.effective_config(base, models, UNPACKED, limits.cpus)
     config_path = state.TEMP / "config.properties"
     torchserve.write_config(config, config_path)
     java = subprocess.Popen(
