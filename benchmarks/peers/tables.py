@@ -15,7 +15,8 @@ Each peer as the first example of its own documentation sets it up, with its def
 the model as the plain PyTorch module; this stack as `scripts/stack up` starts it.
 """,
     "equal-engine": """\
-Every peer runs the stack's own engine and decoding code, {workers} workers, threads of each: {threads}. Dynamic batching is on for MNIST where the peer has it, up to 32 (DenseNet gains nothing from it). No log
+Every peer runs the stack's own engine and decoding code, {workers} workers, threads of each: {threads}. Dynamic
+batching is on for MNIST where the peer has it, up to 32 (DenseNet gains nothing from it). No log
 line per request where a peer can be told so.
 """,
 }
