@@ -55,7 +55,7 @@ def run_bench(client: docker.DockerClient, project: Project, bench: Bench) -> Pa
     folder = bench.out / model.name
     folder.mkdir(parents=True, exist_ok=True)
     console.phase("Checking the load generator…")
-    project = with_load_image(client, project)
+    project = with_images(client, project, ("load",))
     console.phase(f"Measuring {model.name} {model.version} with {shown(body)}…")
     warm_up(client, project, model, body)
 
@@ -63,7 +63,11 @@ def run_bench(client: docker.DockerClient, project: Project, bench: Bench) -> Pa
         return measure(project, client, model.name, body, connections=connections, rate=rate, seconds=bench.seconds)
 
     asked = bench.rates or bench.connections
-    results: dict[str, Any] = {**describe(client, project.settings, model, body), "runs": []}
+    results: dict[str, Any] = {
+        **describe(client, model, body),
+        "settings": served_settings(project.settings, model),
+        "runs": [],
+    }
     runs: list[Run] = []
     for done in asked_runs(run, bench) if asked else default_runs(run):
         runs.append(done)
@@ -97,13 +101,13 @@ def pick_file(file: Path | None, model: Model, settings: Settings) -> Path:
     return body
 
 
-def with_load_image(client: docker.DockerClient, project: Project) -> Project:
-    """The project on the base image that `up` has found or built, with the load generator's image made from it."""
+def with_images(client: docker.DockerClient, project: Project, services: tuple[str, ...]) -> Project:
+    """The project on the base image that `up` has found or built, with the images of these services made from it."""
     base_image = find_base_image(client, project.settings, "auto")
     if base_image is None:
         raise BuildError("the base image of the stack", "none that fits docker/base", "`scripts/stack up`")
     project = replace(project, base_image=base_image)
-    ensure_images(client, project, ("load",))
+    ensure_images(client, project, services)
     return project
 
 
@@ -147,8 +151,8 @@ def open_rates(best: float) -> list[float]:
     return [float(f"{share * best:.3g}") for share in RATE_SHARES if best > 0]
 
 
-def describe(client: docker.DockerClient, settings: Settings, model: Model, body: Path) -> dict[str, Any]:
-    """What the figures hold for: date, machine, model, image and settings."""
+def describe(client: docker.DockerClient, model: Model, body: Path) -> dict[str, Any]:
+    """What the figures hold for: date, machine, model and image."""
     engine = client.info()
     return {
         "date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
@@ -163,7 +167,6 @@ def describe(client: docker.DockerClient, settings: Settings, model: Model, body
         "engine": model.engine,
         "trained": model.trained,
         "sample": {"file": body.name, "bytes": body.stat().st_size},
-        "settings": served_settings(settings, model),
     }
 
 

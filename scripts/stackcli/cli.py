@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from stackcli import console, status
+from stackcli import tune as tuning
 from stackcli.base_image import BaseChoice
 from stackcli.bench import Bench, run_bench
+from stackcli.candidates import Goal
 from stackcli.compose import Project
 from stackcli.doctor import run_doctor
 from stackcli.engine import connect, find_engine
@@ -112,6 +114,35 @@ def bench(
     """Measure a model of the running stack under load: rates, latencies, CPU time, memory."""
     asked = Bench(model, tuple(rate or ()), tuple(connections or ()), seconds, file, out)
     run_bench(connect(), current_project(), asked)
+
+
+@app.command()
+def tune(
+    model: str,
+    goal: Annotated[
+        str, typer.Option("--goal", metavar="throughput|p99=MS", help="The most requests/s, or … within MS.")
+    ] = "throughput",
+    version: Annotated[str | None, typer.Option("--version", help="Default: the newest.")] = None,
+    connections: Annotated[
+        int | None, typer.Option("--connections", metavar="N", min=1, help="Default: 64, or 2 per CPU for slow models.")
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Measured per long trial.")] = tuning.SECONDS,
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", metavar="MINUTES", min=0, help="Try less, to be done in about that time."),
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", metavar="IMAGE", help="Default: the first sample.")] = None,
+    out: Annotated[
+        Path, typer.Option("--out", show_default="artifacts/tune", help="Folder of the figures and the report.")
+    ] = ROOT / "artifacts/tune",
+    forget: Annotated[bool, typer.Option("--forget", help="Drop what an earlier run chose.")] = False,
+) -> None:
+    """Find a model's best workers, threads, batching and precision on this machine, for the next `up`."""
+    if forget:
+        tuning.forget(load_settings(ROOT, os.environ), model, version)
+        return
+    asked = tuning.Tune(model, version, Goal.parse(goal), connections, seconds, budget, file, out)
+    tuning.run_tune(connect(), current_project(), asked)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -31,6 +32,15 @@ class Sample(BaseModel):
     expected: str | None = None
 
 
+class Exactness(BaseModel):
+    """One precision beside the eager model on the same `images`: shares, 0 to 1, `accuracy` only with labels."""
+
+    top1_disagreement: float
+    images: int
+    accuracy: float | None = None
+    eager_accuracy: float | None = None
+
+
 class Model(BaseModel):
     """One entry of manifest.json, as far as the host needs it."""
 
@@ -40,8 +50,11 @@ class Model(BaseModel):
     version: str
     status: str
     sha256: str = ""
+    archive: str = ""
     engine: str = ""
     precision: str = ""
+    precisions: dict[str, Exactness] = {}
+    serving: dict[str, Any] = {}
     trained: bool = True
     accuracy: Accuracy | None = None
     samples: list[Sample] = []

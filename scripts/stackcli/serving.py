@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -18,6 +19,7 @@ from stackcli.errors import ServeError
 from stackcli.models import read_manifest, store_folder
 from stackcli.paths import ROOT, STATE
 from stackcli.secrets import write_if_changed
+from stackcli.tuned import tuned_file
 
 HEALTHY_SECONDS = 300
 MAX_RESTARTS = 3
@@ -59,15 +61,15 @@ def is_outdated(project: Project, container: Container) -> bool:
     if known is not None:
         return bool(known != digest_of_inputs(project))
     started = datetime.fromisoformat(f"{container.attrs['State']['StartedAt'][:19]}+00:00").timestamp()
-    read = (store_folder(project.settings) / "manifest.json", CONFIG)
+    read = (store_folder(project.settings) / "manifest.json", tuned_file(project.settings), CONFIG)
     return any(file.is_file() and file.stat().st_mtime > started for file in read)
 
 
 def digest_of_inputs(project: Project) -> str:
     """Of what is served and how; why another model is unavailable makes no difference to TorchServe."""
     available = [model.model_dump() for model in read_manifest(project.settings).models if model.is_available]
-    config = CONFIG.read_text() if CONFIG.is_file() else ""
-    return sha256(json.dumps([available, config], sort_keys=True).encode()).hexdigest()
+    texts = [file.read_text() if file.is_file() else "" for file in (CONFIG, tuned_file(project.settings))]
+    return sha256(json.dumps([available, *texts], sort_keys=True).encode()).hexdigest()
 
 
 def health_of(container: Container) -> tuple[str, str]:
@@ -81,19 +83,8 @@ def health_of(container: Container) -> tuple[str, str]:
 
 
 def wait_until_healthy(client: docker.DockerClient, project: Project, seconds: float = HEALTHY_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    status, line = "not created", ""
     with console.waiting("torchserve") as wait:
-        while time.monotonic() < deadline:
-            container = find_container(client, project.settings.compose_project_name)
-            if container is not None:
-                status, line = health_of(container)
-                if status == "healthy":
-                    break
-                if status in ("exited", "dead") or container.attrs["RestartCount"] >= MAX_RESTARTS:
-                    break
-                wait.update(f"{status}: {line}" if line else status)
-            time.sleep(0.5)
+        container, status, line = watch_health(client, project, seconds, wait.update)
     if status == "healthy":
         console.done(f"torchserve: healthy{f' ({line})' if line else ''}")
         return
@@ -105,6 +96,23 @@ def wait_until_healthy(client: docker.DockerClient, project: Project, seconds: f
         f"{status}{f': {line}' if line else ''}",
         "the log lines above, `scripts/stack doctor`",
     )
+
+
+def watch_health(
+    client: docker.DockerClient, project: Project, seconds: float, show: Callable[[str], None]
+) -> tuple[Container | None, str, str]:
+    """The container, Docker's word and the probe's line, once it is healthy, has given up, or the time is over."""
+    deadline = time.monotonic() + seconds
+    container, status, line = None, "not created", ""
+    while time.monotonic() < deadline:
+        container = find_container(client, project.settings.compose_project_name)
+        if container is not None:
+            status, line = health_of(container)
+            if status in ("healthy", "exited", "dead") or container.attrs["RestartCount"] >= MAX_RESTARTS:
+                break
+            show(f"{status}: {line}" if line else status)
+        time.sleep(0.5)
+    return container, status, line
 
 
 def last_log_lines(container: Container) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import docker
 import requests
@@ -11,10 +12,12 @@ from rich.table import Table
 
 from stackcli import console
 from stackcli.compose import Project
+from stackcli.errors import ConfigError
 from stackcli.models import Model, find_sample, read_manifest
 from stackcli.paths import ROOT
 from stackcli.serving import find_container, health_of
 from stackcli.settings import Settings
+from stackcli.tuned import Tuned, label_of, read_tuned
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Serving:
     health: str
     line: str
     models: list[tuple[Model, str]]  # each with its state
+    tuned: Mapping[str, Tuned] = field(default_factory=dict)
 
     @property
     def is_healthy(self) -> bool:
@@ -64,7 +68,16 @@ def read_serving(client: docker.DockerClient, project: Project) -> Serving:
         models = [
             (model, state_of(model, project.settings, session)) for model in read_manifest(project.settings).models
         ]
-    return Serving(health, line, models)
+    return Serving(health, line, models, tuned_models(project.settings))
+
+
+def tuned_models(settings: Settings) -> Mapping[str, Tuned]:
+    """None where the file is damaged: the runtime serves without it too."""
+    try:
+        return read_tuned(settings)
+    except ConfigError as error:
+        console.warn(str(error))
+        return {}
 
 
 def show(serving: Serving, settings: Settings) -> None:
@@ -92,8 +105,10 @@ def models_table(serving: Serving) -> Table:
     for model, state in serving.models:
         accuracy = f"{model.accuracy.top1:.2%} of {model.accuracy.images}" if model.accuracy else "-"
         colour = {"READY": "green", "UNAVAILABLE": "yellow"}.get(state, "red")
-        note = "" if model.trained or not model.is_available else "[red]UNTRAINED[/red]"
-        table.add_row(model.name, model.version, f"[{colour}]{state}[/{colour}]", accuracy, note)
+        notes = ["[red]UNTRAINED[/red]"] if model.is_available and not model.trained else []
+        tuned = serving.tuned.get(label_of(model))
+        notes += [escape(f"tuned for {tuned.goal}")] if tuned and model.is_available else []
+        table.add_row(model.name, model.version, f"[{colour}]{state}[/{colour}]", accuracy, ", ".join(notes))
     return table
 
 

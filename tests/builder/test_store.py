@@ -95,6 +95,15 @@ def test_a_model_that_is_no_longer_named_goes_with_its_archive(store: ModelStore
     assert json.loads((store.folder / MANIFEST).read_text())["models"] == []
 
 
+def test_what_was_tuned_is_not_the_builders_to_change(store: ModelStore) -> None:
+    (store.folder / "tuned.json").write_text("{}")
+    publish(store, "one")
+    publish(store, "two")
+    with store.locked():
+        store.retain(set())
+    assert (store.folder / "tuned.json").read_text() == "{}"
+
+
 def test_another_format_takes_the_place_of_the_archive(store: ModelStore) -> None:
     publish(store, "zip")
     publish(store, "tar", name="m-1.0.tar.gz")

@@ -128,3 +128,59 @@ def test_the_report_goes_through_pipes_too(results, monkeypatch, capsys) -> None
 def test_every_answer_is_in_the_histogram() -> None:
     for values in (np.array([1.0]), np.array([2.0, 2.0]), np.geomspace(0.2, 3000, 999)):
         assert sum(histogram(values)["counts"]) == len(values)
+
+
+def candidate(rate: float, **changes):
+    return {
+        "settings": {"workers": 2},
+        "shape": "2 × 1",
+        "batching": "≤ 16 at once",
+        "precision": "bf16",
+        "beside_eager": "0.00% differ",
+        "rate": rate,
+        "latency_ms": percentiles(np.array([64_000 / (rate or 1)] * 10)),
+        "cpu_ms": 0.5,
+        "memory": 300 << 20,
+        "is_default": False,
+        "is_chosen": False,
+        "is_finalist": False,
+        "is_on_front": False,
+        "failure": "",
+        "note": "",
+        "trials": [{}],
+        **changes,
+    }
+
+
+@pytest.fixture
+def tuning(results):
+    """A results.json as `scripts/stack tune` writes it."""
+    del results["runs"], results["settings"]
+    failed = {"latency_ms": None, "cpu_ms": None, "memory": None}
+    candidates = [
+        candidate(900, is_default=True, is_finalist=True, note="default"),
+        candidate(3000, is_chosen=True, is_finalist=True, is_on_front=True, precision="int8", note="chosen"),
+        candidate(2900, precision=""),
+        candidate(0, **failed, failure="<died>", note="failed: <died>"),
+    ]
+    return {**results, "goal": "p99=20", "connections": 64, "cpus": 2, "best_rate": 3000.0, "candidates": candidates}
+
+
+def test_the_page_of_a_tuning_loads_nothing_and_shows_every_candidate(tuning, report) -> None:
+    text = report(tuning)
+    page = Page(text)
+    assert {address[:1] for address in page.loads} == {"#"}
+    assert {address[1:] for address in page.loads} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    assert text.count("<svg") == 1
+    assert text.count("<tr>\n<td>") == len(tuning["candidates"])
+    for word in ("tuned for p99=20", "100.0 %", "Pareto front", "0.00% differ", "AMD EPYC"):
+        assert word in text
+    assert '<td class="bad">failed: &lt;died&gt;</td>' in text
+
+
+def test_a_tuning_without_a_choice_says_so(tuning, report) -> None:
+    tuning["candidates"] = tuning["candidates"][-1:]
+    text = report({**tuning, "best_rate": None})
+    assert "Nothing was chosen" in text
+    assert "<svg" not in text

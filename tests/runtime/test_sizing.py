@@ -109,16 +109,18 @@ def test_a_nonsensical_override_is_refused_by_name(value: str) -> None:
 @pytest.mark.parametrize(
     ("serving", "tuned", "expected"),
     [
-        ({}, None, (4, 2, "")),
-        ({"minWorkers": 2, "maxWorkers": 2}, None, (2, 4, "model.yaml")),
-        ({"threads": 3}, None, (4, 3, "model.yaml")),
+        ({}, None, (4, 2, 0, "")),
+        ({"minWorkers": 2, "maxWorkers": 2}, None, (2, 4, 0, "model.yaml")),
+        ({"threads": 3}, None, (4, 3, 0, "model.yaml")),
         (
             {"minWorkers": 2, "maxWorkers": 2},
-            Tuned(1, 8, {}, "", "tuned for throughput"),
-            (1, 8, "tuned for throughput"),
+            Tuned({"workers": 1, "threads": 8}, "tuned for throughput"),
+            (1, 8, 0, "tuned for throughput"),
         ),
+        ({"batchSize": 16, "maxBatchDelay": 0}, None, (4, 1, 16, "")),
+        ({}, Tuned({"batchSize": 8, "maxBatchDelay": 0}, "tuned for p99=5"), (4, 1, 8, "")),
     ],
-    ids=["everyone's", "its own workers", "its own threads", "tuned"],
+    ids=["everyone's", "its own workers", "its own threads", "tuned", "lanes", "tuned to lanes"],
 )
 def test_a_models_own_sizes_come_first_and_tuned_ones_before_them(serving, tuned, expected) -> None:
     model = Model("m", "1.0", Verdict.SERVED, serving=serving)

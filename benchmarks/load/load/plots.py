@@ -33,6 +33,7 @@ STYLE = {
     "grid.color": INK,
     "grid.alpha": 0.15,
 }
+PRECISIONS = {"f32": SERIES["p50"], "bf16": SERIES["p90"], "int8": SERIES["p99"]}
 Run = dict[str, Any]
 TICKS = [digit * 10.0**power for power in range(-4, 7) for digit in (1, 2, 5)]  # ms
 
@@ -93,6 +94,35 @@ def histograms(runs: list[Run]) -> str:
         axes[-1].set_xlabel("latency (ms)")
         _scale_latencies(axes[-1], "x", [edge for run in runs for edge in run["histogram"]["edges_ms"]])
         return _svg(figure, "histograms")
+
+
+def latency_against_throughput(candidates: list[dict[str, Any]]) -> str | None:
+    """A point per setting with its p99, those on the Pareto front joined; None where there are none."""
+    if not candidates:
+        return None
+    with mpl.rc_context(STYLE):
+        figure, axis = _figure(4)
+        front = sorted((c["rate"], c["latency_ms"]["p99"]) for c in candidates if c["is_on_front"])
+        axis.plot(*zip(*front), color=INK, linewidth=1, label="Pareto front", zorder=1)
+        for precision, (colour, marker) in PRECISIONS.items():
+            points = [c for c in candidates if (c["precision"] or "f32") == precision]
+            axis.scatter(
+                [c["rate"] for c in points],
+                [c["latency_ms"]["p99"] for c in points],
+                marker=marker,
+                edgecolors=colour,
+                facecolors=[colour if c["is_finalist"] else "none" for c in points],
+                label=precision if points else None,
+            )
+        for candidate in candidates:
+            names = [name for name in ("default", "chosen") if candidate[f"is_{name}"]]
+            point = candidate["rate"], candidate["latency_ms"]["p99"]
+            axis.annotate(" and ".join(names), point, xytext=(0, 8), textcoords="offset points", ha="center")
+        most = max(c["rate"] for c in candidates)
+        axis.set(xlabel="requests/s", ylabel="p99 latency (ms)", xlim=(0, 1.1 * most))
+        _scale_latencies(axis, "y", [c["latency_ms"]["p99"] for c in candidates])
+        axis.legend()
+        return _svg(figure, "front")
 
 
 def _figure(height: float) -> tuple[Figure, Any]:

@@ -12,7 +12,11 @@ from load import plots
 
 
 def render(results: dict[str, Any]) -> str:
-    """`results`: a results.json as `scripts/stack bench` writes it."""
+    """`results`: a results.json as `scripts/stack bench` or `scripts/stack tune` writes it."""
+    return _tuning(results) if "candidates" in results else _load(results)
+
+
+def _load(results: dict[str, Any]) -> str:
     runs = [{**run, "label": label(run)} for run in results["runs"]]
     answered = [run for run in runs if run["latency_ms"]]
     drawn = {
@@ -20,11 +24,23 @@ def render(results: dict[str, Any]) -> str:
         "histograms": plots.histograms(answered) if answered else None,
         "connections": plots.throughput_against_connections(answered),
     }
-    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
-    )
+    return _page("report.html", drawn, results=results, runs=runs)
+
+
+def _tuning(results: dict[str, Any]) -> str:
+    candidates = sorted(results["candidates"], key=lambda candidate: candidate["rate"], reverse=True)
+    answered = [candidate for candidate in candidates if candidate["latency_ms"]]
+    chosen = next((candidate for candidate in candidates if candidate["is_chosen"]), None)
+    drawn = {"front": plots.latency_against_throughput(answered)}
+    return _page("tune.html", drawn, results=results, candidates=candidates, chosen=chosen)
+
+
+def _page(template: str, drawn: dict[str, str | None], **content: Any) -> str:
+    """`drawn`: <svg> elements by name, None where there was nothing to draw."""
+    folder = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     svg = {name: Markup(plot) for name, plot in drawn.items() if plot}  # noqa: S704 - made above, by matplotlib
-    return template.render(results=results, runs=runs, svg=svg)
+    return environment.get_template(template).render(svg=svg, **content)
 
 
 def label(run: dict[str, Any]) -> str:

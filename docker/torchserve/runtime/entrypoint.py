@@ -90,6 +90,10 @@ def unpack_models(models: Sequence[Model], store: Path, chosen: sizing.Sizing, c
         log(f"WARNING: {problem}")
     for model in models:
         found = tuned.get(model.label)
+        misfit = found.misfit(model.precisions, cpus) if found else ""
+        if misfit:
+            log(f"WARNING: {model.label} is served as untuned: {misfit}; try `scripts/stack tune {model.name}` again")
+            found = None
         size = sizing.size_model(model, chosen, found, cpus)
         changes = merged(found.changes if found else {}, size.changes)
         unpack(model, store, UNPACKED, changes)

@@ -32,7 +32,10 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Model:
-    """One model version of the manifest with the entrypoint's verdict on it; `size` is the archive's, in bytes."""
+    """One model version of the manifest with the entrypoint's verdict on it; `size` is the archive's, in bytes.
+
+    `precisions`: those the archive holds, checked; none where its engine has no choice of them.
+    """
 
     name: str
     version: str
@@ -43,6 +46,7 @@ class Model:
     trained: bool = True
     engine: str = "eager"
     serving: Mapping[str, Any] = field(default_factory=dict)
+    precisions: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -103,6 +107,7 @@ def judge(store: Path, entry: Record) -> Model:
                 trained=bool(record.get("trained", True)),
                 engine=str(record.get("engine", "eager")),
                 serving=record.get("serving") or {},
+                precisions=tuple(record.get("precisions") or ()),
             )
         else:
             found = f"sha256 {digest} of {archive}"

@@ -1,31 +1,66 @@
 """What `scripts/stack tune` found best for this machine: read from the model store, never a reason not to start."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 TUNED_NAME = "tuned.json"
-# Key of tuned.json → where it belongs in model-config.yaml.
+# Key of tuned.json → its least value; None: it is a word.
+_LEAST = {"workers": 1, "threads": 1, "batchSize": 1, "maxBatchDelay": 0, "precision": None}
+# Where it belongs in model-config.yaml; the number of workers is the sizing's to write.
 _PLACES = {
-    "workers": None,
     "threads": ("handler", "threads"),
-    "precision": ("handler", "engine", "precision"),
     "batchSize": ("batchSize",),
     "maxBatchDelay": ("maxBatchDelay",),
+    "precision": ("handler", "engine", "precision"),
 }
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """One model's tuned settings: `workers` and `threads` (None: not tuned), and all as TorchServe is to read them."""
+    """One model's tuned settings, by the keys of tuned.json, and what they were tuned for."""
 
-    workers: Optional[int]
-    threads: Optional[int]
-    changes: Mapping[str, Any]
-    others: str
+    settings: Mapping[str, Any]
     why: str
+
+    @property
+    def workers(self) -> Optional[int]:
+        """None: not tuned."""
+        return self.settings.get("workers")
+
+    @property
+    def threads(self) -> Optional[int]:
+        """Of one worker; None: not tuned."""
+        return self.settings.get("threads")
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """As model-config.yaml says it, but for the workers."""
+        changes: dict[str, Any] = {}
+        for key, (*sections, name) in _PLACES.items():
+            if key in self.settings:
+                section = changes
+                for inner in sections:
+                    section = section.setdefault(inner, {})
+                section[name] = self.settings[key]
+        return changes
+
+    @property
+    def others(self) -> str:
+        """All but workers and threads, for the log."""
+        return ", ".join(f"{key} {value}" for key, value in self.settings.items() if key not in ("workers", "threads"))
+
+    def misfit(self, precisions: Sequence[str], cpus: float) -> str:
+        """Why these settings are not for this archive or this container (tuned on another?), or nothing."""
+        precision = self.settings.get("precision")
+        if precision is not None and precision not in precisions:
+            return f"expected a precision of the archive ({', '.join(precisions) or 'none'}), found {precision}"
+        wanted, usable = (self.workers or 1) * (self.threads or 1), max(1, int(cpus))
+        if wanted > usable:
+            return f"expected workers × threads of at most {usable} CPUs, found {wanted}"
+        return ""
 
 
 def read_tuned(store: Path) -> tuple[dict[str, Tuned], str]:
@@ -41,13 +76,10 @@ def read_tuned(store: Path) -> tuple[dict[str, Tuned], str]:
 
 
 def _tuned(entry: Mapping[str, Any]) -> Tuned:
-    changes: dict[str, Any] = {}
+    """Raises KeyError and ValueError: a setting that does not say what it means must not reach TorchServe."""
     for key, value in entry["settings"].items():
-        section = changes
-        for name in (_PLACES[key] or ())[:-1]:
-            section = section.setdefault(name, {})
-        if _PLACES[key]:
-            section[_PLACES[key][-1]] = value
-    settings = entry["settings"]
-    others = ", ".join(f"{key} {value}" for key, value in settings.items() if key not in ("workers", "threads"))
-    return Tuned(settings.get("workers"), settings.get("threads"), changes, others, f"tuned for {entry['goal']}")
+        least = _LEAST[key]
+        is_usable = isinstance(value, str) if least is None else type(value) is int and value >= least
+        if not is_usable:
+            raise ValueError(f"{key}: {value!r}")
+    return Tuned(entry["settings"], f"tuned for {entry['goal']}")
