@@ -40,7 +40,7 @@ def effective_config(base: Mapping[str, str], models: Sequence[Model], store: Pa
     """The configuration Java gets: the user's file, with the models named and `store`, where they lie unpacked.
 
     Half of the CPUs' number of threads for the network, on either side, unless the file says otherwise: with Java's own
-    choice (two per CPU) a request for MNIST took a third more CPU time, in waking them.
+    choice (two per CPU) small requests cost more CPU time, in waking them.
 
     The order of `models` is kept: the first version of a name that TorchServe registers becomes its default.
     """
