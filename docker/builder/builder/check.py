@@ -10,13 +10,14 @@ import importlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from builder.convert import OPENVINO_INT8, example_input, write_int8
+from builder.convert import CALIBRATION_IMAGES, OPENVINO_INT8, example_input, write_int8
 from builder.errors import CheckFailed
 from builder.export import Export, read_settings, write_settings
 from builder.served import ServedModel
@@ -119,7 +120,7 @@ def _other_precisions(spec: ModelSpec, export: Export, f32: ServedModel, data: P
     for precision in [name for name in spec.engine.precisions if name != "f32"]:
         if precision == "int8" and spec.calibration and data:
             files = importlib.import_module(Path(spec.calibration).stem).calibration_images(data)
-            write_int8(f32.inputs(list(files)), export.folder)
+            write_int8(f32.inputs(list(islice(files, CALIBRATION_IMAGES))), export.folder)
         model = ServedModel(spec, export, precision)
         if model.handler.engine.precision == precision:
             models[precision] = model

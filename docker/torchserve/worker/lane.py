@@ -39,7 +39,7 @@ def run(processes: int) -> None:
         sys.exit(1)
     # Java reads these two lines, word for word.
     print(f"[PID]{pid}\nTorch worker started.", flush=True)
-    # What ends this process ends the lane: the connection is open until then. `sleep` needs a tenth of Python's memory.
+    # What ends this process ends the lane: the connection is open until then. `sleep` holds less memory than Python.
     shared.set_inheritable(True)
     os.execvp("sleep", ["sleep", "infinity"])  # noqa: S606
 
