@@ -118,7 +118,7 @@ def process(proc: Path, pid: int, command: str, wchan: str) -> None:
 def test_a_worker_is_busy_unless_it_waits_on_its_socket(tmp_path: Path, worker: str, busy: bool) -> None:
     process(tmp_path, 7, "java", "futex_do_wait")
     process(tmp_path, 8, "python ts/model_service_worker.py --sock-type unix", worker)
-    process(tmp_path, 9, "python -m runtime.health", "0")
+    process(tmp_path, 9, "sh /opt/stack/runtime/healthcheck.sh", "0")
     assert workers_busy(7, tmp_path) is busy
 
 

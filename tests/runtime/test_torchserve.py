@@ -1,5 +1,6 @@
 """TorchServe is started with the user's configuration plus the manifest's models, as its own wrapper would start it."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -11,17 +12,32 @@ from runtime.manifest import Model, Verdict
 from runtime.sizing import Sizing
 
 SIZING = Sizing(workers=2, threads=1, reasons=())
+SETTINGS = {
+    "minWorkers": 1,
+    "maxWorkers": 1,
+    "batchSize": 2,
+    "maxBatchDelay": 0,
+    "responseTimeout": 120,
+    "startupTimeout": 60,
+    "handler": {"threads": 1},
+}
 MODELS = [Model("mnist", v, Verdict.SERVED, archive=f"mnist-{v}.mar") for v in ("2.0", "1.0")]
 
 
 def test_the_models_are_named_in_the_manifests_order_and_the_users_keys_are_kept(tmp_path: Path) -> None:
     base = {"model_store": "/store", "load_models": "all", "cors_allowed_origin": "*"}
-    config = torchserve.effective_config(base, MODELS, Path("/unpacked"), cpus=4.0)
+    config = torchserve.effective_config(base, [(m, SETTINGS) for m in MODELS], Path("/unpacked"), cpus=4.0)
     torchserve.write_config(config, tmp_path / "c")
-    assert torchserve.read_properties(tmp_path / "c") == {
+    written = torchserve.read_properties(tmp_path / "c")
+    restored = json.loads(written.pop("model_snapshot"))
+    assert restored["modelCount"] == 2
+    assert list(restored["models"]["mnist"]) == ["2.0", "1.0"]
+    shown = {k: v for k, v in SETTINGS.items() if k != "handler"}
+    assert restored["models"]["mnist"]["2.0"] == {"defaultVersion": True, "marName": "mnist-2.0.mar", **shown}
+    assert restored["models"]["mnist"]["1.0"] == {"defaultVersion": False, "marName": "mnist-1.0.mar", **shown}
+    assert written == {
         "model_store": "/unpacked",
         "workflow_store": "/unpacked",
-        "load_models": "mnist=mnist-2.0.mar,mnist=mnist-1.0.mar",
         "cors_allowed_origin": "*",
         "number_of_netty_threads": "2",
         "netty_client_threads": "2",

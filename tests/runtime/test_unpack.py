@@ -1,6 +1,7 @@
 """TorchServe finds every archive unpacked, with the settings that this start decided."""
 
 import io
+import json
 import tarfile
 import zipfile
 from pathlib import Path
@@ -54,11 +55,12 @@ def test_every_format_is_unpacked_and_its_store_left_as_it_was(store: Path, tmp_
 
 
 def test_no_delay_makes_lanes_of_shared_workers(store: Path, tmp_path: Path) -> None:
-    unpack(archive(store, "toy-1.0.mar"), store, tmp_path, {**SIZED, "batchSize": 16, "maxBatchDelay": 0})
+    effective = unpack(archive(store, "toy-1.0.mar"), store, tmp_path, {**SIZED, "batchSize": 16, "maxBatchDelay": 0})
     settings = yaml.safe_load((tmp_path / "toy-1.0.mar" / SETTINGS).read_text())
+    assert effective == settings
     assert (settings["minWorkers"], settings["maxWorkers"]) == (32, 32)
-    assert (settings["batchSize"], settings["maxBatchDelay"]) == (1, 1)
-    assert (tmp_path / "toy-1.0.mar" / LANES).read_text() == "2"
+    assert (settings["batchSize"], settings["maxBatchDelay"]) == (2, 0)
+    assert json.loads((tmp_path / "toy-1.0.mar" / LANES).read_text()) == {"processes": 2, "batch_size": 16}
 
 
 def test_a_delay_leaves_batching_to_torchserve(store: Path, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def start(model_folder: Path) -> Iterator[Callable[[int], Worker]]:
 @pytest.fixture
 def lanes(model_folder: Path, start: Callable[[int], Worker]) -> list[Worker]:
     """Four lanes of one shared worker, loaded."""
-    (model_folder / "lanes").write_text("1")
+    (model_folder / "lanes.json").write_text('{"processes": 1, "batch_size": 4}')
     workers = [start(port) for port in range(9000, 9004)]
     for worker in workers:
         assert worker.load().code == 200
@@ -115,6 +115,17 @@ def test_what_waits_together_becomes_one_batch_and_a_lone_request_waits_for_nobo
     assert max(body(Reply(lane.sock))["batch"] for lane in lanes) > 1
 
 
+def test_a_batch_is_never_larger_than_the_model_allows_and_every_lane_gets_its_own_answers(lanes: list[Worker]) -> None:
+    lanes[0].sock.sendall(predict_message(("a", b"sleep")))
+    for number, lane in enumerate(lanes[1:]):
+        lane.sock.sendall(predict_message((f"{number}/0", b"first"), (f"{number}/1", b"second")))
+    assert body(Reply(lanes[0].sock))["body"] == "sleep"
+    for number, lane in enumerate(lanes[1:]):
+        answers = {row[0]: json.loads(row[3]) for row in Reply(lane.sock).predictions}
+        assert [answers[f"{number}/{i}"]["body"] for i in (0, 1)] == ["first", "second"]
+        assert all(2 <= answer["batch"] <= 4 for answer in answers.values())
+
+
 def test_a_failing_request_fails_with_its_batch_and_not_with_the_next(lanes: list[Worker]) -> None:
     assert lanes[0].predict(("a", b"fail")).code == 503
     assert [lane.predict(("b", b"fine")).code for lane in lanes] == [200] * 4
@@ -152,7 +163,7 @@ def test_when_the_shared_worker_dies_every_lane_is_told_and_new_ones_start_anoth
 
 
 def test_lanes_are_spread_over_the_processes_asked_for(model_folder: Path, start: Callable[[int], Worker]) -> None:
-    (model_folder / "lanes").write_text("2")
+    (model_folder / "lanes.json").write_text('{"processes": 2, "batch_size": 4}')
     workers = [start(port) for port in range(9000, 9004)]
     assert len({worker.pid for worker in workers}) == 2
     assert workers[0].pid == workers[2].pid

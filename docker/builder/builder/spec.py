@@ -145,6 +145,8 @@ class Serving(Section):
     batchSize: int = Field(default=1, ge=1)  # noqa: N815
     # 0: a batch is whatever waits, and nothing waits for more (docker/torchserve/worker/lane.py).
     maxBatchDelay: int = Field(default=1, ge=0)  # noqa: N815
+    # None: config.properties' job_queue_size.
+    jobQueueSize: Optional[int] = Field(default=None, ge=1)  # noqa: N815
     responseTimeout: int = Field(default=120, ge=1)  # noqa: N815
     startupTimeout: int = Field(default=120, ge=1)  # noqa: N815
     threads: Optional[int] = Field(default=None, ge=1)

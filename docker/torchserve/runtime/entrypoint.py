@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from runtime import drain, health, sizing, state, torchserve
@@ -22,6 +23,8 @@ UNPACKED = state.TEMP / "models-unpacked"
 DEFAULT_DRAIN_SECONDS = 20.0
 # After the drain Java itself needs 2.5 s; the rest is for gRPC calls, which it lets finish. Below stop_grace_period.
 JAVA_STOP_SECONDS = 12.0
+# Before the models are ready somebody waits for each look; afterwards a look is work that no request asked for.
+LOOK_SECONDS, FIRST_LOOKS_SECONDS = 3.0, 0.5
 _STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
@@ -45,13 +48,14 @@ def serve() -> int:
     state.forget()
     base = torchserve.read_properties(CONFIG)
     store = Path(base["model_store"])
-    models = verified_models(store)
+    found = judged_models(store)
+    models = [model for model in found if model.verdict is Verdict.SERVED]
     limits = sizing.read_limits()
     chosen = sizing.choose(limits, models, os.environ)
     for reason in chosen.reasons:
         log(reason)
-    unpack_models(models, store, chosen, limits.cpus)
-    config = torchserve.effective_config(base, models, UNPACKED, limits.cpus)
+    settings = unpack_models(models, store, chosen, limits.cpus)
+    config = torchserve.effective_config(base, list(zip(models, settings)), UNPACKED, limits.cpus)
     config_path = state.TEMP / "config.properties"
     torchserve.write_config(config, config_path)
     java = subprocess.Popen(
@@ -59,11 +63,11 @@ def serve() -> int:
         env=torchserve.java_environment(chosen),
         start_new_session=True,  # a Ctrl-C in the terminal is for the entrypoint alone: it has to drain first
     )
-    return supervise(java, _client_ports(config), drain_seconds)
+    return supervise(java, found, _client_ports(config), drain_seconds)
 
 
-def verified_models(store: Path) -> list[Model]:
-    """The models to serve, in the manifest's order; every other finding goes to the log."""
+def judged_models(store: Path) -> list[Model]:
+    """The manifest's models in its order, at least one of them to be served; every finding goes to the log."""
     entries = read_manifest(store)
     models = judge_all(store, entries)
     for model in models:
@@ -75,15 +79,14 @@ def verified_models(store: Path) -> list[Model]:
             log(f"WARNING: {model.label} is UNTRAINED: its answers mean nothing")
     for name in unlisted(store, entries):
         log(f"ignored: {name} is not in the manifest")
-    state.write_expected(models)
-    served = [m for m in models if m.verdict is Verdict.SERVED]
-    if not served:
+    if not any(model.verdict is Verdict.SERVED for model in models):
         raise ServingError(f"a model to serve in {store}", f"{len(models)} in the manifest, none usable", REBUILD)
-    return served
+    return models
 
 
-def unpack_models(models: Sequence[Model], store: Path, chosen: sizing.Sizing, cpus: float) -> None:
-    """Every model in UNPACKED, with the settings that this start decides; one line for each."""
+def unpack_models(models: Sequence[Model], store: Path, chosen: sizing.Sizing, cpus: float) -> list[dict[str, Any]]:
+    """Every model in UNPACKED; the settings that this start decides, and one line in the log, for each."""
+    settings = []
     shutil.rmtree(UNPACKED, ignore_errors=True)
     tuned, problem = read_tuned(store)
     if problem:
@@ -96,24 +99,28 @@ def unpack_models(models: Sequence[Model], store: Path, chosen: sizing.Sizing, c
             found = None
         size = sizing.size_model(model, chosen, found, cpus)
         changes = merged(found.changes if found else {}, size.changes)
-        unpack(model, store, UNPACKED, changes)
+        settings.append(unpack(model, store, UNPACKED, changes))
         shape = f"{sizing.counted(size.workers, 'worker')} of {sizing.counted(size.threads, 'thread')}"
         shape += f" and {sizing.counted(size.lanes, 'lane')}" if size.lanes else ""
         others = f", {found.others}" if found and found.others else ""
         log(f"serving {model.label}: {shape}{others}" + (f" ({size.why})" if size.why else ""))
+    return settings
 
 
-def supervise(java: "subprocess.Popen[bytes]", ports: Sequence[int], drain_seconds: float) -> int:
-    """Waits for Java's end (a failure) or a stop signal (drain, then stop Java)."""
+def supervise(
+    java: "subprocess.Popen[bytes]", models: Sequence[Model], ports: Sequence[int], drain_seconds: float
+) -> int:
+    """Publishes the health of `models`, until Java's end (a failure) or a stop signal (drain, then stop Java)."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS | {signal.SIGCHLD})
     started = time.monotonic()
     ready = False
     while java.poll() is None:
-        if not ready:
-            ready, line = health.check()
-            if ready:
-                log(f"ready after {time.monotonic() - started:.1f} s, {line}")
-        if _wait_for(_STOP_SIGNALS | {signal.SIGCHLD}, 1.0) in _STOP_SIGNALS:
+        healthy, line = health.check(models)
+        state.publish(healthy, line)
+        if healthy and not ready:
+            ready = True
+            log(f"ready after {time.monotonic() - started:.1f} s, {line}")
+        if _wait_for(_STOP_SIGNALS | {signal.SIGCHLD}, LOOK_SECONDS if ready else FIRST_LOOKS_SECONDS) in _STOP_SIGNALS:
             return stop(java, ports, drain_seconds)
     log(
         f"FAIL: expected TorchServe to run until it is told to stop, found it ended with {_status(java.returncode)}; "
@@ -124,7 +131,8 @@ def supervise(java: "subprocess.Popen[bytes]", ports: Sequence[int], drain_secon
 
 def stop(java: "subprocess.Popen[bytes]", ports: Sequence[int], drain_seconds: float) -> int:
     """Drains, then ends Java; a second stop signal cuts either wait short."""
-    state.mark_draining()
+    # Red while requests in flight finish, so that whoever routes requests stops sending new ones.
+    state.publish(False, "unhealthy: draining, TorchServe is about to stop")
     log(f"stopping: waiting up to {drain_seconds:g} s for requests in flight")
     count = partial(drain.requests_in_flight, java.pid, tuple(ports))
     log("drained: " + drain.wait_until_quiet(count, drain_seconds, lambda s: _wait_for(_STOP_SIGNALS, s) is not None))

@@ -1,17 +1,16 @@
-"""`python -m runtime.health`: the container's HEALTHCHECK, one readable line and exit status 0 or 1.
+"""Judges the health of what is served; the entrypoint asks and publishes the verdict (state.py, healthcheck.sh).
 
 Healthy means that every model of the manifest has a worker and all its workers are READY. /ping is no help here: it
 says Healthy with no model loaded, with a crash-looping worker and with a corrupt archive.
 """
 
 import json
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Callable
 
-from runtime import state
+from runtime.manifest import Model, Verdict
 
 MANAGEMENT = "http://127.0.0.1:8081"
 # A healthy TorchServe answers in milliseconds, a busy machine's in a second.
@@ -33,15 +32,15 @@ def describe(name: str) -> Versions:
         raise
 
 
-def judge(
-    served: Sequence[Mapping[str, Any]], corrupt: Sequence[str], describe_model: Callable[[str], Versions]
-) -> tuple[bool, str]:
-    """Whether all is well, and the line that says so or names what is not."""
-    answers = {name: describe_model(name) for name in {str(m["name"]) for m in served}}
-    good, bad = [], [f"{label}: corrupt, not served" for label in corrupt]
+def judge(models: Sequence[Model], describe_model: Callable[[str], Versions]) -> tuple[bool, str]:
+    """Whether all is well with the manifest's models, and the line that says so or names what is not."""
+    served = [model for model in models if model.verdict is Verdict.SERVED]
+    answers = {name: describe_model(name) for name in {model.name for model in served}}
+    good: list[str] = []
+    bad = [f"{model.label}: corrupt, not served" for model in models if model.verdict is Verdict.CORRUPT]
     for model in served:
-        label = f"{model['name']} {model['version']}" + ("" if model.get("trained", True) else " UNTRAINED")
-        versions = [v for v in answers[str(model["name"])] if v.get("modelVersion") == model["version"]]
+        label = model.label + ("" if model.trained else " UNTRAINED")
+        versions = [v for v in answers[model.name] if v.get("modelVersion") == model.version]
         workers = versions[0].get("workers", []) if versions else []
         ready = sum(worker.get("status") == "READY" for worker in workers)
         if not versions:
@@ -57,25 +56,9 @@ def judge(
     return True, "healthy: " + ", ".join(good)
 
 
-def check() -> tuple[bool, str]:
+def check(models: Sequence[Model]) -> tuple[bool, str]:
     """The verdict on this container, now."""
-    if state.is_draining():
-        return False, "unhealthy: draining, TorchServe is about to stop"
-    expected = state.read_expected()
-    if expected is None:
-        return False, "unhealthy: the entrypoint is still verifying the manifest"
     try:
-        return judge(expected["served"], expected["corrupt"], describe)
+        return judge(models, describe)
     except (OSError, ValueError) as error:
         return False, f"unhealthy: TorchServe does not answer on {MANAGEMENT}: {error}"
-
-
-def main() -> int:
-    """Prints the verdict; 0 is healthy, as Docker wants it."""
-    healthy, line = check()
-    print(line)
-    return 0 if healthy else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

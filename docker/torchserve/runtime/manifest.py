@@ -16,7 +16,7 @@ SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
 REBUILD = "scripts/stack build"
 _CHUNK_BYTES = 1 << 20
-# load_models is a comma-separated list of name=archive in a properties file: nothing else may appear in either.
+# Both become parts of a path and of a URL: nothing else may appear in either.
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 Record = Mapping[str, Any]

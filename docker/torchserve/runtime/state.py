@@ -1,51 +1,21 @@
-"""The two files in TEMP through which the entrypoint tells the health check what to expect."""
+"""The file in TEMP through which the entrypoint tells healthcheck.sh what it found."""
 
-import json
 import os
-from collections.abc import Sequence
+import time
 from pathlib import Path
-from typing import Any, Optional
-
-from runtime.manifest import Model, Verdict
 
 TEMP = Path(os.environ.get("TEMP", "/home/model-server/tmp"))
-_EXPECTED = ".stack-expected.json"
-_DRAINING = ".stack-draining"
+_VERDICT = ".stack-health"
 
 
-def write_expected(models: Sequence[Model], temp: Path = TEMP) -> None:
-    """Records the models health must find READY, and the corrupt ones it must name."""
-    document: dict[str, list[Any]] = {
-        "served": [
-            {"name": m.name, "version": m.version, "trained": m.trained} for m in models if m.verdict is Verdict.SERVED
-        ],
-        "corrupt": [m.label for m in models if m.verdict is Verdict.CORRUPT],
-    }
-    partial = temp / f"{_EXPECTED}.partial"
-    partial.write_text(json.dumps(document), encoding="utf-8")
-    partial.replace(temp / _EXPECTED)
-
-
-def read_expected(temp: Path = TEMP) -> Optional[dict[str, list[Any]]]:
-    """What the entrypoint recorded, or None while it is still verifying the manifest."""
-    try:
-        document: dict[str, list[Any]] = json.loads((temp / _EXPECTED).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return document
+def publish(healthy: bool, line: str, temp: Path = TEMP) -> None:
+    """Writes the verdict: seconds since boot (a verdict gets old), Docker's exit status (0 is healthy), the line."""
+    partial = temp / f"{_VERDICT}.partial"
+    now = int(time.clock_gettime(time.CLOCK_BOOTTIME))
+    partial.write_text(f"{now} {0 if healthy else 1} {line}\n", encoding="utf-8")
+    partial.replace(temp / _VERDICT)
 
 
 def forget(temp: Path = TEMP) -> None:
-    """Removes what an earlier run of the same container left, so health cannot judge by it."""
-    for name in (_EXPECTED, _DRAINING):
-        (temp / name).unlink(missing_ok=True)
-
-
-def mark_draining(temp: Path = TEMP) -> None:
-    """Turns health red while requests in flight finish, so that whoever routes requests stops sending new ones."""
-    (temp / _DRAINING).touch()
-
-
-def is_draining(temp: Path = TEMP) -> bool:
-    """Whether a stop is under way."""
-    return (temp / _DRAINING).exists()
+    """Removes what an earlier run of the same container left, so that nobody judges by it."""
+    (temp / _VERDICT).unlink(missing_ok=True)

@@ -5,11 +5,13 @@ to it leaves Java behind. The command line is the wrapper's own (ts/model_server
 """
 
 import importlib.util
+import json
 import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from runtime.errors import ServingError
 from runtime.manifest import Model
@@ -24,6 +26,8 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 # PYTHONPATH would let a model import this package; TS_CONFIG_FILE would override the effective configuration.
 _WITHHELD_VARIABLES = ("PYTHONPATH", "TS_CONFIG_FILE")
 
+_RESTORED_SETTINGS = ("minWorkers", "maxWorkers", "batchSize", "maxBatchDelay", "responseTimeout", "startupTimeout")
+
 
 def read_properties(path: Path) -> dict[str, str]:
     """The keys of a Java properties file, as TorchServe's own wrapper reads them: `key=value` lines and # comments."""
@@ -36,23 +40,40 @@ def read_properties(path: Path) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def effective_config(base: Mapping[str, str], models: Sequence[Model], store: Path, cpus: float) -> dict[str, str]:
-    """The configuration Java gets: the user's file, with the models named and `store`, where they lie unpacked.
+def effective_config(
+    base: Mapping[str, str], served: Sequence[tuple[Model, Mapping[str, Any]]], store: Path, cpus: float
+) -> dict[str, str]:
+    """The configuration Java gets: the user's file, with the models, the settings in effect, and `store`, their folder.
 
     Half of the CPUs' number of threads for the network, on either side, unless the file says otherwise: with Java's own
     choice (two per CPU) small requests cost more CPU time, in waking them.
-
-    The order of `models` is kept: the first version of a name that TorchServe registers becomes its default.
     """
     network_threads = str(max(1, int(cpus) // 2))
     return {
         "number_of_netty_threads": network_threads,
         "netty_client_threads": network_threads,
-        **base,
-        "load_models": ",".join(f"{m.name}={m.archive}" for m in models),
+        **{key: value for key, value in base.items() if key != "load_models"},
+        "model_snapshot": json.dumps(snapshot(served)),
         "model_store": str(store),
         "workflow_store": str(store),
     }
+
+
+def snapshot(served: Sequence[tuple[Model, Mapping[str, Any]]]) -> dict[str, Any]:
+    """What TorchServe would have written of these models at a stop, which it restores; load_models does less.
+
+    Of a model that it loads, TorchServe takes `maxBatchDelay: 0` for 100 ms; of one that it restores, for 0.
+    The first version of a name in the manifest's order is its default.
+    """
+    models: dict[str, dict[str, Any]] = {}
+    for model, settings in served:
+        versions = models.setdefault(model.name, {})
+        versions[model.version] = {
+            "defaultVersion": not versions,
+            "marName": model.archive,
+            **{key: settings[key] for key in _RESTORED_SETTINGS},
+        }
+    return {"name": "manifest", "modelCount": len(served), "models": models}
 
 
 def write_config(config: Mapping[str, str], path: Path) -> None:

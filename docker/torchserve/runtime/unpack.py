@@ -4,6 +4,7 @@ TorchServe would unpack an archive itself, but heeds the settings inside it befo
 (workers, threads, a tuned batch size) has to be written where it looks.
 """
 
+import json
 import shutil
 import tarfile
 import zipfile
@@ -17,15 +18,17 @@ from runtime.errors import ServingError
 from runtime.manifest import REBUILD, Model
 
 SETTINGS = "model-config.yaml"
-# For docker/torchserve/worker: how many processes share the model's workers, where they are lanes.
-LANES = "lanes"
+# For docker/torchserve/worker, where a model's workers are lanes: the processes that share them, and their batch size.
+LANES = "lanes.json"
+# The most requests that TorchServe hands over at once when nothing is to wait.
+LANE_SIZE = 2
 
 
-def unpack(model: Model, store: Path, target: Path, changes: Mapping[str, Any]) -> None:
-    """The archive's content in the folder `target/<archive>`, its settings changed as `changes` says.
+def unpack(model: Model, store: Path, target: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The archive's content in the folder `target/<archive>`; its settings, changed as `changes` says.
 
     `maxBatchDelay: 0` means what it says: a batch is whatever waits, up to batchSize, and nothing waits for more.
-    TorchServe takes it for 100 ms; here each worker becomes batchSize lanes of one shared process.
+    TorchServe closes such a batch at its second request; here each worker becomes batchSize lanes of a shared process.
 
     A folder (the format no-archive) is not copied but linked to.
     """
@@ -40,7 +43,13 @@ def unpack(model: Model, store: Path, target: Path, changes: Mapping[str, Any]) 
                 archive.extractall(folder)  # noqa: S202
         else:
             _extract_tar(source, folder)
-        _change_settings(folder / SETTINGS, changes)
+        path = folder / SETTINGS
+        settings = merged(yaml.safe_load(path.read_text(encoding="utf-8")), changes)
+        if settings["maxBatchDelay"] == 0:
+            settings = _with_lanes(settings, folder)
+        path.unlink()  # it may be a link into the read-only store
+        path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        return settings
     except (OSError, ValueError, zipfile.BadZipFile, tarfile.TarError, yaml.YAMLError) as error:
         raise ServingError(f"an archive to unpack in {model.archive}", str(error), f"{REBUILD} {model.name}") from error
 
@@ -55,15 +64,15 @@ def _extract_tar(source: Path, folder: Path) -> None:
     shutil.rmtree(scratch)
 
 
-def _change_settings(path: Path, changes: Mapping[str, Any]) -> None:
-    """Replaces the file (it may be a link into the read-only store) with the merged settings."""
-    settings = merged(yaml.safe_load(path.read_text(encoding="utf-8")), changes)
-    if settings["maxBatchDelay"] == 0:
-        lanes = settings["minWorkers"] * settings["batchSize"]
-        path.with_name(LANES).write_text(str(settings["minWorkers"]), encoding="ascii")
-        settings = {**settings, "minWorkers": lanes, "maxWorkers": lanes, "batchSize": 1, "maxBatchDelay": 1}
-    path.unlink()
-    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+def _with_lanes(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Writes LANES and gives TorchServe as many workers as there are lanes.
+
+    Each hand-over costs Java as much for two requests as for one.
+    """
+    lanes = settings["minWorkers"] * settings["batchSize"]
+    content = {"processes": settings["minWorkers"], "batch_size": settings["batchSize"]}
+    (folder / LANES).write_text(json.dumps(content), encoding="utf-8")
+    return {**settings, "minWorkers": lanes, "maxWorkers": lanes, "batchSize": min(LANE_SIZE, settings["batchSize"])}
 
 
 def merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

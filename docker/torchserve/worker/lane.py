@@ -1,8 +1,9 @@
 """A lane: what TorchServe takes for a worker of its own, and is one of the connections that a shared worker serves.
 
-Java gives each worker one batch at a time and makes a lone request wait for company (maxBatchDelay; 0 means 100 ms).
-A shared worker has many lanes of one request each: whatever lies in them when it is free is the next batch, and nothing
-waits. This process hands its socket's name and its output to the shared worker, and sleeps for as long as Java lets it.
+Java gives each worker one batch at a time, and makes a lone request wait for company (maxBatchDelay, from 1 ms).
+Without a delay it closes a batch at its second request. A shared worker has many lanes of up to two requests each:
+whatever lies in them when it is free is the next batch, and nothing waits. This process hands its socket's name and its
+output to the shared worker, and sleeps for as long as Java lets it.
 """
 
 import argparse
@@ -19,15 +20,15 @@ HUNG_SECONDS = 60.0
 POLL_SECONDS = 0.02
 
 
-def run(processes: int) -> None:
-    """Joins (or starts) one of the model's shared workers; never returns."""
+def run(processes: int, batch_size: int) -> None:
+    """Joins (or starts) one of the model's shared workers, which takes `batch_size` requests at once; never returns."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--sock-type")
     parser.add_argument("--sock-name", required=True)
     parser.add_argument("--metrics-config", required=True)
     options = parser.parse_args()
     index = int(options.sock_name.rpartition(".")[2]) % processes
-    shared = join(f"\0torchserve-stack/{Path.cwd()}/{index}", options.metrics_config)
+    shared = join(f"\0torchserve-stack/{Path.cwd()}/{index}", [options.metrics_config, str(batch_size)])
     shared.settimeout(HUNG_SECONDS)
     try:
         socket.send_fds(shared, [options.sock_name.encode()], [1, 2])
@@ -44,7 +45,7 @@ def run(processes: int) -> None:
     os.execvp("sleep", ["sleep", "infinity"])  # noqa: S606
 
 
-def join(name: str, metrics_config: str) -> socket.socket:
+def join(name: str, arguments: list[str]) -> socket.socket:
     """A connection to the shared worker of that (abstract) name, which the first lane to come starts."""
     deadline = time.monotonic() + START_SECONDS
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as starter:
@@ -62,7 +63,7 @@ def join(name: str, metrics_config: str) -> socket.socket:
                 time.sleep(POLL_SECONDS)
                 continue
             subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("shared_worker.py")), name[1:], metrics_config],
+                [sys.executable, str(Path(__file__).with_name("shared_worker.py")), name[1:], *arguments],
                 start_new_session=True,
             )
     sys.exit(f"expected a shared worker within {START_SECONDS:g} s, found none; try the lines above")

@@ -1,16 +1,17 @@
 """What Java starts as a worker, in place of the file of this name in TorchServe 0.12.0: chooses among three of them.
 
-Java starts it in the model's folder. A model that is to be batched without waiting has the file `lanes` there, which
-holds the number of processes its workers share.
+Java starts it in the model's folder. A model that is to be batched without waiting has the file `lanes.json` there:
+the number of processes that its workers share, and the requests that one of them takes at once.
 """
 
+import json
 import os
 import runpy
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-LANES = Path("lanes")
+LANES = Path("lanes.json")
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
     elif LANES.is_file():
         import lane
 
-        lane.run(processes=int(LANES.read_text()))
+        lane.run(**json.loads(LANES.read_text(encoding="utf-8")))
     else:
         import single_worker
 

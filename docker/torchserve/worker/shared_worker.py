@@ -43,10 +43,13 @@ class Lane:
 class SharedWorker:
     """All lanes of one process, in one loop; ends with the last lane."""
 
-    def __init__(self, door: socket.socket, metrics_config: str) -> None:
+    def __init__(self, door: socket.socket, metrics_config: str, batch_size: int) -> None:
         self._door = door
         self._loader = quiet_service.Loader(metrics_config)
         self._service: Optional[quiet_service.QuietService] = None
+        self._batch_size = batch_size
+        # Of Java's batches: LANE_SIZE in runtime/unpack.py.
+        self._lane_size = min(2, batch_size)
         self._epoll = select.epoll()
         self._epoll.register(door, select.EPOLLIN)
         # By the number of each descriptor that says something about a lane.
@@ -55,16 +58,27 @@ class SharedWorker:
     def run(self) -> None:
         """Serves until no lane is left."""
         while True:
-            batch: list[tuple[Lane, otf_codec.Request]] = []
-            for descriptor, _ in self._epoll.poll():
+            if batch := self._next_batch():
+                self._answer(batch)
+            if not self._lanes:
+                return
+
+    def _next_batch(self) -> list[tuple[Lane, list[otf_codec.Request]]]:
+        """Waits for something to happen, then takes what lies in the lanes, up to the batch size."""
+        batch: list[tuple[Lane, list[otf_codec.Request]]] = []
+        room, seconds = self._batch_size, None
+        while room >= self._lane_size:
+            most = room // self._lane_size
+            events = self._epoll.poll(seconds, most)
+            for descriptor, _ in events:
                 if descriptor == self._door.fileno():
                     self._add_lane()
                 elif descriptor in self._lanes:
                     batch += self._read(self._lanes[descriptor], descriptor)
-            if batch:
-                self._answer(batch)
-            if not self._lanes:
-                return
+            if len(events) < most:
+                break
+            room, seconds = self._batch_size - sum(len(requests) for _, requests in batch), 0.0
+        return batch
 
     def _add_lane(self) -> None:
         process, _ = self._door.accept()
@@ -78,8 +92,8 @@ class SharedWorker:
         self._lanes[sock.fileno()] = lane
         self._epoll.register(sock, select.EPOLLIN)
 
-    def _read(self, lane: Lane, descriptor: int) -> list[tuple[Lane, otf_codec.Request]]:
-        """The requests that came in over one descriptor of a lane: mostly one, or none."""
+    def _read(self, lane: Lane, descriptor: int) -> list[tuple[Lane, list[otf_codec.Request]]]:
+        """The lane and the requests that came in over one of its descriptors; nothing where none did."""
         if descriptor == lane.process.fileno():  # it never says anything: it has ended
             self._remove(lane)
             return []
@@ -98,7 +112,7 @@ class SharedWorker:
         if command == otf_codec.LOAD:
             self._load(lane, content)
             return []
-        return [(lane, request) for request in content]
+        return [(lane, content)]
 
     def _load(self, lane: Lane, fields: dict) -> None:
         """The first lane's LOAD loads the model; the others find it loaded."""
@@ -109,13 +123,15 @@ class SharedWorker:
         if self._service is None:
             raise RuntimeError("the model did not load")
 
-    def _answer(self, batch: list[tuple[Lane, otf_codec.Request]]) -> None:
+    def _answer(self, batch: list[tuple[Lane, list[otf_codec.Request]]]) -> None:
         if self._service is None:
             raise RuntimeError("expected LOAD before the first prediction")
-        outcome = self._service.run([request for _, request in batch])
-        for index, (lane, _) in enumerate(batch):
+        outcome = self._service.run([request for _, requests in batch for request in requests])
+        end = 0
+        for lane, requests in batch:
+            start, end = end, end + len(requests)
             try:
-                lane.connection.sock.sendall(outcome.encode(range(index, index + 1)))
+                lane.connection.sock.sendall(outcome.encode(range(start, end)))
             except OSError:  # the front end let go of this lane; the others want their answers
                 self._remove(lane)
 
@@ -134,8 +150,8 @@ class SharedWorker:
 
 
 def main() -> None:
-    """`shared_worker.py NAME METRICS_CONFIG`: NAME is the abstract socket at which lanes ask to be served."""
-    name, metrics_config = sys.argv[1:]
+    """`shared_worker.py NAME METRICS_CONFIG BATCH_SIZE`: lanes ask to be served at the abstract socket NAME."""
+    name, metrics_config, batch_size = sys.argv[1:]
     here = Path(__file__).resolve().parent
     # A model's own modules may have the names of this folder's.
     sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != here]
@@ -144,7 +160,7 @@ def main() -> None:
         door.bind("\0" + name)
         door.listen(MAX_LANES)
         try:
-            SharedWorker(door, metrics_config).run()
+            SharedWorker(door, metrics_config, int(batch_size)).run()
         except Exception:
             logging.exception("Backend worker process died.")
             sys.exit(1)
