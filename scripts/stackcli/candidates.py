@@ -10,8 +10,6 @@ from stackcli.errors import ConfigError
 
 GREEDY_SIZES = (4, 8, 16, 32)  # maxBatchDelay 0: a batch is whatever waits
 WAITING_BATCHES = ((8, 1), (8, 2), (32, 1), (32, 2))  # batchSize, maxBatchDelay in ms
-# Greedy batching has batchSize lanes per worker, and each is a process and a Java thread.
-MAX_LANES = 256
 
 
 @dataclass(frozen=True)
@@ -84,12 +82,8 @@ class Space:
     precisions: tuple[str, ...]
 
     def holds(self, candidate: Candidate) -> bool:
-        lanes = candidate.workers * candidate.batch_size if candidate.max_batch_delay == 0 else candidate.workers
-        return (
-            candidate.workers * candidate.threads <= self.cpus
-            and candidate.batch_size <= max(1, self.connections)
-            and lanes <= MAX_LANES
-        )
+        is_small = candidate.batch_size <= max(1, self.connections)
+        return is_small and candidate.workers * candidate.threads <= self.cpus
 
     def start(self, default: Candidate) -> Candidate:
         """Where the search starts: the default, or what is held and nearest to it."""

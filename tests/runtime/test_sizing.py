@@ -109,23 +109,23 @@ def test_a_nonsensical_override_is_refused_by_name(value: str) -> None:
 @pytest.mark.parametrize(
     ("serving", "tuned", "expected"),
     [
-        ({}, None, (4, 2, 0, "")),
-        ({"minWorkers": 2, "maxWorkers": 2}, None, (2, 4, 0, "model.yaml")),
-        ({"threads": 3}, None, (4, 3, 0, "model.yaml")),
+        ({}, None, (8, 1, "")),
+        ({"minWorkers": 2, "maxWorkers": 2}, None, (2, 4, "model.yaml")),
+        ({"threads": 3}, None, (8, 3, "model.yaml")),
         (
             {"minWorkers": 2, "maxWorkers": 2},
             Tuned({"workers": 1, "threads": 8}, "tuned for throughput"),
-            (1, 8, 0, "tuned for throughput"),
+            (1, 8, "tuned for throughput"),
         ),
-        ({"batchSize": 16, "maxBatchDelay": 0}, None, (4, 1, 16, "")),
-        ({}, Tuned({"batchSize": 8, "maxBatchDelay": 0}, "tuned for p99=5"), (4, 1, 8, "")),
+        ({"batchSize": 16, "maxBatchDelay": 0}, None, (4, 2, "")),
+        ({}, Tuned({"batchSize": 8, "maxBatchDelay": 0}, "tuned for p99=5"), (4, 2, "")),
     ],
-    ids=["everyone's", "its own workers", "its own threads", "tuned", "lanes", "tuned to lanes"],
+    ids=["everyone's", "its own workers", "its own threads", "tuned", "not to wait", "tuned not to wait"],
 )
 def test_a_models_own_sizes_come_first_and_tuned_ones_before_them(serving, tuned, expected) -> None:
     model = Model("m", "1.0", Verdict.SERVED, serving=serving)
-    size = size_model(model, Sizing(4, 2, ()), tuned, 8.0)
-    assert (size.workers, size.threads, size.lanes, size.why) == expected
+    size = size_model(model, Sizing(8, 1, ()), tuned, 8.0)
+    assert (size.workers, size.threads, size.why) == expected
 
 
 def test_a_model_without_torch_in_its_workers_needs_less_memory() -> None:

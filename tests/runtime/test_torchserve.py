@@ -26,15 +26,26 @@ MODELS = [Model("mnist", v, Verdict.SERVED, archive=f"mnist-{v}.mar") for v in (
 
 def test_the_models_are_named_in_the_manifests_order_and_the_users_keys_are_kept(tmp_path: Path) -> None:
     base = {"model_store": "/store", "load_models": "all", "cors_allowed_origin": "*"}
-    config = torchserve.effective_config(base, [(m, SETTINGS) for m in MODELS], Path("/unpacked"), cpus=4.0)
+    served = [(MODELS[0], SETTINGS), (MODELS[1], {**SETTINGS, "maxBatchDelay": 5})]
+    config = torchserve.effective_config(base, served, Path("/unpacked"), cpus=4.0)
     torchserve.write_config(config, tmp_path / "c")
     written = torchserve.read_properties(tmp_path / "c")
     restored = json.loads(written.pop("model_snapshot"))
     assert restored["modelCount"] == 2
     assert list(restored["models"]["mnist"]) == ["2.0", "1.0"]
-    shown = {k: v for k, v in SETTINGS.items() if k != "handler"}
-    assert restored["models"]["mnist"]["2.0"] == {"defaultVersion": True, "marName": "mnist-2.0.mar", **shown}
-    assert restored["models"]["mnist"]["1.0"] == {"defaultVersion": False, "marName": "mnist-1.0.mar", **shown}
+    assert restored["models"]["mnist"]["2.0"] == {
+        "defaultVersion": True,
+        "marName": "mnist-2.0.mar",
+        "minWorkers": 1,
+        "maxWorkers": 1,
+        "batchSize": 2,
+        "maxBatchDelay": 1,
+        "greedy": True,
+        "responseTimeout": 120,
+        "startupTimeout": 60,
+    }
+    waiting = restored["models"]["mnist"]["1.0"]
+    assert (waiting["defaultVersion"], waiting["maxBatchDelay"], "greedy" in waiting) == (False, 5, False)
     assert written == {
         "model_store": "/unpacked",
         "workflow_store": "/unpacked",
@@ -60,9 +71,10 @@ def test_java_is_started_without_snapshots_and_with_this_python() -> None:
     assert command[command.index("--python") + 1] == sys.executable
     assert command[command.index("-s") + 1] == "/store"
     assert {"-ncs", "-Xmx1g", "-Xms1g", "-Djava.io.tmpdir=/t", torchserve.MAIN_CLASS} <= set(command)
-    frontend = Path(command[command.index("-cp") + 1].split(":")[1]).parent
+    frontend = Path(command[command.index("-cp") + 1].split(":")[2]).parent
     assert list(frontend.glob("*.jar")), "the class path holds no TorchServe"
     assert torchserve.LOG_CONFIG.is_file()
+    assert torchserve.PLUGIN.is_file()
 
 
 def test_workers_inherit_the_thread_count_and_nothing_that_is_the_entrypoints(monkeypatch: pytest.MonkeyPatch) -> None:

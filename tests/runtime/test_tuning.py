@@ -13,7 +13,6 @@ from runtime import entrypoint
 from runtime.manifest import Model, Verdict
 from runtime.sizing import Sizing
 from runtime.tuning import Tuned, read_tuned
-from runtime.unpack import LANES
 
 SIZING = Sizing(workers=2, threads=1, reasons=())
 ARCHIVED = {
@@ -49,7 +48,7 @@ def entry(**settings: Any) -> dict[str, Any]:
 
 
 def test_settings_land_where_torchserve_and_the_handler_read_them(serve, capsys) -> None:
-    folder, config = serve(entry(**SETTINGS))
+    config = serve(entry(**SETTINGS))[1]
     assert config == {
         "minWorkers": 1,
         "maxWorkers": 1,
@@ -58,15 +57,7 @@ def test_settings_land_where_torchserve_and_the_handler_read_them(serve, capsys)
         "responseTimeout": 120,
         "handler": {"engine": {"cpu": "openvino", "precision": "int8"}, "trained": True, "threads": 2},
     }
-    assert not (folder / LANES).exists()
     assert "serving mnist 1.0: 1 worker of 2 threads, batchSize 32" in capsys.readouterr().out
-
-
-def test_a_delay_of_nothing_becomes_lanes_of_shared_workers(serve) -> None:
-    folder, config = serve(entry(workers=2, batchSize=16, maxBatchDelay=0))
-    assert (config["minWorkers"], config["maxWorkers"], config["batchSize"]) == (32, 32, 2)
-    assert json.loads((folder / LANES).read_text())["processes"] == 2
-    assert config["handler"]["threads"] == 1
 
 
 def test_without_an_entry_the_archives_settings_hold(serve) -> None:

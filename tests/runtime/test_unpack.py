@@ -1,7 +1,6 @@
 """TorchServe finds every archive unpacked, with the settings that this start decided."""
 
 import io
-import json
 import tarfile
 import zipfile
 from pathlib import Path
@@ -11,7 +10,7 @@ import yaml
 
 from runtime.errors import ServingError
 from runtime.manifest import Model, Verdict
-from runtime.unpack import LANES, SETTINGS, unpack
+from runtime.unpack import SETTINGS, unpack
 
 ARCHIVED = {"batchSize": 1, "maxBatchDelay": 1, "handler": {"trained": True, "engine": {"cpu": "openvino"}}}
 SIZED = {"minWorkers": 2, "maxWorkers": 2, "handler": {"threads": 1}}
@@ -40,11 +39,12 @@ def archive(store: Path, name: str) -> Model:
 @pytest.mark.parametrize("name", ["toy-1.0.mar", "toy-1.0.tar.gz", "toy-1.0"])
 def test_every_format_is_unpacked_and_its_store_left_as_it_was(store: Path, tmp_path: Path, name: str) -> None:
     model = archive(store, name)
-    unpack(model, store, tmp_path / "unpacked", SIZED)
+    effective = unpack(model, store, tmp_path / "unpacked", SIZED)
     folder = tmp_path / "unpacked" / name
     assert (folder / "weights.pth").read_text() == "w"
     assert (folder / "MAR-INF" / "MANIFEST.json").is_file()
-    assert yaml.safe_load((folder / SETTINGS).read_text()) == {
+    assert yaml.safe_load((folder / SETTINGS).read_text()) == effective
+    assert effective == {
         **ARCHIVED,
         "minWorkers": 2,
         "maxWorkers": 2,
@@ -52,20 +52,6 @@ def test_every_format_is_unpacked_and_its_store_left_as_it_was(store: Path, tmp_
     }
     if (store / name).is_dir():
         assert yaml.safe_load((store / name / SETTINGS).read_text()) == ARCHIVED
-
-
-def test_no_delay_makes_lanes_of_shared_workers(store: Path, tmp_path: Path) -> None:
-    effective = unpack(archive(store, "toy-1.0.mar"), store, tmp_path, {**SIZED, "batchSize": 16, "maxBatchDelay": 0})
-    settings = yaml.safe_load((tmp_path / "toy-1.0.mar" / SETTINGS).read_text())
-    assert effective == settings
-    assert (settings["minWorkers"], settings["maxWorkers"]) == (32, 32)
-    assert (settings["batchSize"], settings["maxBatchDelay"]) == (2, 0)
-    assert json.loads((tmp_path / "toy-1.0.mar" / LANES).read_text()) == {"processes": 2, "batch_size": 16}
-
-
-def test_a_delay_leaves_batching_to_torchserve(store: Path, tmp_path: Path) -> None:
-    unpack(archive(store, "toy-1.0.mar"), store, tmp_path, SIZED)
-    assert not (tmp_path / "toy-1.0.mar" / LANES).exists()
 
 
 def test_an_archive_that_cannot_be_unpacked_is_named(store: Path, tmp_path: Path) -> None:

@@ -15,18 +15,14 @@ from front_end import Reply, Worker, is_running, load_message, predict_message, 
 from runtime.torchserve import HOME
 
 HANDLER = """
-import os, sys, time
+import os, sys
 
 def handle(requests, context):
     if requests is None:
         return None
     bodies = [bytes(request["body"]).decode() for request in requests]
-    if "sleep" in bodies:
-        time.sleep(1.0)
     if "fail" in bodies:
         raise ValueError("asked to fail")
-    if "die" in bodies:
-        os._exit(7)
     facts = {"batch": len(requests), "torch": "torch" in sys.modules, "pid": os.getpid()}
     return [{"body": body, **facts} for body in bodies]
 """
@@ -52,16 +48,6 @@ def start(model_folder: Path) -> Iterator[Callable[[int], Worker]]:
             return worker
 
         yield run
-
-
-@pytest.fixture
-def lanes(model_folder: Path, start: Callable[[int], Worker]) -> list[Worker]:
-    """Four lanes of one shared worker, loaded."""
-    (model_folder / "lanes.json").write_text('{"processes": 1, "batch_size": 4}')
-    workers = [start(port) for port in range(9000, 9004)]
-    for worker in workers:
-        assert worker.load().code == 200
-    return workers
 
 
 def body(reply: Reply) -> dict:
@@ -99,74 +85,6 @@ def test_a_model_that_does_not_load_says_so_and_the_worker_ends(
     worker = start(9000)
     assert worker.load().code == 500
     wait_until(lambda: not is_running(worker.process.pid), "the worker to end")
-
-
-def test_lanes_share_one_process_and_loading(lanes: list[Worker]) -> None:
-    pids = {body(lane.predict(("a", b"who")))["pid"] for lane in lanes}
-    assert pids == {lane.pid for lane in lanes}
-    assert len(pids) == 1
-
-
-def test_what_waits_together_becomes_one_batch_and_a_lone_request_waits_for_nobody(lanes: list[Worker]) -> None:
-    assert body(lanes[0].predict(("a", b"lone")))["batch"] == 1
-    lanes[0].sock.sendall(predict_message(("a", b"sleep")))
-    for lane in lanes[1:]:
-        lane.sock.sendall(predict_message(("b", b"meanwhile")))
-    assert max(body(Reply(lane.sock))["batch"] for lane in lanes) > 1
-
-
-def test_a_batch_is_never_larger_than_the_model_allows_and_every_lane_gets_its_own_answers(lanes: list[Worker]) -> None:
-    lanes[0].sock.sendall(predict_message(("a", b"sleep")))
-    for number, lane in enumerate(lanes[1:]):
-        lane.sock.sendall(predict_message((f"{number}/0", b"first"), (f"{number}/1", b"second")))
-    assert body(Reply(lanes[0].sock))["body"] == "sleep"
-    for number, lane in enumerate(lanes[1:]):
-        answers = {row[0]: json.loads(row[3]) for row in Reply(lane.sock).predictions}
-        assert [answers[f"{number}/{i}"]["body"] for i in (0, 1)] == ["first", "second"]
-        assert all(2 <= answer["batch"] <= 4 for answer in answers.values())
-
-
-def test_a_failing_request_fails_with_its_batch_and_not_with_the_next(lanes: list[Worker]) -> None:
-    assert lanes[0].predict(("a", b"fail")).code == 503
-    assert [lane.predict(("b", b"fine")).code for lane in lanes] == [200] * 4
-
-
-def test_a_lane_that_ends_costs_the_others_nothing(lanes: list[Worker]) -> None:
-    lanes[0].kill()
-    assert [lane.predict(("b", b"fine")).code for lane in lanes[1:]] == [200] * 3
-    assert is_running(lanes[1].pid)
-
-
-def test_a_lane_that_comes_later_joins_the_same_process(lanes: list[Worker], start: Callable[[int], Worker]) -> None:
-    late = start(9004)
-    assert late.load().code == 200
-    assert body(late.predict(("a", b"who")))["pid"] == lanes[0].pid
-
-
-def test_the_shared_worker_ends_with_its_last_lane(lanes: list[Worker]) -> None:
-    for lane in lanes:
-        lane.kill()
-    wait_until(lambda: not is_running(lanes[0].pid), "the shared worker to end")
-
-
-def test_when_the_shared_worker_dies_every_lane_is_told_and_new_ones_start_another(
-    lanes: list[Worker], start: Callable[[int], Worker]
-) -> None:
-    with pytest.raises((EOFError, ConnectionError)):
-        lanes[0].predict(("a", b"die"))
-    for lane in lanes:
-        with pytest.raises((EOFError, ConnectionError)):
-            lane.predict(("b", b"fine"))
-    again = start(9010)
-    assert again.load().code == 200
-    assert again.pid != lanes[0].pid
-
-
-def test_lanes_are_spread_over_the_processes_asked_for(model_folder: Path, start: Callable[[int], Worker]) -> None:
-    (model_folder / "lanes.json").write_text('{"processes": 2, "batch_size": 4}')
-    workers = [start(port) for port in range(9000, 9004)]
-    assert len({worker.pid for worker in workers}) == 2
-    assert workers[0].pid == workers[2].pid
 
 
 def test_messages_are_read_and_written_as_upstreams_codec_does(monkeypatch: pytest.MonkeyPatch) -> None:

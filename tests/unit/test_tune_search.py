@@ -7,7 +7,7 @@ import pytest
 from runs import made_run
 
 from stackcli import search
-from stackcli.candidates import MAX_LANES, Candidate, Goal, Space
+from stackcli.candidates import Candidate, Goal, Space
 from stackcli.errors import ConfigError
 from stackcli.load import Run
 from stackcli.models import Exactness, Model
@@ -70,8 +70,6 @@ def test_no_candidate_has_more_threads_than_cpus_or_batches_that_never_fill(cpus
         for candidate in seen:
             assert candidate.workers * candidate.threads <= cpus
             assert candidate.batch_size <= connections
-            if candidate.max_batch_delay == 0:
-                assert candidate.workers * candidate.batch_size <= MAX_LANES
 
 
 def test_two_cpus_are_used_by_two_workers_by_two_threads_or_left_to_the_front_end() -> None:

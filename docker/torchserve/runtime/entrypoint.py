@@ -101,7 +101,6 @@ def unpack_models(models: Sequence[Model], store: Path, chosen: sizing.Sizing, c
         changes = merged(found.changes if found else {}, size.changes)
         settings.append(unpack(model, store, UNPACKED, changes))
         shape = f"{sizing.counted(size.workers, 'worker')} of {sizing.counted(size.threads, 'thread')}"
-        shape += f" and {sizing.counted(size.lanes, 'lane')}" if size.lanes else ""
         others = f", {found.others}" if found and found.others else ""
         log(f"serving {model.label}: {shape}{others}" + (f" ({size.why})" if size.why else ""))
     return settings

@@ -49,11 +49,10 @@ class Sizing:
 
 @dataclass(frozen=True)
 class ModelSizing:
-    """Workers of one model, threads and lanes of each (no lanes: Java batches), and who says so ("": the Sizing)."""
+    """Workers of one model, threads of each, and who says so ("": the Sizing)."""
 
     workers: int
     threads: int
-    lanes: int
     why: str
 
     @property
@@ -99,18 +98,17 @@ def size_model(model: Model, sizing: Sizing, tuned: Optional[Tuned], cpus: float
     """Tuned settings before the model's own (model.yaml), before everyone's.
 
     A model's own number of workers divides the CPUs anew: never more runnable threads than CPUs, unless asked for.
-    Workers with lanes get half of the CPUs: a model cheap enough to be batched like that keeps Java as busy as itself.
+    A model batched without waiting gets a worker per two CPUs, of two threads: of one worker a lone request finds the
+    memory in the cache, of several in turn it does not.
     """
     own_workers = (tuned and tuned.workers) or model.own_workers
     own_threads = (tuned and tuned.threads) or model.serving.get("threads")
     source = (tuned.why if tuned else "model.yaml") if own_workers or own_threads else ""
-    serving = {**model.serving, **(tuned.changes if tuned else {})}
-    if serving.get("maxBatchDelay") == 0:
-        workers = own_workers or max(1, min(int(cpus) // 2, sizing.workers))
-        return ModelSizing(workers, own_threads or 1, serving["batchSize"], source)
-    workers = own_workers or sizing.workers
-    threads = own_threads or (max(1, int(cpus) // workers) if own_workers else sizing.threads)
-    return ModelSizing(workers, threads, 0, source)
+    is_greedy = {**model.serving, **(tuned.changes if tuned else {})}.get("maxBatchDelay") == 0
+    few = max(1, min(int(cpus) // 2, sizing.workers)) if is_greedy else None
+    workers = own_workers or few or sizing.workers
+    threads = own_threads or (max(1, int(cpus) // workers) if own_workers or few else sizing.threads)
+    return ModelSizing(workers, threads, source)
 
 
 def counted(number: float, noun: str) -> str:

@@ -19,6 +19,7 @@ from runtime.sizing import Sizing
 
 # Upstream's files, with our worker in the place of its own (docker/torchserve/worker).
 HOME = Path("/opt/stack/home")
+PLUGIN = Path("/opt/stack/plugin.jar")
 LOG_CONFIG = Path(__file__).resolve().parent / "log4j2.xml"
 MAIN_CLASS = "org.pytorch.serve.ModelServer"
 # The libraries a worker may compute with; each of them otherwise starts a thread per CPU of the machine.
@@ -60,9 +61,9 @@ def effective_config(
 
 
 def snapshot(served: Sequence[tuple[Model, Mapping[str, Any]]]) -> dict[str, Any]:
-    """What TorchServe would have written of these models at a stop, which it restores; load_models does less.
+    """What TorchServe would have written of these models at a stop, which it restores at the start.
 
-    Of a model that it loads, TorchServe takes `maxBatchDelay: 0` for 100 ms; of one that it restores, for 0.
+    `maxBatchDelay: 0` means what it says, unlike to TorchServe alone: docker/torchserve/plugin makes the model greedy.
     The first version of a name in the manifest's order is its default.
     """
     models: dict[str, dict[str, Any]] = {}
@@ -72,6 +73,7 @@ def snapshot(served: Sequence[tuple[Model, Mapping[str, Any]]]) -> dict[str, Any
             "defaultVersion": not versions,
             "marName": model.archive,
             **{key: settings[key] for key in _RESTORED_SETTINGS},
+            **({"maxBatchDelay": 1, "greedy": True} if settings["maxBatchDelay"] == 0 else {}),
         }
     return {"name": "manifest", "modelCount": len(served), "models": models}
 
@@ -93,7 +95,7 @@ def java_command(config: Mapping[str, str], config_path: Path, temp: Path) -> li
         f"-Dlog4j.configurationFile=file://{LOG_CONFIG}",
         f"-Djava.io.tmpdir={temp}",
         *shlex.split(config.get("vmargs", "")),
-        *("-cp", f".:{ts}/frontend/*", MAIN_CLASS),
+        *("-cp", f".:{PLUGIN}:{ts}/frontend/*", MAIN_CLASS),
         *("--python", sys.executable),
         *("-f", str(config_path)),
         *("-s", store),

@@ -4,7 +4,6 @@ TorchServe would unpack an archive itself, but heeds the settings inside it befo
 (workers, threads, a tuned batch size) has to be written where it looks.
 """
 
-import json
 import shutil
 import tarfile
 import zipfile
@@ -18,17 +17,10 @@ from runtime.errors import ServingError
 from runtime.manifest import REBUILD, Model
 
 SETTINGS = "model-config.yaml"
-# For docker/torchserve/worker, where a model's workers are lanes: the processes that share them, and their batch size.
-LANES = "lanes.json"
-# The most requests that TorchServe hands over at once when nothing is to wait.
-LANE_SIZE = 2
 
 
 def unpack(model: Model, store: Path, target: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The archive's content in the folder `target/<archive>`; its settings, changed as `changes` says.
-
-    `maxBatchDelay: 0` means what it says: a batch is whatever waits, up to batchSize, and nothing waits for more.
-    TorchServe closes such a batch at its second request; here each worker becomes batchSize lanes of a shared process.
 
     A folder (the format no-archive) is not copied but linked to.
     """
@@ -45,8 +37,6 @@ def unpack(model: Model, store: Path, target: Path, changes: Mapping[str, Any]) 
             _extract_tar(source, folder)
         path = folder / SETTINGS
         settings = merged(yaml.safe_load(path.read_text(encoding="utf-8")), changes)
-        if settings["maxBatchDelay"] == 0:
-            settings = _with_lanes(settings, folder)
         path.unlink()  # it may be a link into the read-only store
         path.write_text(yaml.safe_dump(settings), encoding="utf-8")
         return settings
@@ -62,17 +52,6 @@ def _extract_tar(source: Path, folder: Path) -> None:
         archive.extractall(scratch, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # noqa: S202
     next(scratch.iterdir()).rename(folder)
     shutil.rmtree(scratch)
-
-
-def _with_lanes(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Writes LANES and gives TorchServe as many workers as there are lanes.
-
-    Each hand-over costs Java as much for two requests as for one.
-    """
-    lanes = settings["minWorkers"] * settings["batchSize"]
-    content = {"processes": settings["minWorkers"], "batch_size": settings["batchSize"]}
-    (folder / LANES).write_text(json.dumps(content), encoding="utf-8")
-    return {**settings, "minWorkers": lanes, "maxWorkers": lanes, "batchSize": min(LANE_SIZE, settings["batchSize"])}
 
 
 def merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

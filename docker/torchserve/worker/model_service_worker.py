@@ -1,28 +1,18 @@
-"""What Java starts as a worker, in place of the file of this name in TorchServe 0.12.0: chooses among three of them.
+"""What Java starts as a worker, in place of the file of this name in TorchServe 0.12.0: ours or upstream's."""
 
-Java starts it in the model's folder. A model that is to be batched without waiting has the file `lanes.json` there:
-the number of processes that its workers share, and the requests that one of them takes at once.
-"""
-
-import json
 import os
 import runpy
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-LANES = Path("lanes.json")
 
 
 def main() -> None:
-    """Runs a lane, a worker of its own, or upstream's for what only that can do."""
+    """Runs our worker, or upstream's for what only that can do."""
     if "--async" in sys.argv or "LOCAL_RANK" in os.environ:  # asyncCommunication, and torchrun's parallel models
         leave_folder()
         runpy.run_module("ts.model_service_worker", run_name="__main__")
-    elif LANES.is_file():
-        import lane
-
-        lane.run(**json.loads(LANES.read_text(encoding="utf-8")))
     else:
         import single_worker
 

@@ -81,9 +81,9 @@ class Outcome:
         self._answers = answers
         self._context = context
 
-    def encode(self, indices: Optional[range] = None) -> bytes:
-        """The message for the requests `indices` of the batch, all where None."""
-        ids = {i: self._batch[i].id for i in (range(len(self._batch)) if indices is None else indices)}
+    def encode(self) -> bytes:
+        """The message that answers the batch."""
+        ids = {index: request.id for index, request in enumerate(self._batch)}
         return otf_codec.create_predict_response(self._answers, ids, self._message, self._code, self._context)
 
 

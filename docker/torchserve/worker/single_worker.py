@@ -1,4 +1,4 @@
-"""A worker process of its own: one connection, one batch at a time, batched by Java."""
+"""A worker process: one connection to Java, one batch at a time."""
 
 import logging
 import os

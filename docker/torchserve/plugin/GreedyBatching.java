@@ -1,0 +1,130 @@
+package stack;
+
+import com.google.gson.Gson;
+import com.google.gson.JsonObject;
+import java.lang.reflect.Field;
+import java.util.AbstractMap;
+import java.util.AbstractSet;
+import java.util.Iterator;
+import java.util.Map;
+import java.util.Properties;
+import java.util.Set;
+import java.util.concurrent.LinkedBlockingDeque;
+import java.util.concurrent.TimeUnit;
+import org.pytorch.serve.archive.model.ModelVersionNotFoundException;
+import org.pytorch.serve.job.Job;
+import org.pytorch.serve.servingsdk.snapshot.Snapshot;
+import org.pytorch.serve.servingsdk.snapshot.SnapshotSerializer;
+import org.pytorch.serve.wlm.Model;
+import org.pytorch.serve.wlm.ModelManager;
+
+/**
+ * Batches without waiting: a batch is what lies in the model's queue, and a lone request goes at once.
+ *
+ * <p>TorchServe's Model.pollBatch blocks for a batch's first request, then waits up to maxBatchDelay, 1 ms at least, for
+ * each further one. Here the queue of a model that the snapshot marks `greedy` never waits for those.
+ *
+ * <p>TorchServe loads this as its snapshot serializer, a plugin interface of its own, and asks it for the models to
+ * restore at the start (runtime/torchserve.py writes them into the configuration).
+ */
+public final class GreedyBatching implements SnapshotSerializer {
+  /** The snapshot that `json` describes. Its queues are replaced while TorchServe walks over its models. */
+  @Override
+  public Snapshot getSnapshot(String json) {
+    Snapshot snapshot = new Gson().fromJson(json, Snapshot.class);
+    snapshot.setModels(new RestoredModels(snapshot.getModels()));
+    return snapshot;
+  }
+
+  /** Every start is from the manifest: there is nothing to save. */
+  @Override
+  public void saveSnapshot(Snapshot snapshot, Properties properties) {}
+
+  /** None: see saveSnapshot. */
+  @Override
+  public Properties getLastSnapshot() {
+    return null;
+  }
+
+  /** Who asks for the next model has registered the one before, and its workers, just started, have taken no request. */
+  private static final class RestoredModels extends AbstractMap<String, Map<String, JsonObject>> {
+    private final Map<String, Map<String, JsonObject>> models;
+
+    RestoredModels(Map<String, Map<String, JsonObject>> models) {
+      this.models = models;
+    }
+
+    @Override
+    public Set<Entry<String, Map<String, JsonObject>>> entrySet() {
+      return new AbstractSet<>() {
+        @Override
+        public Iterator<Entry<String, Map<String, JsonObject>>> iterator() {
+          Iterator<Entry<String, Map<String, JsonObject>>> entries = models.entrySet().iterator();
+          return new Iterator<>() {
+            @Override
+            public boolean hasNext() {
+              models.forEach(GreedyBatching::makeGreedy);
+              return entries.hasNext();
+            }
+
+            @Override
+            public Entry<String, Map<String, JsonObject>> next() {
+              return entries.next();
+            }
+          };
+        }
+
+        @Override
+        public int size() {
+          return models.size();
+        }
+      };
+    }
+  }
+
+  private static void makeGreedy(String name, Map<String, JsonObject> versions) {
+    versions.forEach(
+        (version, settings) -> {
+          if (settings.has("greedy")) {
+            makeGreedy(name, version);
+          }
+        });
+  }
+
+  private static void makeGreedy(String name, String version) {
+    try {
+      Model model = ModelManager.getInstance().getModel(name, version);
+      if (model != null) {
+        replaceQueue(model);
+      }
+    } catch (ModelVersionNotFoundException notYet) {
+      return;
+    } catch (ReflectiveOperationException | ClassCastException error) {
+      throw new IllegalStateException("expected Model.jobsDb of TorchServe 0.12.0, found " + error, error);
+    }
+  }
+
+  @SuppressWarnings("unchecked")
+  private static void replaceQueue(Model model) throws ReflectiveOperationException {
+    Field field = Model.class.getDeclaredField("jobsDb");
+    field.setAccessible(true);
+    Map<String, LinkedBlockingDeque<Job>> queues = (Map<String, LinkedBlockingDeque<Job>>) field.get(model);
+    queues.computeIfPresent(
+        Model.DEFAULT_DATA_QUEUE,
+        (key, queue) -> queue instanceof GreedyQueue ? queue : new GreedyQueue(queue.remainingCapacity()));
+  }
+
+  /** A queue that blocks only for those who would wait forever: for a batch's first request. */
+  private static final class GreedyQueue extends LinkedBlockingDeque<Job> {
+    private static final long serialVersionUID = 1L;
+
+    GreedyQueue(int capacity) {
+      super(capacity);
+    }
+
+    @Override
+    public Job poll(long timeout, TimeUnit unit) throws InterruptedException {
+      return timeout == Long.MAX_VALUE ? super.poll(timeout, unit) : super.poll();
+    }
+  }
+}
