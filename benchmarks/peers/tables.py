@@ -12,7 +12,8 @@ TITLES: dict[Table, str] = {"out-of-the-box": "Out of the box", "equal-engine": 
 MEANINGS: dict[Table, str] = {
     "out-of-the-box": """\
 Each peer as the first example of its own documentation sets it up, with its default number of workers and threads and
-the model as the plain PyTorch module; this stack as `scripts/stack up` starts it, with all of its models in memory at once (a peer has one).
+the model as the plain PyTorch module; this stack as `scripts/stack up` starts it, with all of its models in memory at
+once (a peer has one).
 """,
     "equal-engine": """\
 Every peer runs the stack's own engine and decoding code, {workers} workers, threads of each: {threads}. Dynamic

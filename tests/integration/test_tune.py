@@ -84,7 +84,7 @@ def test_up_restarts_for_a_changed_choice_and_for_a_forgotten_one(brightness: De
     entry = {LABEL: {"goal": "p99=20", "settings": settings}}
     (brightness.model_store / "tuned.json").write_text(json.dumps(entry))
     stack_command(brightness, "up")
-    assert served(brightness) == (4, 1, 1)
+    assert served(brightness) == (1, 4, 1)
     assert "tuned for p99=20" in stack_command(brightness, "status")
 
     stack_command(brightness, "tune", MODEL, "--forget")

@@ -83,6 +83,8 @@ def served(folder: Path) -> Iterator[None]:
         finally:
             java.terminate()
             java.wait(SECONDS)
+            # Shown where a test fails.
+            print((folder / "log").read_text())
 
 
 def predict(body: str) -> dict[str, Any]:
