@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("svg")
+matplotlib.rcParams["svg.hashsalt"] = "peers"  # the same figures, the same file
 import matplotlib.pyplot as plt
 from matplotlib.patches import Patch
 
