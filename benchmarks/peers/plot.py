@@ -7,9 +7,10 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("svg")
-matplotlib.rcParams["svg.hashsalt"] = "peers"  # the same figures, the same file
 import matplotlib.pyplot as plt
 from matplotlib.patches import Patch
+
+matplotlib.rcParams["svg.hashsalt"] = "peers"  # the same figures, the same file
 
 TABLES = {"out-of-the-box": "out of the box", "equal-engine": "equal engine"}
 OURS = "ours"
