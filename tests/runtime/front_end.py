@@ -93,10 +93,7 @@ class Worker:
             text=True,
         )
         assert self.process.stdout
-        self.pid = 0
         for line in self.process.stdout:
-            if line.startswith("[PID]"):
-                self.pid = int(line[5:])
             if line.rstrip().endswith("Torch worker started."):
                 break
         else:

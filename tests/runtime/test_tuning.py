@@ -26,19 +26,18 @@ SETTINGS = {"workers": 1, "threads": 2, "batchSize": 32, "maxBatchDelay": 2, "pr
 
 @pytest.fixture
 def serve(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """tuned.json's text (or content) → the folder that TorchServe loads mnist 1.0 from, and its model-config.yaml."""
+    """tuned.json's text (or content) → the model-config.yaml that TorchServe loads mnist 1.0 with."""
     monkeypatch.setattr(entrypoint, "UNPACKED", tmp_path / "unpacked")
     with zipfile.ZipFile(store / "mnist-1.0.mar", "w") as archive:
         archive.writestr("model-config.yaml", yaml.safe_dump(ARCHIVED))
 
-    def unpacked(tuned: Any, cpus: float = 2) -> tuple[Path, Mapping[str, Any]]:
+    def unpacked(tuned: Any, cpus: float = 2) -> Mapping[str, Any]:
         (store / "tuned.json").write_text(tuned if isinstance(tuned, str) else json.dumps(tuned))
         model = Model(
             "mnist", "1.0", Verdict.SERVED, archive="mnist-1.0.mar", precisions=("bf16", "int8"), engine="openvino"
         )
         entrypoint.unpack_models([model], store, SIZING, cpus)
-        folder = tmp_path / "unpacked/mnist-1.0.mar"
-        return folder, yaml.safe_load((folder / "model-config.yaml").read_text())
+        return yaml.safe_load((tmp_path / "unpacked/mnist-1.0.mar/model-config.yaml").read_text())
 
     return unpacked
 
@@ -48,7 +47,7 @@ def entry(**settings: Any) -> dict[str, Any]:
 
 
 def test_settings_land_where_torchserve_and_the_handler_read_them(serve, capsys) -> None:
-    config = serve(entry(**SETTINGS))[1]
+    config = serve(entry(**SETTINGS))
     assert config == {
         "minWorkers": 1,
         "maxWorkers": 1,
@@ -62,7 +61,7 @@ def test_settings_land_where_torchserve_and_the_handler_read_them(serve, capsys)
 
 def test_without_an_entry_the_archives_settings_hold(serve) -> None:
     other = {"mnist 2.0": entry(**SETTINGS)["mnist 1.0"]}
-    config = serve(other)[1]
+    config = serve(other)
     assert (config["minWorkers"], config["batchSize"], config["handler"]["engine"]["precision"]) == (2, 8, "bf16")
 
 
@@ -84,7 +83,7 @@ def test_without_an_entry_the_archives_settings_hold(serve) -> None:
     ids=str,
 )
 def test_a_damaged_file_is_named_and_serving_goes_on_without_it(serve, capsys, text: Any, named: str) -> None:
-    config = serve(text)[1]
+    config = serve(text)
     assert (config["minWorkers"], config["batchSize"]) == (2, 8)
     (warning,) = [line for line in capsys.readouterr().out.splitlines() if "WARNING" in line]
     assert "what `scripts/stack tune` wrote in tuned.json" in warning
@@ -92,13 +91,13 @@ def test_a_damaged_file_is_named_and_serving_goes_on_without_it(serve, capsys, t
 
 
 def test_a_precision_that_a_later_build_left_out_is_named_and_not_served(serve, capsys) -> None:
-    config = serve(entry(precision="f32", batchSize=32))[1]
+    config = serve(entry(precision="f32", batchSize=32))
     assert (config["batchSize"], config["handler"]["engine"]["precision"]) == (8, "bf16")
     assert "served as untuned: expected a precision of the archive (bf16, int8), found f32" in capsys.readouterr().out
 
 
 def test_a_shape_for_more_cpus_is_named_and_not_served(serve, capsys) -> None:
-    config = serve(entry(workers=4, threads=2), cpus=2)[1]
+    config = serve(entry(workers=4, threads=2), cpus=2)
     assert (config["minWorkers"], config["handler"]["threads"]) == (2, 1)
     assert "workers × threads of at most 2 CPUs, found 8; try `scripts/stack tune mnist`" in capsys.readouterr().out
 

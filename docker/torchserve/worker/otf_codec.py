@@ -45,28 +45,19 @@ class Connection:
         self.sock = sock
         self._received = bytearray()
 
-    def receive(self) -> Optional[Message]:
-        """One `recv`, then the message: (LOAD, its fields) or (PREDICT, list of Request); None while it is incomplete.
-
-        Raises EOFError when the front end is gone.
-        """
-        data = self.sock.recv(RECEIVE_BYTES)
-        if not data:
-            raise EOFError("the front end closed the connection")
-        self._received += data
-        try:
-            message, end = _Parser(self._received).message()
-        except IndexError:
-            return None
-        del self._received[:end]
-        return message
-
     def wait_for_message(self) -> Message:
-        """The next message. Raises EOFError when the front end is gone."""
+        """(LOAD, its fields) or (PREDICT, list of Request). Raises EOFError when the front end is gone."""
         while True:
-            message = self.receive()
-            if message:
-                return message
+            data = self.sock.recv(RECEIVE_BYTES)
+            if not data:
+                raise EOFError("the front end closed the connection")
+            self._received += data
+            try:
+                message, end = _Parser(self._received).message()
+            except IndexError:  # incomplete
+                continue
+            del self._received[:end]
+            return message
 
 
 def retrieve_msg(conn: socket.socket) -> Message:
