@@ -67,14 +67,17 @@ def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
 
 
 def test_java_is_started_without_snapshots_and_with_this_python() -> None:
-    command = torchserve.java_command({"model_store": "/store", "vmargs": "-Xmx1g -Xms1g"}, Path("/t/c"), Path("/t"))
+    config = {"model_store": "/store", "vmargs": "-Xmx1g -Xms1g"}
+    command = torchserve.java_command(config, Path("/t/c"), Path("/t"), drain_seconds=20)
     assert command[command.index("--python") + 1] == sys.executable
     assert command[command.index("-s") + 1] == "/store"
-    assert {"-ncs", "-Xmx1g", "-Xms1g", "-Djava.io.tmpdir=/t", torchserve.MAIN_CLASS} <= set(command)
+    assert {"-ncs", "-Xmx1g", "-Xms1g", "-Djava.io.tmpdir=/t", "-Dstack.drain_ms=20000", torchserve.MAIN_CLASS} <= set(
+        command
+    )
     frontend = Path(command[command.index("-cp") + 1].split(":")[2]).parent
     assert list(frontend.glob("*.jar")), "the class path holds no TorchServe"
     assert torchserve.LOG_CONFIG.is_file()
-    assert torchserve.PLUGIN.is_file()
+    assert torchserve.FRONTEND.is_file()
 
 
 def test_workers_inherit_the_thread_count_and_nothing_that_is_the_entrypoints(monkeypatch: pytest.MonkeyPatch) -> None:

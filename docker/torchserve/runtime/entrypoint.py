@@ -7,12 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Callable
 
-from runtime import drain, health, sizing, state, torchserve
+from runtime import health, sizing, state, torchserve
 from runtime.errors import ServingError
 from runtime.manifest import REBUILD, Model, Verdict, judge_all, read_manifest, unlisted
 from runtime.tuning import read_tuned
@@ -23,9 +22,15 @@ UNPACKED = state.TEMP / "models-unpacked"
 DEFAULT_DRAIN_SECONDS = 20.0
 # After the drain Java itself needs 2.5 s; the rest is for gRPC calls, which it lets finish. Below stop_grace_period.
 JAVA_STOP_SECONDS = 12.0
+# A TorchServe that ends is started again in place, which takes seconds; one that ends so often is Docker's to restart.
+MOST_ENDS, ENDS_WITHIN_SECONDS = 5, 600.0
+# As a shell would report it. Not 0: the restart policy counts failures only, and has to see a host's shutdown as one.
+STOPPED = 128 + signal.SIGTERM
 # Before the models are ready somebody waits for each look; afterwards a look is work that no request asked for.
 LOOK_SECONDS, FIRST_LOOKS_SECONDS = 3.0, 0.5
 _STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+
+Java = subprocess.Popen[bytes]
 
 
 def log(line: str) -> None:
@@ -34,7 +39,7 @@ def log(line: str) -> None:
 
 
 def main() -> int:
-    """Runs until TorchServe ends or a stop is asked for; 0 only after a stop: the restart policy does the rest."""
+    """Runs until a stop (STOPPED) or until TorchServe cannot be kept running (1); the restart policy does the rest."""
     try:
         return serve()
     except ServingError as failure:
@@ -58,12 +63,15 @@ def serve() -> int:
     config = torchserve.effective_config(base, list(zip(models, settings)), UNPACKED, limits.cpus)
     config_path = state.TEMP / "config.properties"
     torchserve.write_config(config, config_path)
-    java = subprocess.Popen(
-        torchserve.java_command(config, config_path, state.TEMP),
-        env=torchserve.java_environment(chosen),
-        start_new_session=True,  # a Ctrl-C in the terminal is for the entrypoint alone: it has to drain first
-    )
-    return supervise(java, found, _client_ports(config), drain_seconds)
+
+    def start_java() -> Java:
+        return subprocess.Popen(
+            torchserve.java_command(config, config_path, state.TEMP, drain_seconds),
+            env=torchserve.java_environment(chosen),
+            start_new_session=True,  # a Ctrl-C in the terminal is for the entrypoint alone; and see `end_workers`
+        )
+
+    return supervise(start_java, found, drain_seconds + JAVA_STOP_SECONDS)
 
 
 def judged_models(store: Path) -> list[Model]:
@@ -106,11 +114,31 @@ def unpack_models(models: Sequence[Model], store: Path, chosen: sizing.Sizing, c
     return settings
 
 
-def supervise(
-    java: "subprocess.Popen[bytes]", models: Sequence[Model], ports: Sequence[int], drain_seconds: float
-) -> int:
-    """Publishes the health of `models`, until Java's end (a failure) or a stop signal (drain, then stop Java)."""
+def supervise(start_java: Callable[[], Java], models: Sequence[Model], stop_seconds: float) -> int:
+    """Keeps TorchServe running and the health of `models` published, until a stop signal or too many ends."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS | {signal.SIGCHLD})
+    ends: list[float] = []
+    while True:
+        java = start_java()
+        was_ready = watch(java, models)
+        if java.poll() is None:
+            return stop(java, stop_seconds)
+        end_workers(java)
+        found = f"found it ended with {_status(java.returncode)}"
+        if not was_ready:
+            log(f"FAIL: expected TorchServe to become ready, {found}; try the last lines above")
+            return 1
+        now = time.monotonic()
+        ends = [end for end in ends if now - end < ENDS_WITHIN_SECONDS] + [now]
+        state.publish(False, "unhealthy: TorchServe ended and is started again")
+        if len(ends) > MOST_ENDS:
+            log(f"FAIL: expected TorchServe to run, {found}, as {MOST_ENDS} times before; try the lines above")
+            return 1
+        log(f"WARNING: expected TorchServe to run until it is told to stop, {found}; starting it again")
+
+
+def watch(java: Java, models: Sequence[Model]) -> bool:
+    """Publishes the health of `models` until Java's end or a stop signal; whether they were ever healthy."""
     started = time.monotonic()
     ready = False
     while java.poll() is None:
@@ -120,44 +148,38 @@ def supervise(
             ready = True
             log(f"ready after {time.monotonic() - started:.1f} s, {line}")
         if _wait_for(_STOP_SIGNALS | {signal.SIGCHLD}, LOOK_SECONDS if ready else FIRST_LOOKS_SECONDS) in _STOP_SIGNALS:
-            return stop(java, ports, drain_seconds)
-    log(
-        f"FAIL: expected TorchServe to run until it is told to stop, found it ended with {_status(java.returncode)}; "
-        "try the last lines above; exiting, so that the restart policy starts it again"
-    )
-    return 1
+            break
+    return ready
 
 
-def stop(java: "subprocess.Popen[bytes]", ports: Sequence[int], drain_seconds: float) -> int:
-    """Drains, then ends Java; a second stop signal cuts either wait short."""
+def stop(java: Java, seconds: float) -> int:
+    """Java drains, then ends, within `seconds`; a second stop signal cuts that short."""
     # Red while requests in flight finish, so that whoever routes requests stops sending new ones.
     state.publish(False, "unhealthy: draining, TorchServe is about to stop")
-    log(f"stopping: waiting up to {drain_seconds:g} s for requests in flight")
-    count = partial(drain.requests_in_flight, java.pid, tuple(ports))
-    log("drained: " + drain.wait_until_quiet(count, drain_seconds, lambda s: _wait_for(_STOP_SIGNALS, s) is not None))
+    log("stopping: no new connections, requests in flight are answered")
     java.terminate()
-    deadline = time.monotonic() + JAVA_STOP_SECONDS
+    deadline = time.monotonic() + seconds
     while java.poll() is None and time.monotonic() < deadline:
         if _wait_for(_STOP_SIGNALS | {signal.SIGCHLD}, 0.2) in _STOP_SIGNALS:
             break
     if java.poll() is None:
-        log(f"TorchServe did not stop in {JAVA_STOP_SECONDS:g} s: killing it")
+        log(f"TorchServe did not stop in {seconds:g} s or was told to stop at once: killing it")
         java.kill()
         java.wait()
     log("stopped")
-    return 0
+    return STOPPED
+
+
+def end_workers(java: Java) -> None:
+    """Kills what a dead Java has left: a worker still computing would remove the socket of its successor as it ends."""
+    with suppress(ProcessLookupError):
+        os.killpg(java.pid, signal.SIGKILL)
 
 
 def _wait_for(signals: "frozenset[signal.Signals]", seconds: float) -> "signal.Signals | None":
     """The first of the (blocked) signals to arrive within `seconds`, or None."""
     received = signal.sigtimedwait(signals, seconds)
     return None if received is None else signal.Signals(received.si_signo)
-
-
-def _client_ports(config: Mapping[str, str]) -> list[int]:
-    """Ports on which clients' requests come in: HTTP inference and gRPC inference. Health asks on another one."""
-    http = urlsplit(config.get("inference_address", "http://127.0.0.1:8080")).port or 8080
-    return [http, int(config.get("grpc_inference_port", "7070"))]
 
 
 def _drain_seconds(env: Mapping[str, str]) -> float:

@@ -19,9 +19,10 @@ from runtime.sizing import Sizing
 
 # Upstream's files, with our worker in the place of its own (docker/torchserve/worker).
 HOME = Path("/opt/stack/home")
-PLUGIN = Path("/opt/stack/plugin.jar")
+# What is ours in Java (docker/torchserve/frontend).
+FRONTEND = Path("/opt/stack/stack.jar")
 LOG_CONFIG = Path(__file__).resolve().parent / "log4j2.xml"
-MAIN_CLASS = "org.pytorch.serve.ModelServer"
+MAIN_CLASS = "stack.Server"
 # The libraries a worker may compute with; each of them otherwise starts a thread per CPU of the machine.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # PYTHONPATH would let a model import this package; TS_CONFIG_FILE would override the effective configuration.
@@ -63,7 +64,7 @@ def effective_config(
 def snapshot(served: Sequence[tuple[Model, Mapping[str, Any]]]) -> dict[str, Any]:
     """What TorchServe would have written of these models at a stop, which it restores at the start.
 
-    `maxBatchDelay: 0` means what it says, unlike to TorchServe alone: docker/torchserve/plugin makes the model greedy.
+    `maxBatchDelay: 0` means what it says, unlike to TorchServe alone: frontend/stack/ModelQueues.java does it.
     The first version of a name in the manifest's order is its default.
     """
     models: dict[str, dict[str, Any]] = {}
@@ -84,8 +85,8 @@ def write_config(config: Mapping[str, str], path: Path) -> None:
     path.write_text("# Written by the entrypoint from config.properties and the manifest.\n" + "".join(lines))
 
 
-def java_command(config: Mapping[str, str], config_path: Path, temp: Path) -> list[str]:
-    """The command line that `torchserve --start --foreground --ncs` would run."""
+def java_command(config: Mapping[str, str], config_path: Path, temp: Path, drain_seconds: float) -> list[str]:
+    """The command line that `torchserve --start --foreground --ncs` would run, with our main class."""
     ts = _ts_package()
     java_home = os.environ.get("JAVA_HOME")
     store = config["model_store"]
@@ -94,8 +95,9 @@ def java_command(config: Mapping[str, str], config_path: Path, temp: Path) -> li
         f"-Dmodel_server_home={HOME}",
         f"-Dlog4j.configurationFile=file://{LOG_CONFIG}",
         f"-Djava.io.tmpdir={temp}",
+        f"-Dstack.drain_ms={drain_seconds * 1000:.0f}",
         *shlex.split(config.get("vmargs", "")),
-        *("-cp", f".:{PLUGIN}:{ts}/frontend/*", MAIN_CLASS),
+        *("-cp", f".:{FRONTEND}:{ts}/frontend/*", MAIN_CLASS),
         *("--python", sys.executable),
         *("-f", str(config_path)),
         *("-s", store),

@@ -12,22 +12,25 @@ import java.util.Set;
 import java.util.concurrent.LinkedBlockingDeque;
 import java.util.concurrent.TimeUnit;
 import org.pytorch.serve.archive.model.ModelVersionNotFoundException;
+import org.pytorch.serve.http.ServiceUnavailableException;
 import org.pytorch.serve.job.Job;
+import org.pytorch.serve.job.RestJob;
 import org.pytorch.serve.servingsdk.snapshot.Snapshot;
 import org.pytorch.serve.servingsdk.snapshot.SnapshotSerializer;
 import org.pytorch.serve.wlm.Model;
 import org.pytorch.serve.wlm.ModelManager;
 
 /**
- * Batches without waiting: a batch is what lies in the model's queue, and a lone request goes at once.
+ * Gives every model a queue that says so when it is full, and, where the snapshot marks the model `greedy`, one that batches
+ * without waiting: a batch is what lies in it, and a lone request goes at once.
  *
  * <p>TorchServe's Model.pollBatch blocks for a batch's first request, then waits up to maxBatchDelay, 1 ms at least, for
- * each further one. Here the queue of a model that the snapshot marks `greedy` never waits for those.
+ * each further one. For a full queue it says that there is no worker.
  *
  * <p>TorchServe loads this as its snapshot serializer, a plugin interface of its own, and asks it for the models to
  * restore at the start (runtime/torchserve.py writes them into the configuration).
  */
-public final class GreedyBatching implements SnapshotSerializer {
+public final class ModelQueues implements SnapshotSerializer {
   /** The snapshot that `json` describes. Its queues are replaced while TorchServe walks over its models. */
   @Override
   public Snapshot getSnapshot(String json) {
@@ -63,7 +66,7 @@ public final class GreedyBatching implements SnapshotSerializer {
           return new Iterator<>() {
             @Override
             public boolean hasNext() {
-              models.forEach(GreedyBatching::makeGreedy);
+              models.forEach(ModelQueues::replaceQueues);
               return entries.hasNext();
             }
 
@@ -82,20 +85,15 @@ public final class GreedyBatching implements SnapshotSerializer {
     }
   }
 
-  private static void makeGreedy(String name, Map<String, JsonObject> versions) {
-    versions.forEach(
-        (version, settings) -> {
-          if (settings.has("greedy")) {
-            makeGreedy(name, version);
-          }
-        });
+  private static void replaceQueues(String name, Map<String, JsonObject> versions) {
+    versions.forEach((version, settings) -> replaceQueue(name, version, settings.has("greedy")));
   }
 
-  private static void makeGreedy(String name, String version) {
+  private static void replaceQueue(String name, String version, boolean greedy) {
     try {
       Model model = ModelManager.getInstance().getModel(name, version);
       if (model != null) {
-        replaceQueue(model);
+        replaceQueue(model, greedy);
       }
     } catch (ModelVersionNotFoundException notYet) {
       return;
@@ -105,26 +103,44 @@ public final class GreedyBatching implements SnapshotSerializer {
   }
 
   @SuppressWarnings("unchecked")
-  private static void replaceQueue(Model model) throws ReflectiveOperationException {
+  private static void replaceQueue(Model model, boolean greedy) throws ReflectiveOperationException {
     Field field = Model.class.getDeclaredField("jobsDb");
     field.setAccessible(true);
     Map<String, LinkedBlockingDeque<Job>> queues = (Map<String, LinkedBlockingDeque<Job>>) field.get(model);
     queues.computeIfPresent(
         Model.DEFAULT_DATA_QUEUE,
-        (key, queue) -> queue instanceof GreedyQueue ? queue : new GreedyQueue(queue.remainingCapacity()));
+        (key, queue) -> queue instanceof Queue ? queue : new Queue(queue.remainingCapacity(), greedy));
   }
 
-  /** A queue that blocks only for those who would wait forever: for a batch's first request. */
-  private static final class GreedyQueue extends LinkedBlockingDeque<Job> {
+  private static final class Queue extends LinkedBlockingDeque<Job> {
     private static final long serialVersionUID = 1L;
 
-    GreedyQueue(int capacity) {
+    private final int capacity;
+    private final boolean greedy;
+
+    Queue(int capacity, boolean greedy) {
       super(capacity);
+      this.capacity = capacity;
+      this.greedy = greedy;
     }
 
+    /** Greedy, it blocks only for those who would wait forever: for a batch's first request. */
     @Override
     public Job poll(long timeout, TimeUnit unit) throws InterruptedException {
-      return timeout == Long.MAX_VALUE ? super.poll(timeout, unit) : super.poll();
+      return greedy && timeout != Long.MAX_VALUE ? super.poll() : super.poll(timeout, unit);
+    }
+
+    /** gRPC has no handler for the exception; TorchServe's own text has to do there. */
+    @Override
+    public boolean offer(Job job) {
+      boolean taken = super.offer(job);
+      if (!taken && job instanceof RestJob) {
+        throw new ServiceUnavailableException(
+            String.format(
+                "expected room in the queue of %s, found all of its %d places taken; try again soon",
+                job.getModelName(), capacity));
+      }
+      return taken;
     }
   }
 }

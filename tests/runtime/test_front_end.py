@@ -1,0 +1,70 @@
+"""What is ours in TorchServe's Java front end: what it says when it cannot take a request, and how it reads a form."""
+
+import json
+import urllib.error
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from front_end import wait_until
+from toy import predict, serving, waiting
+
+QUEUE = 2
+MOST_BYTES = 1000
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a server with a short queue and a small limit on bodies."""
+    folder = tmp_path_factory.mktemp("front-end")
+    with serving(folder, job_queue_size=str(QUEUE), max_request_size=str(MOST_BYTES)):
+        yield folder
+
+
+def refused(body: bytes) -> tuple[urllib.error.HTTPError, dict[str, Any]]:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        predict(body)
+    with caught.value as answer:
+        return answer, json.load(answer)
+
+
+def test_a_full_queue_is_said_at_once_with_when_to_come_again(served: Path) -> None:
+    computing = served / "computing"
+    with ThreadPoolExecutor(QUEUE + 1) as clients:
+        first = clients.submit(predict, str(computing).encode())
+        wait_until(computing.exists, "the worker to compute")
+        others = [clients.submit(predict, b"waiting") for _ in range(QUEUE)]
+        wait_until(lambda: waiting() == QUEUE, "the queue to be full")
+        answer, error = refused(b"one too many")
+        computing.unlink()
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert (error["code"], error["type"]) == (503, "ServiceUnavailableException")
+        assert error["message"] == "expected room in the queue of toy, found all of its 2 places taken; try again soon"
+        assert [client.result()["batch"] for client in (first, *others)] == [1, 2, 2]
+
+
+def test_a_body_over_the_limit_is_refused_in_json(served: Path) -> None:
+    answer, error = refused(b"x" * (MOST_BYTES + 1))
+    assert answer.status == 413
+    assert answer.headers["Content-Type"] == "application/json"
+    assert error == {
+        "code": 413,
+        "type": "PayloadTooLargeException",
+        "message": "expected a body of at most 1000 bytes, found a longer one",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "got"),
+    [
+        (b"\x89PNG%zz\x00=", {"body": str(bytearray(b"\x89PNG%zz\x00="))}),
+        (b"BM=\x00\x01", {"body": str(bytearray(b"BM=\x00\x01"))}),
+        (b"iVBORw0KGgo/", {"body": str(bytearray(b"iVBORw0KGgo/"))}),
+        (b'{"data": "x"}', {"body": str({"data": "x"})}),
+        (b"data=a%20b", {"data": str(bytearray(b"a b"))}),
+    ],
+)
+def test_what_curl_calls_a_form_is_read_as_what_it_is(served: Path, body: bytes, got: dict[str, str]) -> None:
+    assert predict(body, "application/x-www-form-urlencoded")["got"] == got

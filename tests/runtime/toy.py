@@ -1,0 +1,98 @@
+"""Real TorchServe with one toy model, restored from a snapshot as the entrypoint writes it."""
+
+import json
+import subprocess
+import textwrap
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from front_end import wait_until
+
+from runtime import health, torchserve
+from runtime.manifest import Model, Verdict
+from runtime.sizing import Sizing
+
+# A request that TorchServe lets wait for company waits longer than the test.
+DELAY_MS = 600_000
+SECONDS = 30
+MODEL = Model("toy", "1.0", Verdict.SERVED, archive="toy-1.0.mar")
+SETTINGS = {
+    "minWorkers": 1,
+    "maxWorkers": 1,
+    "batchSize": 4,
+    "maxBatchDelay": 0,
+    "responseTimeout": 120,
+    "startupTimeout": 120,
+}
+HANDLER = """
+import pathlib, time
+
+def handle(requests, context):
+    if requests is None:
+        return None
+    for request in requests:
+        body = request.get("body")
+        if isinstance(body, (bytes, bytearray)) and body.startswith(b"/"):
+            path = pathlib.Path(body.decode())
+            path.touch()
+            while path.exists():
+                time.sleep(0.01)
+    return [{"batch": len(requests), "got": {key: str(value) for key, value in r.items()}} for r in requests]
+"""
+
+
+@contextmanager
+def serving(folder: Path, **properties: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """TorchServe's process, its one greedy worker READY. properties: of its configuration."""
+    archive = folder / "unpacked" / MODEL.archive
+    (archive / "MAR-INF").mkdir(parents=True)
+    (archive / "handler.py").write_text(textwrap.dedent(HANDLER))
+    about = {"modelName": MODEL.name, "modelVersion": MODEL.version, "handler": "handler.py:handle"}
+    manifest = {"createdOn": "", "runtime": "python", "model": about, "archiverVersion": "0.12.0"}
+    (archive / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(manifest))
+    base = {"disable_token_authorization": "true", "model_store": str(folder), **properties}
+    config = torchserve.effective_config(base, [(MODEL, SETTINGS)], folder / "unpacked", cpus=2.0)
+    snapshot = json.loads(config["model_snapshot"])
+    snapshot["models"]["toy"]["1.0"]["maxBatchDelay"] = DELAY_MS
+    torchserve.write_config({**config, "model_snapshot": json.dumps(snapshot)}, folder / "config.properties")
+    environment = {
+        **torchserve.java_environment(Sizing(1, 1, ())),
+        "TEMP": str(folder),
+        "LOG_LOCATION": str(folder),
+        "METRICS_LOCATION": str(folder),
+    }
+    with (folder / "log").open("w") as log:
+        java = subprocess.Popen(
+            torchserve.java_command(config, folder / "config.properties", folder, drain_seconds=SECONDS),
+            env=environment,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            wait_until(lambda: health.check([MODEL])[0], "the toy model to be READY")
+            yield java
+        finally:
+            java.terminate()
+            java.wait(SECONDS)
+            # Shown where a test fails.
+            print((folder / "log").read_text())
+
+
+def predict(body: bytes, content_type: str = "application/octet-stream") -> dict[str, Any]:
+    """The handler's answer: the size of the request's batch, and what it `got`."""
+    url = "http://127.0.0.1:8080/predictions/toy"
+    request = urllib.request.Request(url, body, {"Content-Type": content_type})
+    with urllib.request.urlopen(request, timeout=SECONDS) as response:
+        answer: dict[str, Any] = json.load(response)
+        return answer
+
+
+def waiting() -> int:
+    """Requests in the queue, as TorchServe counts them."""
+    with urllib.request.urlopen("http://127.0.0.1:8081/models/toy", timeout=SECONDS) as response:
+        status = json.load(response)[0]["jobQueueStatus"]
+        return int(status["pendingRequests"])
