@@ -9,6 +9,7 @@ from polling import wait_until
 
 COMES_BACK_DEADLINE_S = 120
 SLOW_REQUESTS = 3
+STOPPED = 143
 JAVA_PID = (
     "import pathlib;"
     "print(*(p.parent.name for p in pathlib.Path('/proc').glob('[0-9]*/comm') if p.read_text() == 'java\\n'))"
@@ -50,19 +51,19 @@ def test_a_killed_worker_comes_back_by_itself(workshop_stack: Deployment, seven:
     assert workshop_stack.container().attrs["RestartCount"] == 0, "the container restarted for one worker"
 
 
-def test_a_killed_jvm_comes_back_by_itself(workshop_stack: Deployment, seven: Path) -> None:
+def test_a_killed_jvm_is_started_again_in_place(workshop_stack: Deployment, seven: Path) -> None:
     assert answers_seven(workshop_stack, seven)
     (victim,) = java_pids(workshop_stack)
-    started_at = workshop_stack.state()["StartedAt"]
+    before = workshop_stack.state()["StartedAt"]
     workshop_stack.execute("python", "-c", KILL, victim)
     wait_until(
-        "docker started the container again",
-        lambda: workshop_stack.state()["StartedAt"] != started_at and workshop_stack.state()["Running"],
+        "another process is the JVM",
+        lambda: [pid for pid in java_pids(workshop_stack) if pid != victim],
         COMES_BACK_DEADLINE_S,
     )
+    wait_until("mnist answers again", lambda: answers_seven(workshop_stack, seven), COMES_BACK_DEADLINE_S)
     workshop_stack.wait_until_healthy()
-    assert answers_seven(workshop_stack, seven)
-    assert workshop_stack.container().attrs["RestartCount"] >= 1
+    assert workshop_stack.state()["StartedAt"] == before, "the container restarted for its JVM"
 
 
 def test_a_stop_lets_the_requests_in_flight_finish(workshop_stack: Deployment, seven: Path) -> None:
@@ -84,5 +85,5 @@ def test_a_stop_lets_the_requests_in_flight_finish(workshop_stack: Deployment, s
     workshop_stack.wait_until_healthy()
     assert not state["Running"]
     assert not state["OOMKilled"]
-    assert state["ExitCode"] == 0, f"expected a clean end, found exit code {state['ExitCode']} (137: killed)"
+    assert state["ExitCode"] == STOPPED, f"expected a clean end, found exit code {state['ExitCode']} (137: killed)"
     assert statuses == [200] * SLOW_REQUESTS
