@@ -55,6 +55,7 @@ def test_settings_land_where_torchserve_and_the_handler_read_them(serve, capsys)
         "maxBatchDelay": 2,
         "responseTimeout": 120,
         "handler": {"engine": {"cpu": "openvino", "precision": "int8"}, "trained": True, "threads": 2},
+        **entrypoint.KEEP_TRYING,
     }
     assert "serving mnist 1.0: 1 worker of 2 threads, batchSize 32" in capsys.readouterr().out
 

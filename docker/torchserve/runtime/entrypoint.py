@@ -24,6 +24,9 @@ DEFAULT_DRAIN_SECONDS = 20.0
 JAVA_STOP_SECONDS = 12.0
 # A TorchServe that ends is started again in place, which takes seconds; one that ends so often is Docker's to restart.
 MOST_ENDS, ENDS_WITHIN_SECONDS = 5, 600.0
+# TorchServe gives up a worker that cannot be started for five minutes, say for want of memory, and never tries again.
+# Its limit is an int of milliseconds: these are 23 days.
+KEEP_TRYING = {"maxRetryTimeoutInSec": 2_000_000}
 # As a shell would report it. Not 0: the restart policy counts failures only, and has to see a host's shutdown as one.
 STOPPED = 128 + signal.SIGTERM
 # Before the models are ready somebody waits for each look; afterwards a look is work that no request asked for.
@@ -106,7 +109,7 @@ def unpack_models(models: Sequence[Model], store: Path, chosen: sizing.Sizing, c
             log(f"WARNING: {model.label} is served as untuned: {misfit}; try `scripts/stack tune {model.name}` again")
             found = None
         size = sizing.size_model(model, chosen, found, cpus)
-        changes = merged(found.changes if found else {}, size.changes)
+        changes = merged(found.changes if found else {}, {**size.changes, **KEEP_TRYING})
         settings.append(unpack(model, store, UNPACKED, changes))
         shape = f"{sizing.counted(size.workers, 'worker')} of {sizing.counted(size.threads, 'thread')}"
         others = f", {found.others}" if found and found.others else ""
