@@ -110,7 +110,7 @@ def _scan(archive: str, name: str, content: bytes) -> bool:
 
 
 def _scan_other(archive: str, name: str, content: bytes) -> None:
-    """Numbers and text look like a pickle for some bytes by chance: what counts is a known danger, or a whole pickle."""
+    """Numbers and text look like a pickle for some bytes by chance: what counts is a known danger or a whole one."""
     # A name that the scanner could not make out ("unknown") is chance as well.
     with contextlib.suppress(ValueError):
         for found in scan_pickle_bytes(io.BytesIO(content), name).globals:
