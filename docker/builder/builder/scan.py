@@ -29,6 +29,8 @@ IMPORTS = ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
 ZIP_START = b"PK\x03\x04"
 # Nobody nests deeper; whoever does wants the scanner to give up.
 DEPTH = 4
+# Of what a pickle imports, in an error.
+NAMED = 5
 REMEDY = "weights that torch.save(model.state_dict()) wrote, and no other pickle"
 
 # It would print a warning for every file that is no pickle.
@@ -101,9 +103,11 @@ def _scan(archive: str, name: str, content: bytes) -> bool:
     # Each of its formats has errors of its own.
     except Exception as error:
         raise _unscannable(archive, name, f"{type(error).__name__}: {error}") from error
-    for found in result.globals:
-        if found.safety is not SafetyLevel.Innocuous and not _is_torchscript(found):
-            raise _dangerous(archive, name, found)
+    code = [
+        found for found in result.globals if found.safety is not SafetyLevel.Innocuous and not _is_torchscript(found)
+    ]
+    if code:
+        raise _dangerous(archive, name, code)
     if result.scan_err:
         raise _unscannable(archive, name, "a pickle that breaks off")
     return True
@@ -113,9 +117,12 @@ def _scan_other(archive: str, name: str, content: bytes) -> None:
     """Numbers and text look like a pickle for some bytes by chance: what counts is a known danger or a whole one."""
     # A name that the scanner could not make out ("unknown") is chance as well.
     with contextlib.suppress(ValueError):
-        for found in scan_pickle_bytes(io.BytesIO(content), name).globals:
-            if found.safety is SafetyLevel.Dangerous and "unknown" not in (found.module, found.name):
-                raise _dangerous(archive, name, found)
+        found = scan_pickle_bytes(io.BytesIO(content), name).globals
+        known = [
+            one for one in found if one.safety is SafetyLevel.Dangerous and "unknown" not in (one.module, one.name)
+        ]
+        if known:
+            raise _dangerous(archive, name, known)
     if _is_whole_pickle(content):
         raise BuildError(
             f"no pickle in {archive} but the model's own",
@@ -143,10 +150,11 @@ def _is_whole_pickle(content: bytes) -> bool:
     return content.startswith(b"\x80") or not opcodes.isdisjoint(IMPORTS)
 
 
-def _dangerous(archive: str, name: str, found: Global) -> BuildError:
+def _dangerous(archive: str, name: str, code: list[Global]) -> BuildError:
+    named = ", ".join(sorted(f"{one.module}.{one.name}" for one in code)[:NAMED])
     return BuildError(
         f"pickles in {archive} that hold tensors and nothing else",
-        f"{found.module}.{found.name} in {name}: reading it may run code",
+        f"{named} in {name}: reading it may run code",
         REMEDY,
     )
 
