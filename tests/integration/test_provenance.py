@@ -11,7 +11,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from deployment import PROJECT_ROOT, Deployment, get_json, run_command
+from deployment import PROJECT_ROOT, Deployment, get_json, run_command, run_in_image
 from fresh import FreshDeployments
 from model_folders import BRIGHT_PICTURE, write_brightness_model
 from polling import wait_until
@@ -32,6 +32,7 @@ class SignedStack:
 
     stack: Deployment
     private: Path
+    public: Path
     foreign_private: Path
     foreign_public: Path
 
@@ -47,7 +48,7 @@ def signed_stack(fresh_deployment: FreshDeployments, workspace: Path) -> SignedS
         give_to_container_user(folder)
     stack = fresh_deployment(model_src=sources, STACK_SIGNING_KEY=str(private), STACK_VERIFY_KEY=str(public))
     stack.build_models()
-    return SignedStack(stack, private, foreign_private, foreign_public)
+    return SignedStack(stack, private, public, foreign_private, foreign_public)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,17 @@ def test_the_builders_signature_is_what_openssl_makes_of_the_record(signed_stack
     """Ed25519 is deterministic: who follows docs/PROVENANCE.md by hand gets the same bytes."""
     record = entry_of(signed_stack.stack.model_store, "day")
     assert signed(record, signed_stack.private)["signature"] == record["signature"]
+
+
+def test_the_program_of_the_documentation_verifies_the_store(signed_stack: SignedStack) -> None:
+    text = (PROJECT_ROOT / "docs/PROVENANCE.md").read_text()
+    program = text.partition("```python\n")[2].partition("```")[0]
+    mounts: dict[Path | str, str] = {
+        signed_stack.public: "/tmp/verify.pem:ro",
+        signed_stack.stack.model_store: "/tmp/model_store:ro",
+    }
+    printed = run_in_image("torchserve", ["python", "-c", program], mounts)
+    assert [line.split()[:2] for line in printed.splitlines()] == [["day", "1.0"], ["night", "1.0"]]
 
 
 def test_the_untouched_model_still_serves(tampered: SignedStack) -> None:
