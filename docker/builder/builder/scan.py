@@ -69,10 +69,11 @@ def scan_files(archive: str, folder: Path) -> dict[str, Any]:
 
 def _contents(archive: str, name: str, content: bytes, depth: int = 0) -> Iterator[tuple[str, bytes]]:
     """(name, content) of the file and, where it is a zip as torch writes it, of all that is in it."""
-    if not content.startswith(ZIP_START):
-        # A zip with something in front: what reads the front sees no zip, what reads the end does.
+    is_zip = zipfile.is_zipfile(io.BytesIO(content))
+    if not (is_zip and content.startswith(ZIP_START)):
+        # Also a zip with something in front: what reads the front sees no zip, what reads the end does.
         yield name, content
-    if not zipfile.is_zipfile(io.BytesIO(content)):
+    if not is_zip:
         return
     if depth == DEPTH:
         raise _unscannable(archive, name, f"zips {depth} deep in one another")
