@@ -146,6 +146,17 @@ def tune(
 
 
 @app.command()
+def sbom(
+    out: Annotated[Path, typer.Option("--out", show_default="artifacts/sbom", help="Folder of the files.")] = ROOT
+    / "artifacts/sbom",
+) -> None:
+    """List what the images are made of: one CycloneDX file for each."""
+    from stackcli.sbom import write_sboms  # costs the other commands' start nothing
+
+    write_sboms(connect(), current_project().settings, out)
+
+
+@app.command()
 def doctor() -> None:
     """Check everything and explain each failure; exit 1 on any."""
     failed = run_doctor(connect_if_running(), current_project(needs_engine=False))

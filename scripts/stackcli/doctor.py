@@ -22,6 +22,7 @@ LOG_HINTS: Mapping[str, str] = {
     r"No space left on device": "freeing disk, or fewer models (archives are unpacked into a 2 GiB tmpfs)",
     r"Address already in use": "another port in .env",
     r"entrypoint: .*corrupt": "`scripts/stack build --force` to write the archive again",
+    r"entrypoint: .*refused": "`scripts/stack build` with STACK_SIGNING_KEY; does STACK_VERIFY_KEY belong to it?",
     r"Permission denied": "`scripts/stack up` as the user that owns model_store",
 }
 

@@ -50,6 +50,7 @@ class Model(BaseModel):
     version: str
     status: str
     sha256: str = ""
+    signature: dict[str, str] = {}
     archive: str = ""
     engine: str = ""
     precision: str = ""

@@ -17,12 +17,14 @@ from stackcli import console
 from stackcli.base_image import BaseChoice, find_base_image, has_image, why_unreachable
 from stackcli.engine import Engine, connect, describe, find_engine
 from stackcli.errors import StackError
-from stackcli.settings import Settings
+from stackcli.paths import ROOT
+from stackcli.settings import NO_KEY, Settings
 
 BUILD_GIB = 15  # free disk that base image, both others and the build cache take
 RUN_GIB = 1
 MEMORY_GIB = 4
 GIB = 1024**3
+SERVING_ID = 1000  # user and group of docker/torchserve; the builder runs as STACK_UID
 
 Verdict = Literal["ok", "warning", "failed"]
 
@@ -61,6 +63,7 @@ def run_preflight(client: docker.DockerClient | None, settings: Settings, base: 
         check_memory(memory_gib()),
         check_ports(client, settings),
         check_base(client, settings, base),
+        check_keys(settings),
     ]
 
 
@@ -161,6 +164,43 @@ def check_base(client: docker.DockerClient | None, settings: Settings, base: Bas
         f"{settings.torchserve_image} not reachable ({problem}); docker/base will be built" if problem else "reachable"
     )
     return Check("registry", "ok", found)
+
+
+def check_keys(settings: Settings) -> Check:
+    """The containers read the files where they lie, as users of their own: nobody copies a private key."""
+    readers = (
+        ("STACK_SIGNING_KEY", settings.stack_signing_key, "PRIVATE KEY", (settings.stack_uid, settings.stack_gid)),
+        ("STACK_VERIFY_KEY", settings.stack_verify_key, "PUBLIC KEY", (SERVING_ID, SERVING_ID)),
+    )
+    for variable, name, kind, ids in readers:
+        problem = None if name == NO_KEY else judge_key(ROOT / name, variable, kind, *ids)
+        if problem:
+            return problem
+    return Check("signatures", "ok", settings.signatures)
+
+
+def judge_key(file: Path, variable: str, kind: str, uid: int, gid: int) -> Check | None:
+    """Why a container that runs as `uid`:`gid` could not use the file as its `kind` of key; None where it can."""
+    expected = f"a file that holds a {kind} in {variable}"
+    try:
+        content, status = file.read_bytes(), file.stat()
+    except OSError as error:
+        found = f"{file}: {error.strerror}"
+        return Check("signatures", "failed", found, expected, f"`ls -l {file}`, or docs/PROVENANCE.md to make a pair")
+    if f"-----BEGIN {kind}-----".encode() not in content:
+        remedy = "the private key to sign with, the public one to verify with"
+        return Check("signatures", "failed", f"another content in {file}", expected, remedy)
+    bit = 0o400 if status.st_uid == uid else 0o040 if status.st_gid == gid else 0o004
+    if not status.st_mode & bit:
+        found = f"{file}, which user {uid} may not read (mode {status.st_mode & 0o777:o}, owner {status.st_uid})"
+        remedy = f"`chown {uid} {file}`" if kind == "PRIVATE KEY" else f"`chmod a+r {file}`: it is public"
+        return Check("signatures", "failed", found, f"a {kind} that its container may read", remedy)
+    if kind == "PRIVATE KEY" and status.st_mode & 0o077:
+        found = f"{file} with mode {status.st_mode & 0o777:o}"
+        return Check(
+            "signatures", "warning", found, "a private key that only its owner may read", f"`chmod 600 {file}`"
+        )
+    return None
 
 
 def connect_if_running() -> docker.DockerClient | None:

@@ -68,7 +68,8 @@ def is_outdated(project: Project, container: Container) -> bool:
 def digest_of_inputs(project: Project) -> str:
     """Of what is served and how; why another model is unavailable makes no difference to TorchServe."""
     available = [model.model_dump() for model in read_manifest(project.settings).models if model.is_available]
-    texts = [file.read_text() if file.is_file() else "" for file in (CONFIG, tuned_file(project.settings))]
+    read = (CONFIG, tuned_file(project.settings), ROOT / project.settings.stack_verify_key)
+    texts = [file.read_text() if file.is_file() else "" for file in read]
     return sha256(json.dumps([available, *texts], sort_keys=True).encode()).hexdigest()
 
 

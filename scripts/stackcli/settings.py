@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stackcli.errors import ConfigError
 
 FOREIGN = ("COMPOSE_", "DOCKER_", "BUILDKIT_", "BUILDX_")  # other programs' variables, welcome in .env
+NO_KEY = "/dev/null"
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -52,11 +53,20 @@ class Settings(BaseModel):
     model_weights: str = ""
     archive_format: Literal["default", "zip-store", "tgz", "no-archive"] = "zip-store"
     strict: str = ""
+    stack_signing_key: str = NO_KEY
+    stack_verify_key: str = NO_KEY
 
     @property
     def ports(self) -> dict[str, int]:
         """Published port by the name of its variable."""
         return {name.upper(): port for name, port in self if name.endswith("_port")}
+
+    @property
+    def signatures(self) -> str:
+        """What becomes of the manifest's signatures, in words."""
+        made = "not made" if self.stack_signing_key == NO_KEY else f"made with {self.stack_signing_key}"
+        read = "not verified" if self.stack_verify_key == NO_KEY else f"verified with {self.stack_verify_key}"
+        return f"{made}, {read}"
 
     @property
     def host(self) -> str:

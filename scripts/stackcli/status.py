@@ -91,6 +91,7 @@ def show(serving: Serving, settings: Settings) -> None:
     ):
         urls.add_row(name, settings.url(port))
     urls.add_row("gRPC", f"{settings.host}:{settings.grpc_inference_port}, :{settings.grpc_management_port}")
+    urls.add_row("signatures", settings.signatures)
     console.out.print(urls)
     console.out.print(models_table(serving))
     for model in serving.unavailable:

@@ -1,12 +1,14 @@
 """Each check says what it found, and when it fails what was expected and what to do."""
 
+import os
 import socket
+from pathlib import Path
 
 import pytest
 
 from stackcli.engine import Engine
 from stackcli.errors import StackError
-from stackcli.preflight import check_engine, check_memory, is_taken, judge_disk, judge_ports
+from stackcli.preflight import check_engine, check_keys, check_memory, is_taken, judge_disk, judge_key, judge_ports
 from stackcli.settings import Settings
 
 NO_ENGINE = Engine("", "", "", "", "Cannot connect to the Docker daemon")
@@ -71,3 +73,49 @@ def test_a_port_that_another_container_holds_names_it() -> None:
 def test_a_port_that_another_program_holds_names_the_variable() -> None:
     check = judge_ports(Settings(), {"METRICS_PORT": 8082}, {})
     assert "another METRICS_PORT in .env" in check.remedy
+
+
+PRIVATE = ("STACK_SIGNING_KEY", "PRIVATE KEY")
+
+
+@pytest.fixture
+def private_key(tmp_path: Path) -> Path:
+    file = tmp_path / "signing.pem"
+    file.write_text("-----BEGIN PRIVATE KEY-----\n")
+    file.chmod(0o600)
+    return file
+
+
+def test_a_private_key_that_the_builder_owns_is_fine(private_key: Path) -> None:
+    assert judge_key(private_key, *PRIVATE, os.getuid(), os.getgid()) is None
+
+
+def test_a_private_key_of_another_user_is_refused_with_the_command_that_helps(private_key: Path) -> None:
+    builder = os.getuid() + 1000
+    check = judge_key(private_key, *PRIVATE, builder, builder)
+    assert check is not None
+    assert check.verdict == "failed"
+    assert f"which user {builder} may not read (mode 600" in check.found
+    assert check.remedy == f"`chown {builder} {private_key}`"
+
+
+def test_a_private_key_that_everybody_may_read_is_a_warning(private_key: Path) -> None:
+    private_key.chmod(0o644)
+    check = judge_key(private_key, *PRIVATE, os.getuid(), os.getgid())
+    assert check is not None
+    assert (check.verdict, check.remedy) == ("warning", f"`chmod 600 {private_key}`")
+
+
+def test_the_private_key_is_not_handed_to_what_serves(private_key: Path) -> None:
+    check = check_keys(Settings(stack_verify_key=str(private_key)))
+    assert (check.verdict, "PUBLIC KEY in STACK_VERIFY_KEY" in check.expected) == ("failed", True)
+
+
+def test_a_key_that_is_not_there_is_refused_before_compose_finds_out(tmp_path: Path) -> None:
+    check = check_keys(Settings(stack_signing_key=str(tmp_path / "none.pem")))
+    assert (check.verdict, "No such file" in check.found) == ("failed", True)
+
+
+def test_without_keys_the_checks_say_that_nothing_is_signed() -> None:
+    check = check_keys(Settings())
+    assert (check.verdict, check.found) == ("ok", "not made, not verified")

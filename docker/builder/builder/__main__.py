@@ -15,6 +15,8 @@ from builder.build import OUTCOME
 from builder.errors import BuildError, SpecError, Unavailable
 from builder.fetch import fetch_inputs
 from builder.fingerprint import fingerprint
+from builder.signing import RecordSigner, load_signer
+from builder.sources import sha256_of
 from builder.spec import ModelSpec, load_spec, override_weights
 from builder.store import ModelStore, Record
 
@@ -23,6 +25,8 @@ MODEL_STORE = Path("/model_store")
 CACHE = Path("/cache")
 # The host's CA bundle; empty where compose was given none.
 CA_BUNDLE = Path("/run/secrets/ca_bundle")
+# The user's private key; empty where compose was given none.
+SIGNING_KEY = Path("/run/secrets/signing_key")
 
 
 def main() -> int:
@@ -35,8 +39,9 @@ def main() -> int:
     if CA_BUNDLE.exists() and CA_BUNDLE.read_bytes():
         os.environ.setdefault("REQUESTS_CA_BUNDLE", str(CA_BUNDLE))
     try:
+        signer = load_signer(SIGNING_KEY)
         with ModelStore(MODEL_STORE).locked():
-            failures = Build(ModelStore(MODEL_STORE), options.strict, options.force).run(options.models)
+            failures = Build(ModelStore(MODEL_STORE), options.strict, options.force, signer).run(options.models)
     except BuildError as error:
         print(f"FAIL: {error}", flush=True)
         return 1
@@ -46,10 +51,11 @@ def main() -> int:
 class Build:
     """One run of the builder over some or all models; the caller holds the store's lock."""
 
-    def __init__(self, store: ModelStore, strict: bool, force: bool) -> None:
+    def __init__(self, store: ModelStore, strict: bool, force: bool, signer: RecordSigner | None = None) -> None:
         self.store = store
         self.strict = strict
         self.force = force
+        self.signer = signer
         self.archive_format = os.environ.get("ARCHIVE_FORMAT") or "zip-store"
         if self.archive_format not in SUFFIXES:
             raise SpecError(
@@ -99,8 +105,11 @@ class Build:
         source = fingerprint(spec, folder, self.archive_format)
         old = self.store.find(spec.name, spec.version)
         if not self.force and old.get("source_sha256") == source and self.store.has(old):
-            print(f"{spec}: unchanged", flush=True)
-            return True
+            if self._is_ours(old):
+                print(f"{spec}: unchanged", flush=True)
+                return True
+            # Never sign what was not built just now: archive and hash may have been changed together.
+            print(f"{spec}: not signed with this key: building it anew", flush=True)
         with self.store.staging() as staging:
             outcome = self._fetch_and_run(folder, spec, staging)
             if "failed" in outcome:
@@ -108,7 +117,11 @@ class Build:
                 return False
             if "unavailable" in outcome:
                 return self._report_unavailable(spec, old, outcome["unavailable"])
-            self._publish({**outcome, "source_sha256": source}, staging)
+            try:
+                self._publish(spec, {**outcome, "source_sha256": source}, staging)
+            except BuildError as error:
+                print(f"{spec}: FAIL: {error}", flush=True)
+                return False
         print(f"{spec}: built{'' if outcome['trained'] else ' UNTRAINED: its answers mean nothing'}", flush=True)
         return True
 
@@ -137,17 +150,32 @@ class Build:
             return {"failed": f"expected the build to finish, found exit code {run.returncode}; try the message above"}
         return json.loads(outcome.read_text())
 
-    def _publish(self, record: Record, staging: Path) -> None:
+    def _publish(self, spec: ModelSpec, record: Record, staging: Path) -> None:
+        """Scan, list, sign, publish; in this process, which runs no model's code. Raises BuildError."""
+        # Imported here: where nothing is built, nobody waits for them.
+        from builder.sbom import write_sbom
+        from builder.scan import scan_files, unpack_archive
+
+        archive = staging / record["archive"]
+        files = unpack_archive(archive, staging / "unpacked")
+        record["scan"] = scan_files(archive.name, files)
+        sbom = write_sbom(spec, record, files, staging)
+        record["sbom"] = {"sha256": sha256_of(sbom), "file": self.store.publish_beside(sbom, "sbom")}
         if record["report"]:
-            record["report"] = self.store.publish_report(staging / record["report"])
+            record["report"] = self.store.publish_beside(staging / record["report"], "reports")
         record["built_at"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-        self.store.publish(record, staging / record["archive"])
+        self.store.publish(self.signer.sign(record) if self.signer else record, archive)
+
+    def _is_ours(self, record: Record) -> bool:
+        """Whether the record is as a builder with this signing key wrote it; without a key nobody can tell."""
+        return self.signer is None or self.signer.signed(record)
 
     def _report_unavailable(self, spec: ModelSpec, old: Record, why: dict[str, str]) -> bool:
         """A trained archive of an earlier build goes on being served: a failed download takes nothing away."""
         print(f"{spec}: UNAVAILABLE: {why['reason']}; try {why['remedy']}", flush=True)
         if old.get("trained") and self.store.has(old):
-            print(f"{spec}: keeping the archive built at {old['built_at']}", flush=True)
+            unsigned = "" if self._is_ours(old) else ", which is not signed with this key"
+            print(f"{spec}: keeping the archive built at {old['built_at']}{unsigned}", flush=True)
         else:
             self.store.publish_unavailable({"name": spec.name, "version": spec.version, "status": "unavailable", **why})
         return not self.strict

@@ -99,12 +99,12 @@ class ModelStore:
             self._write(record)
             self._remove_archive(old)
 
-    def publish_report(self, report: Path) -> str:
-        """Put a report into the store; returns its path inside it."""
-        folder = self.folder / "reports"
+    def publish_beside(self, file: Path, kind: str) -> str:
+        """Put a report or a list of contents into the store's folder `kind`; returns its path inside the store."""
+        folder = self.folder / kind
         folder.mkdir(exist_ok=True)
-        report.replace(folder / report.name)
-        return f"reports/{report.name}"
+        file.replace(folder / file.name)
+        return f"{kind}/{file.name}"
 
     def retain(self, keys: set[tuple[str, str]]) -> list[Record]:
         """Forget the models whose (name, version) is not in `keys`; returns their records."""
@@ -114,8 +114,9 @@ class ModelStore:
             self._write_all([record for record in records if _key(record) in keys])
         for record in gone:
             self._remove_archive(record)
-            if record.get("report"):
-                (self.folder / record["report"]).unlink(missing_ok=True)
+            for beside in (record.get("report"), record.get("sbom", {}).get("file")):
+                if beside:
+                    (self.folder / beside).unlink(missing_ok=True)
         return gone
 
     def _settle(self) -> None:

@@ -14,10 +14,13 @@ from typing import Any, Callable
 from runtime import health, sizing, state, torchserve
 from runtime.errors import ServingError
 from runtime.manifest import REBUILD, Model, Verdict, judge_all, read_manifest, unlisted
+from runtime.signatures import load_verifier
 from runtime.tuning import read_tuned
 from runtime.unpack import merged, unpack
 
 CONFIG = Path("/home/model-server/config.properties")
+# The user's public key; empty where compose was given none.
+VERIFY_KEY = Path("/run/secrets/verify_key")
 UNPACKED = state.TEMP / "models-unpacked"
 DEFAULT_DRAIN_SECONDS = 20.0
 # After the drain Java itself needs 2.5 s; the rest is for gRPC calls, which it lets finish. Below stop_grace_period.
@@ -79,8 +82,10 @@ def serve() -> int:
 
 def judged_models(store: Path) -> list[Model]:
     """The manifest's models in its order, at least one of them to be served; every finding goes to the log."""
+    verifier = load_verifier(VERIFY_KEY)
+    log(f"signatures: verified with {verifier.keyid}" if verifier else "signatures: not verified (no STACK_VERIFY_KEY)")
     entries = read_manifest(store)
-    models = judge_all(store, entries)
+    models = judge_all(store, entries, verifier)
     for model in models:
         if model.verdict is Verdict.SERVED:
             log(f"{model.label}: verified, {model.archive}, {model.size / 1e6:.1f} MB")
@@ -91,7 +96,8 @@ def judged_models(store: Path) -> list[Model]:
     for name in unlisted(store, entries):
         log(f"ignored: {name} is not in the manifest")
     if not any(model.verdict is Verdict.SERVED for model in models):
-        raise ServingError(f"a model to serve in {store}", f"{len(models)} in the manifest, none usable", REBUILD)
+        found = ", ".join(f"{model.label} {model.verdict.value}" for model in models) or "an empty manifest"
+        raise ServingError(f"a model to serve in {store}", found, REBUILD)
     return models
 
 

@@ -37,7 +37,8 @@ def judge(models: Sequence[Model], describe_model: Callable[[str], Versions]) ->
     served = [model for model in models if model.verdict is Verdict.SERVED]
     answers = {name: describe_model(name) for name in {model.name for model in served}}
     good: list[str] = []
-    bad = [f"{model.label}: corrupt, not served" for model in models if model.verdict is Verdict.CORRUPT]
+    refused = [model for model in models if model.verdict in (Verdict.CORRUPT, Verdict.REFUSED)]
+    bad = [f"{model.label}: {model.verdict.value}, not served" for model in refused]
     for model in served:
         label = model.label + ("" if model.trained else " UNTRAINED")
         versions = [v for v in answers[model.name] if v.get("modelVersion") == model.version]

@@ -1,4 +1,4 @@
-"""Reads the builder's manifest and decides, by hash, which archives of the model store are served."""
+"""Reads the builder's manifest and decides, by hash and signature, which archives of the model store are served."""
 
 import hashlib
 import json
@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, Optional
 
 from runtime.errors import ServingError
+from runtime.signatures import RecordVerifier
 from runtime.tuning import TUNED_NAME
 
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
 REBUILD = "scripts/stack build"
+RESIGN = "scripts/stack build with STACK_SIGNING_KEY, which builds anew what that key has not signed"
 _CHUNK_BYTES = 1 << 20
 # Both become parts of a path and of a URL: nothing else may appear in either.
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
@@ -27,6 +29,7 @@ class Verdict(Enum):
 
     SERVED = "served"
     CORRUPT = "corrupt"
+    REFUSED = "refused"
     UNAVAILABLE = "unavailable"
 
 
@@ -78,16 +81,23 @@ def read_manifest(store: Path) -> list[Record]:
     return models
 
 
-def judge(store: Path, entry: Record) -> Model:
+def judge(store: Path, entry: Record, verifier: Optional[RecordVerifier] = None) -> Model:
     """Compares the archive on disk with the entry and, where there is one, with its pending successor.
 
     A builder killed between its two renames (archive, then manifest) leaves an archive that only `pending` describes.
+    With a `verifier` a record counts only if its signature is valid: nothing in another one is acted upon.
     """
     name, version = str(entry["name"]), str(entry["version"])
     candidates = [r for r in (entry, entry.get("pending")) if isinstance(r, dict) and r.get("status") == "available"]
     if not candidates:
         detail = f"{entry.get('reason', 'no reason given')}; try {entry.get('remedy', REBUILD)}"
         return Model(name, version, Verdict.UNAVAILABLE, detail)
+    if verifier:
+        problems = [_distrust(verifier, record, name, version) for record in candidates]
+        candidates = [record for record, problem in zip(candidates, problems) if not problem]
+        if not candidates:
+            detail = f"expected a record signed by {verifier.keyid[:16]}, found {' and '.join(problems)}; try {RESIGN}"
+            return Model(name, version, Verdict.REFUSED, detail)
     found = ""
     for record in candidates:
         archive = str(record.get("archive", ""))
@@ -115,12 +125,19 @@ def judge(store: Path, entry: Record) -> Model:
     return Model(name, version, Verdict.CORRUPT, f"expected sha256 {expected}, found {found}; try {REBUILD} {name}")
 
 
-def judge_all(store: Path, entries: Sequence[Record]) -> list[Model]:
+def _distrust(verifier: RecordVerifier, record: Record, name: str, version: str) -> str:
+    """Why the record is not to be trusted as one of this model; a pending one may be another model's."""
+    if (record.get("name"), record.get("version")) != (name, version):
+        return f"a pending record of {record.get('name')} {record.get('version')}"
+    return verifier.problem(record)
+
+
+def judge_all(store: Path, entries: Sequence[Record], verifier: Optional[RecordVerifier] = None) -> list[Model]:
     """One verdict per entry; TorchServe stops on a model version named twice, so the second one is refused here."""
     seen: dict[tuple[str, str], Model] = {}
     models = []
     for entry in entries:
-        model = judge(store, entry)
+        model = judge(store, entry, verifier)
         key = (model.name, model.version)
         if key in seen:
             model = Model(*key, Verdict.CORRUPT, f"expected each version once, found two of it; try {REBUILD}")
@@ -131,10 +148,11 @@ def judge_all(store: Path, entries: Sequence[Record]) -> list[Model]:
 
 def unlisted(store: Path, entries: Sequence[Record]) -> list[str]:
     """Names in the store that no entry mentions: never served, and named in the log so nobody waits for them."""
-    listed = {MANIFEST_NAME, TUNED_NAME, "reports"}
+    listed = {MANIFEST_NAME, TUNED_NAME, "reports", "sbom"}
     for entry in entries:
-        for record in (entry, entry.get("pending") or {}):
-            listed.add(str(record.get("archive")))
+        for record in (entry, entry.get("pending")):
+            if isinstance(record, dict):
+                listed.add(str(record.get("archive")))
     return sorted(p.name for p in store.iterdir() if p.name not in listed and not p.name.startswith("."))
 
 

@@ -1,0 +1,141 @@
+"""List what an archive is made of, as CycloneDX 1.6 JSON: files, weights, data set, the packages that it imports.
+
+The same archive gives the same list: its serial number comes from the archive's hash, and no time is in it.
+"""
+
+from __future__ import annotations
+
+import ast
+import uuid
+from collections.abc import Iterator
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+
+from builder.sources import sha256_of
+from builder.spec import ModelSpec, NpmPackage, PackageWeights, PythonPackage, UrlWeights
+
+SUFFIX = ".cdx.json"
+# Any fixed one does: it keeps these serial numbers apart from other people's.
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "torchserve-stack/archive")
+
+
+def write_sbom(spec: ModelSpec, record: dict[str, Any], files: Path, folder: Path) -> Path:
+    """`<name>-<version>.cdx.json` in `folder`; `record`: the manifest's, `files`: the unpacked archive."""
+    archive = Component(
+        type=ComponentType.MACHINE_LEARNING_MODEL,
+        name=spec.name,
+        version=spec.version,
+        bom_ref=record["archive"],
+        hashes=_sha256(record["sha256"]),
+        properties=[
+            Property(name=f"torchserve-stack:{key}", value=str(record[key]))
+            for key in ("archive", "format", "engine", "precision", "trained")
+        ],
+    )
+    bom = Bom(serial_number=uuid.uuid5(NAMESPACE, record["sha256"]))
+    bom.metadata.component = archive
+    bom.metadata.timestamp = None
+    bom.components.update(_files(files), _packages(files), _inputs(spec, record))
+    bom.register_dependency(archive, bom.components)
+    path = folder / f"{spec.key}{SUFFIX}"
+    path.write_text(JsonV1Dot6(bom).output_as_string(indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def _files(folder: Path) -> Iterator[Component]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(folder).as_posix()
+            yield Component(type=ComponentType.FILE, name=name, bom_ref=f"file:{name}", hashes=_sha256(sha256_of(path)))
+
+
+def _packages(folder: Path) -> Iterator[Component]:
+    """The installed packages that the archive's code imports, in the versions that it was checked with."""
+    imported = {module for path in folder.rglob("*.py") for module in _imports(path)}
+    for distribution in distributions():
+        if imported & _modules(distribution):
+            purl = PackageURL("pypi", None, distribution.metadata["Name"], distribution.version)
+            yield _package(purl)
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """The first part of every absolute import, wherever it stands in the file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name.partition(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def _modules(distribution: Any) -> set[str]:
+    """What can be imported of it (importlib.metadata says so itself only from Python 3.10 on)."""
+    named = distribution.read_text("top_level.txt")
+    if named:
+        return set(named.split())
+    return {Path(file.parts[0]).stem for file in distribution.files or () if file.suffix == ".py"}
+
+
+def _inputs(spec: ModelSpec, record: dict[str, Any]) -> Iterator[Component]:
+    """The weights, the data set, and the packages that the model's code was made with."""
+    weights = spec.weights
+    url = (
+        [ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(weights.url))]
+        if isinstance(weights, UrlWeights)
+        else []
+    )
+    yield Component(
+        type=ComponentType.DATA,
+        name="weights",
+        bom_ref="weights",
+        description=record["weights"]["origin"],
+        purl=_pypi(weights.package) if isinstance(weights, PackageWeights) else None,
+        hashes=_sha256(record["weights"]["sha256"]),
+        external_references=url,
+    )
+    if isinstance(spec.data, (NpmPackage, PythonPackage)):
+        purl = _npm(spec.data.npm) if isinstance(spec.data, NpmPackage) else _pypi(spec.data.package)
+        yield Component(
+            type=ComponentType.DATA,
+            name="data set",
+            bom_ref="data",
+            description=f"{purl.name} {purl.version}",
+            purl=purl,
+            hashes=_sha256(spec.data.sha256),
+        )
+    for package in spec.packages:
+        yield _package(_pypi(package.package), package.sha256)
+
+
+def _package(purl: PackageURL, sha256: str | None = None) -> Component:
+    return Component(
+        type=ComponentType.LIBRARY,
+        name=purl.name,
+        version=purl.version,
+        bom_ref=str(purl),
+        purl=purl,
+        hashes=_sha256(sha256) if sha256 else [],
+    )
+
+
+def _sha256(digest: str) -> list[HashType]:
+    return [HashType(alg=HashAlgorithm.SHA_256, content=digest)]
+
+
+def _pypi(pin: str) -> PackageURL:
+    """`NAME==VERSION`"""
+    name, _, version = pin.partition("==")
+    return PackageURL("pypi", None, name, version)
+
+
+def _npm(pin: str) -> PackageURL:
+    """`NAME@VERSION` or `@SCOPE/NAME@VERSION`"""
+    name, _, version = pin.rpartition("@")
+    scope, _, short = name.rpartition("/")
+    return PackageURL("npm", scope or None, short, version)

@@ -1,0 +1,90 @@
+"""Sign the manifest's records with the user's key, so that the runtime can tell what this builder wrote from the rest.
+
+Each record carries a signature of its own (DSSE, https://github.com/secure-systems-lab/dsse): whoever alters one record
+costs that model alone. What is signed is the record without the signature and without a pending successor, which has a
+signature of its own. The runtime verifies it (runtime/signatures.py): the two meet in PAYLOAD_TYPE and `payload`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from builder.errors import BuildError
+
+PAYLOAD_TYPE = "application/vnd.torchserve-stack.record+json"
+NOT_SIGNED = ("signature", "pending")
+MAKE_KEY = "`openssl genpkey -algorithm ed25519 -out signing.pem` and STACK_SIGNING_KEY=./signing.pem"
+
+Record = dict[str, Any]
+
+
+class RecordSigner:
+    """The user's private key, of which only signatures leave."""
+
+    def __init__(self, key_file: Path) -> None:
+        """Raises BuildError for anything but an unencrypted Ed25519 key in PEM."""
+        # Imported only where there is a key.
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+        from securesystemslib.signer import CryptoSigner, SSlibKey
+
+        try:
+            private = load_pem_private_key(key_file.read_bytes(), None)
+        # An encrypted key is a TypeError, a foreign one may be UnsupportedAlgorithm.
+        except Exception as error:
+            raise BuildError("an Ed25519 private key in PEM as signing key", _first_line(error), MAKE_KEY) from None
+        if not isinstance(private, Ed25519PrivateKey):
+            raise BuildError("an Ed25519 private key as signing key", type(private).__name__, MAKE_KEY)
+        public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        # `openssl pkey -pubin -in verify.pem -outform DER | sha256sum` prints the same.
+        keyid = hashlib.sha256(public).hexdigest()
+        self._signer = CryptoSigner(private, SSlibKey.from_crypto(private.public_key(), keyid))
+
+    def sign(self, record: Record) -> Record:
+        """The record with its signature."""
+        signature = self._envelope(record).sign(self._signer)
+        return {**record, "signature": {"keyid": signature.keyid, "sig": signature.signature}}
+
+    def signed(self, record: Record) -> bool:
+        """Whether the record carries a valid signature by this key."""
+        from securesystemslib.exceptions import VerificationError
+        from securesystemslib.signer import Signature
+
+        envelope = self._envelope(record)
+        try:
+            signature = Signature(record["signature"]["keyid"], record["signature"]["sig"])
+            envelope.signatures[signature.keyid] = signature
+            envelope.verify([self._signer.public_key], 1)
+        except (KeyError, TypeError, VerificationError):
+            return False
+        return True
+
+    def _envelope(self, record: Record) -> Any:
+        from securesystemslib.dsse import Envelope
+
+        return Envelope(payload(record), PAYLOAD_TYPE, {})
+
+
+def load_signer(key_file: Path) -> RecordSigner | None:
+    """None where compose was given no key (an empty file). Raises BuildError for a key that cannot be used."""
+    try:
+        if not key_file.exists() or not key_file.read_bytes():
+            return None
+    except OSError as error:
+        raise BuildError(
+            "a signing key that the builder may read", str(error), "`chown` to STACK_UID: scripts/stack doctor"
+        ) from None
+    return RecordSigner(key_file)
+
+
+def payload(record: Record) -> bytes:
+    """The bytes that are signed: compact JSON with sorted keys, ASCII."""
+    content = {key: value for key, value in record.items() if key not in NOT_SIGNED}
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

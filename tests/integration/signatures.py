@@ -1,0 +1,35 @@
+"""Keys and signatures as docs/PROVENANCE.md describes them, by openssl alone: none of the stack's own code is used."""
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+PAYLOAD_TYPE = b"application/vnd.torchserve-stack.record+json"
+
+
+def make_keys(folder: Path) -> tuple[Path, Path]:
+    """The private and the public file of a new pair."""
+    folder.mkdir()
+    private, public = folder / "signing.pem", folder / "verify.pem"
+    openssl("genpkey", "-algorithm", "ed25519", "-out", str(private))
+    openssl("pkey", "-in", str(private), "-pubout", "-out", str(public))
+    return private, public
+
+
+def signed(record: dict[str, Any], private: Path) -> dict[str, Any]:
+    """The record with a signature by `private` in place of any other."""
+    content = {key: value for key, value in record.items() if key not in ("signature", "pending")}
+    payload = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    message = private.with_name("message")
+    message.write_bytes(b"DSSEv1 %d %b %d %b" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE, len(payload), payload))
+    signature = openssl("pkeyutl", "-sign", "-inkey", str(private), "-rawin", "-in", str(message))
+    public = openssl("pkey", "-in", str(private), "-pubout", "-outform", "DER")
+    return {**content, "signature": {"keyid": hashlib.sha256(public).hexdigest(), "sig": signature.hex()}}
+
+
+def openssl(*arguments: str) -> bytes:
+    ended = subprocess.run(["openssl", *arguments], capture_output=True, check=False)
+    assert ended.returncode == 0, f"openssl {' '.join(arguments)}: {ended.stderr.decode()}"
+    return ended.stdout
