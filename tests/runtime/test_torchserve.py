@@ -71,10 +71,11 @@ def test_java_is_started_without_snapshots_and_with_this_python() -> None:
     assert command[command.index("--python") + 1] == sys.executable
     assert command[command.index("-s") + 1] == "/store"
     assert {"-ncs", "-Xmx1g", "-Xms1g", "-Djava.io.tmpdir=/t", torchserve.MAIN_CLASS} <= set(command)
-    frontend = Path(command[command.index("-cp") + 1].split(":")[2]).parent
+    frontend = Path(command[command.index("-cp") + 1].split(":")[1]).parent
     assert list(frontend.glob("*.jar")), "the class path holds no TorchServe"
     assert torchserve.LOG_CONFIG.is_file()
     assert torchserve.PLUGIN.is_file()
+    assert list(torchserve.NATIVE.glob("libnetty_transport_native_epoll_*.so"))
 
 
 def test_workers_inherit_the_thread_count_and_nothing_that_is_the_entrypoints(monkeypatch: pytest.MonkeyPatch) -> None:
