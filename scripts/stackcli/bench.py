@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
-import requests
+from docker.models.containers import Container
 from rich.markup import escape
 from rich.table import Table
 
@@ -21,11 +21,11 @@ from stackcli.base_image import find_base_image
 from stackcli.compose import Project
 from stackcli.errors import BuildError, ConfigError, ServeError
 from stackcli.images import ensure_images
+from stackcli.inside import read_models
 from stackcli.load import Run, find_server, measure, name_of, run_generator
 from stackcli.models import Model, find_sample, read_manifest
 from stackcli.paths import ROOT
 from stackcli.settings import Settings
-from stackcli.status import local_session
 
 # Before the first run: Java compiles what it runs often, and wants some 10,000 requests of a small model for it.
 WARM_UP_SECONDS, WARM_UP_CONNECTIONS = 5.0, 8
@@ -49,7 +49,7 @@ class Bench:
 
 def run_bench(client: docker.DockerClient, project: Project, bench: Bench) -> Path:
     """Returns the path of the report."""
-    find_server(client, project)
+    container = find_server(client, project)
     model = pick_model(read_manifest(project.settings).models, bench.model)
     body = pick_file(bench.file, model, project.settings)
     folder = bench.out / model.name
@@ -65,7 +65,7 @@ def run_bench(client: docker.DockerClient, project: Project, bench: Bench) -> Pa
     asked = bench.rates or bench.connections
     results: dict[str, Any] = {
         **describe(client, model, body),
-        "settings": served_settings(project.settings, model),
+        "settings": served_settings(container, project.settings, model),
         "runs": [],
     }
     runs: list[Run] = []
@@ -176,16 +176,11 @@ def cpu_name() -> str:
     return match[1] if match else platform.processor() or platform.machine()
 
 
-def served_settings(settings: Settings, model: Model) -> dict[str, Any]:
+def served_settings(container: Container, settings: Settings, model: Model) -> dict[str, Any]:
     """How TorchServe runs the model, in its own words, and the container's limits."""
-    url = f"http://{settings.host}:{settings.management_port}/models/{model.name}"
-    with local_session() as session:
-        try:
-            answer = session.get(url, timeout=10)
-            answer.raise_for_status()
-        except requests.RequestException as error:
-            raise ServeError(f"an answer from {url}", str(error), "`scripts/stack doctor`") from None
-    served = answer.json()[0]
+    served = next((one for one in read_models(container) if one["modelName"] == model.name), None)
+    if served is None:
+        raise ServeError(f"{model.name} among the served models", "it is not", "`scripts/stack doctor`")
     return {
         "workers": len(served["workers"]),
         "batchSize": served["batchSize"],

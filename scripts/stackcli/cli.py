@@ -17,7 +17,8 @@ from stackcli.compose import Project
 from stackcli.doctor import run_doctor
 from stackcli.engine import connect, find_engine
 from stackcli.errors import StackError
-from stackcli.load import SECONDS
+from stackcli.inside import Kind, read_key
+from stackcli.load import SECONDS, find_server
 from stackcli.models import run_builder
 from stackcli.paths import ROOT
 from stackcli.predict import predict as send
@@ -91,7 +92,15 @@ def predict(
     version: Annotated[str | None, typer.Option("--version", help="Another version than the default one.")] = None,
 ) -> None:
     """Send one file to a model and print its answer."""
-    send(load_settings(ROOT, os.environ), model, file, version)
+    send(connect(), current_project(), model, file, version)
+
+
+@app.command()
+def token(kind: Annotated[Kind, typer.Argument(metavar="inference|management")]) -> None:
+    """Print a key that has not expired: curl -H "Authorization: Bearer $(scripts/stack token inference)" …"""
+    project = current_project()
+    container = find_server(connect(), project)
+    console.out.print(read_key(container, kind), markup=False)
 
 
 @app.command()

@@ -5,23 +5,31 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import docker
 import requests
 
 from stackcli import console
+from stackcli.compose import Project
 from stackcli.errors import ConfigError, ServeError
-from stackcli.settings import Settings
+from stackcli.inside import headers_with, read_key
+from stackcli.serving import find_container
 from stackcli.status import local_session
 
 
-def predict(settings: Settings, model: str, file: Path, version: str | None) -> None:
+def predict(client: docker.DockerClient, project: Project, model: str, file: Path, version: str | None) -> None:
     if not file.is_file():
         raise ConfigError(
             "a file to send", str(file), "the path of an image, for example model_src/mnist/samples/7.png"
         )
+    settings = project.settings
+    container = find_container(client, settings.compose_project_name)
+    if container is None:
+        raise ServeError("a running stack", "no torchserve container", "`scripts/stack up`")
+    headers = headers_with(read_key(container, "inference"))
     url = f"http://{settings.host}:{settings.inference_port}/predictions/{model}{f'/{version}' if version else ''}"
     try:
         with local_session() as session:
-            answer = session.post(url, data=file.read_bytes(), timeout=150)
+            answer = session.post(url, data=file.read_bytes(), headers=headers, timeout=150)
     except requests.RequestException as error:
         reason = "no connection" if isinstance(error, requests.ConnectionError) else str(error)
         raise ServeError(f"an answer from {url}", reason, "`scripts/stack up`") from None

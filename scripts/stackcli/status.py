@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 import docker
 import requests
+from docker.models.containers import Container
 from rich.markup import escape
 from rich.table import Table
 
 from stackcli import console
 from stackcli.compose import Project
-from stackcli.errors import ConfigError
+from stackcli.errors import ConfigError, ServeError
+from stackcli.inside import Described, read_models
 from stackcli.models import Model, find_sample, read_manifest
 from stackcli.paths import ROOT
 from stackcli.serving import find_container, health_of
@@ -22,12 +24,13 @@ from stackcli.tuned import Tuned, label_of, read_tuned
 
 @dataclass(frozen=True)
 class Serving:
-    """`health`: Docker's word for the container, `line`: its probe's last line."""
+    """`health`: Docker's word for the container, `line`: its probe's last line, `ports`: published ones, as inside."""
 
     health: str
     line: str
     models: list[tuple[Model, str]]  # each with its state
     tuned: Mapping[str, Tuned] = field(default_factory=dict)
+    ports: frozenset[int] = frozenset()
 
     @property
     def is_healthy(self) -> bool:
@@ -45,18 +48,17 @@ def local_session() -> requests.Session:
     return session
 
 
-def state_of(model: Model, settings: Settings, session: requests.Session) -> str:
-    """READY, how many of its workers are, UNAVAILABLE, or NOT SERVED."""
+def state_of(model: Model, served: list[Described] | None) -> str:
+    """READY, how many of its workers are, UNAVAILABLE, NOT SERVED, or NO ANSWER where `served` is None."""
     if not model.is_available:
         return "UNAVAILABLE"
-    url = f"http://{settings.host}:{settings.management_port}/models/{model.name}/{model.version}"
-    try:
-        answer = session.get(url, timeout=5)
-    except requests.RequestException:
+    if served is None:
         return "NO ANSWER"
-    if answer.status_code != requests.codes.ok:
+    key = (model.name, model.version)
+    found = next((one for one in served if (one["modelName"], one["modelVersion"]) == key), None)
+    if found is None:
         return "NOT SERVED"
-    workers = [worker["status"] for worker in answer.json()[0]["workers"]]
+    workers = [worker["status"] for worker in found["workers"]]
     ready = workers.count("READY")
     return "READY" if workers and ready == len(workers) else f"{ready}/{len(workers)} READY"
 
@@ -64,11 +66,23 @@ def state_of(model: Model, settings: Settings, session: requests.Session) -> str
 def read_serving(client: docker.DockerClient, project: Project) -> Serving:
     container = find_container(client, project.settings.compose_project_name)
     health, line = health_of(container) if container else ("not running", "")
-    with local_session() as session:
-        models = [
-            (model, state_of(model, project.settings, session)) for model in read_manifest(project.settings).models
-        ]
-    return Serving(health, line, models, tuned_models(project.settings))
+    served = served_models(container)
+    models = [(model, state_of(model, served)) for model in read_manifest(project.settings).models]
+    return Serving(health, line, models, tuned_models(project.settings), published_ports(container))
+
+
+def served_models(container: Container | None) -> list[Described] | None:
+    """None where nothing answers."""
+    try:
+        return read_models(container) if container else None
+    except ServeError:
+        return None
+
+
+def published_ports(container: Container | None) -> frozenset[int]:
+    """The container's ports that this machine can reach."""
+    bound = container.attrs["NetworkSettings"]["Ports"] or {} if container else {}
+    return frozenset(int(port.split("/")[0]) for port, bindings in bound.items() if bindings)
 
 
 def tuned_models(settings: Settings) -> Mapping[str, Tuned]:
@@ -84,13 +98,17 @@ def show(serving: Serving, settings: Settings) -> None:
     colour = "green" if serving.is_healthy else "red"
     console.out.print(f"torchserve: [{colour}]{serving.health}[/{colour}]", escape(serving.line))
     urls = Table.grid(padding=(0, 2))
-    for name, port in (
-        ("inference", settings.inference_port),
-        ("management", settings.management_port),
-        ("metrics", settings.metrics_port),
+    for name, inside, port in (
+        ("inference", 8080, settings.inference_port),
+        ("management", 8081, settings.management_port),
+        ("metrics", 8082, settings.metrics_port),
     ):
-        urls.add_row(name, settings.url(port))
-    urls.add_row("gRPC", f"{settings.host}:{settings.grpc_inference_port}, :{settings.grpc_management_port}")
+        if inside in serving.ports:
+            urls.add_row(name, settings.url(port))
+    grpc = {7070: settings.grpc_inference_port, 7071: settings.grpc_management_port}
+    published = [f":{port}" for inside, port in grpc.items() if inside in serving.ports]
+    if published:
+        urls.add_row("gRPC", settings.host + ", ".join(published))
     urls.add_row("signatures", settings.signatures)
     console.out.print(urls)
     console.out.print(models_table(serving))

@@ -15,8 +15,14 @@ class FreshDeployments:
         self.workspace = workspace
         self.made: list[Deployment] = []
 
-    def __call__(self, model_src: Path | None = None, model_store: Path | None = None, **variables: str) -> Deployment:
-        """A project that is not started yet; variables: of compose.yaml, such as ARCHIVE_FORMAT."""
+    def __call__(
+        self,
+        model_src: Path | None = None,
+        model_store: Path | None = None,
+        overlays: tuple[Path, ...] = (),
+        **variables: str,
+    ) -> Deployment:
+        """A project that is not started yet; overlays: of compose.yaml; variables: of it, such as ARCHIVE_FORMAT."""
         identity = uuid.uuid4().hex[:8]
         if model_store is None:
             model_store = self.workspace / f"store-{identity}"
@@ -27,7 +33,11 @@ class FreshDeployments:
             model_store=model_store,
             model_src=model_src or users_folder("MODEL_SRC", "model_src"),
             ports=Ports.free(),
-            compose_files=(PROJECT_ROOT / "compose.yaml", PROJECT_ROOT / "tests/integration/compose.fresh.yaml"),
+            compose_files=(
+                PROJECT_ROOT / "compose.yaml",
+                *overlays,
+                PROJECT_ROOT / "tests/integration/compose.fresh.yaml",
+            ),
             variables=variables,
         )
         self.made.append(deployment)

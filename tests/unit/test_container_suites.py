@@ -36,6 +36,5 @@ def test_the_suite_inside_the_image_passes(project: Project, context: str, tests
     run([*build, "--build-arg", f"BASE_IMAGE={project.base_image}", str(ROOT / context)])
     folders = {ROOT / "tests" / tests: "/tests", Path(ROOT / project.settings.model_src): "/model_src"}
     mounts = [f"--volume={folder}:{target}:ro" for folder, target in folders.items()]
-    # exec: the native library through which Java talks to its workers is unpacked there.
-    hardened = ["--network=none", "--read-only", "--tmpfs=/tmp:mode=1777,exec", "--env=HOME=/tmp", "--workdir=/tmp"]
+    hardened = ["--network=none", "--read-only", "--tmpfs=/tmp:mode=1777", "--env=HOME=/tmp", "--workdir=/tmp"]
     run(["docker", "run", "--rm", *hardened, *mounts, tag, "/tests", "-q", "-p", "no:cacheprovider"])

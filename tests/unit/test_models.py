@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from stackcli.errors import BuildError
+from stackcli.inside import Described
 from stackcli.models import Manifest, Model, failure_of, read_manifest
 from stackcli.paths import ROOT
 from stackcli.settings import Settings
-from stackcli.status import Serving, models_table
+from stackcli.status import Serving, models_table, state_of
 from stackcli.up import Options, chosen_settings
 
 ENTRIES = [
@@ -60,6 +61,21 @@ def test_the_table_shows_an_untrained_model_as_untrained() -> None:
     models = [(Model.model_validate(entry), "READY") for entry in ENTRIES[1:]]
     notes = list(models_table(Serving("healthy", "", models)).columns[-1].cells)
     assert notes == ["", "[red]UNTRAINED[/red]"]
+
+
+@pytest.mark.parametrize(
+    ("served", "state"),
+    [
+        ([{"modelName": "mnist", "modelVersion": "1.0", "workers": [{"status": "READY"}]}], "READY"),
+        ([{"modelName": "mnist", "modelVersion": "1.0", "workers": [{"status": "UNLOADING"}]}], "0/1 READY"),
+        ([{"modelName": "mnist", "modelVersion": "1.0", "workers": []}], "0/0 READY"),
+        ([{"modelName": "mnist", "modelVersion": "2.0", "workers": [{"status": "READY"}]}], "NOT SERVED"),
+        (None, "NO ANSWER"),
+    ],
+)
+def test_a_models_state_is_its_own_versions_workers(served: list[Described] | None, state: str) -> None:
+    assert state_of(Model.model_validate(ENTRIES[1]), served) == state
+    assert state_of(Model.model_validate(ENTRIES[0]), served) == "UNAVAILABLE"
 
 
 def test_the_look_alike_is_a_project_of_its_own() -> None:

@@ -21,6 +21,7 @@ from runtime.sizing import Sizing
 HOME = Path("/opt/stack/home")
 # What is ours in Java (docker/torchserve/frontend).
 FRONTEND = Path("/opt/stack/stack.jar")
+NATIVE = Path("/opt/stack/native")
 LOG_CONFIG = Path(__file__).resolve().parent / "log4j2.xml"
 MAIN_CLASS = "stack.Server"
 # The libraries a worker may compute with; each of them otherwise starts a thread per CPU of the machine.
@@ -40,6 +41,14 @@ def read_properties(path: Path) -> dict[str, str]:
     lines = (line.strip() for line in text.splitlines())
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def authorization(env: Mapping[str, str]) -> dict[str, str]:
+    """What AUTHORIZATION decides of the configuration: "true" makes TorchServe ask for its keys, "" does not."""
+    text = env.get("AUTHORIZATION", "")
+    if text not in ("", "true"):
+        raise ServingError("AUTHORIZATION to be true or empty", repr(text), "AUTHORIZATION=true")
+    return {"disable_token_authorization": "false"} if text else {}
 
 
 def effective_config(
@@ -95,9 +104,10 @@ def java_command(config: Mapping[str, str], config_path: Path, temp: Path, drain
         f"-Dmodel_server_home={HOME}",
         f"-Dlog4j.configurationFile=file://{LOG_CONFIG}",
         f"-Djava.io.tmpdir={temp}",
+        f"-Djava.library.path={NATIVE}",  # else Java unpacks them into TEMP, where nothing may be executed
         f"-Dstack.drain_ms={drain_seconds * 1000:.0f}",
         *shlex.split(config.get("vmargs", "")),
-        *("-cp", f".:{FRONTEND}:{ts}/frontend/*", MAIN_CLASS),
+        *("-cp", f"{FRONTEND}:{ts}/frontend/*", MAIN_CLASS),
         *("--python", sys.executable),
         *("-f", str(config_path)),
         *("-s", store),
