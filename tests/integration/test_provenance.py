@@ -28,13 +28,12 @@ REASONS = {
 
 @dataclass(frozen=True)
 class SignedStack:
-    """`day` and `night`, built and signed, in a store of their own; and a second pair of keys, somebody else's."""
+    """`day` and `night`, built and signed, in a store of their own; and somebody else's private key."""
 
     stack: Deployment
     private: Path
     public: Path
     foreign_private: Path
-    foreign_public: Path
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +42,11 @@ def signed_stack(fresh_deployment: FreshDeployments, workspace: Path) -> SignedS
     for name in ("day", "night"):
         write_brightness_model(sources, name)
     private, public = make_keys(workspace / "keys")
-    foreign_private, foreign_public = make_keys(workspace / "foreign-keys")
-    for folder in (private.parent, foreign_private.parent):
-        give_to_container_user(folder)
+    foreign_private, _ = make_keys(workspace / "foreign-keys")
+    give_to_container_user(private.parent)
     stack = fresh_deployment(model_src=sources, STACK_SIGNING_KEY=str(private), STACK_VERIFY_KEY=str(public))
     stack.build_models()
-    return SignedStack(stack, private, public, foreign_private, foreign_public)
+    return SignedStack(stack, private, public, foreign_private)
 
 
 @pytest.fixture(scope="module")
@@ -141,12 +139,10 @@ def test_health_is_red_and_names_every_refused_model(tampered: SignedStack) -> N
 @pytest.mark.parametrize("kind", ["another key", "garbage", "the private key"])
 def test_with_a_key_that_does_not_fit_nothing_is_served(signed_stack: SignedStack, tmp_path: Path, kind: str) -> None:
     key = tmp_path / "verify.pem"
-    contents = {
-        "another key": signed_stack.foreign_public.read_text(),
-        "garbage": "garbage\n",
-        "the private key": signed_stack.private.read_text(),
-    }
-    key.write_text(contents[kind])
+    if kind == "another key":
+        key.write_bytes(make_keys(tmp_path / "another")[1].read_bytes())
+    else:
+        key.write_text(signed_stack.private.read_text() if kind == "the private key" else "garbage\n")
     expected = "FAIL: expected a model to serve" if kind == "another key" else "FAIL: expected an Ed25519 public key"
     stack = replace(signed_stack.stack, variables={"STACK_VERIFY_KEY": str(key)})
     ended = run_command(
