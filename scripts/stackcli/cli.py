@@ -100,7 +100,10 @@ def token(kind: Annotated[Kind, typer.Argument(metavar="inference|management")])
     """Print a key that has not expired: curl -H "Authorization: Bearer $(scripts/stack token inference)" …"""
     project = current_project()
     container = find_server(connect(), project)
-    console.out.print(read_key(container, kind), markup=False)
+    key = read_key(container, kind)
+    if not key:
+        console.err.print("TorchServe asks for no key here; compose.prod.yaml makes it", markup=False)
+    console.out.print(key, markup=False)
 
 
 @app.command()
