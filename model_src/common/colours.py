@@ -25,7 +25,7 @@ def _scaled(image: Image.Image) -> np.ndarray:
     """Modes I, I;16 and F → uint8 [height, width]: scaled, where Pillow's own convert cuts off at 255.
 
     16 bits keep their upper byte, as Pillow has it for 16-bit RGB. Other integers and floats have no fixed white: it is
-    the smallest usual one that nothing exceeds; where there is none, or values below 0, darkest to brightest is stretched.
+    the smallest usual one that nothing exceeds; without one, or with values below 0, darkest to brightest is stretched.
     """
     values = np.asarray(image)
     if values.dtype.itemsize == 2 or image.format in ("PNG", "PPM"):

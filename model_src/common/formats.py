@@ -4,8 +4,8 @@ import re
 from typing import Optional, Union
 
 READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF or PPM"
-# Name → how such a file begins, as a regular expression; the usual ones first. Of those that are not read, the ones that
-# people take for images, or send by mistake.
+# Name → how such a file begins, as a regular expression; the usual ones first. Of those that are not read, the ones
+# that people take for images, or send by mistake.
 BEGINNINGS = {
     "PNG": rb"\x89PNG\r\n\x1a\n",
     "JPEG": rb"\xff\xd8\xff",
@@ -24,10 +24,10 @@ BEGINNINGS = {
     "PDF": rb"%PDF-",
     "PostScript": rb"%!PS|\xc5\xd0\xd3\xc6",
     "PSD": rb"8BPS",
-    "ICO": rb"\0\0[\1\2]\0",
+    "ICO": rb"\0\0[\x01\x02]\0",
     "OpenEXR": rb"v/1\x01",
     "DICOM": rb".{128}DICM",
-    "a ZIP archive": rb"PK\3\4",
+    "a ZIP archive": rb"PK\x03\x04",
     "gzip": rb"\x1f\x8b",
     "SVG, HTML or another XML": rb"(?:\xef\xbb\xbf)?\s*<(?:svg|\?xml|!|html)",
 }

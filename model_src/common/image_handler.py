@@ -10,10 +10,10 @@ from typing import Any, Optional
 import numpy as np
 
 from common.bad_image import PHRASES, TYPES, BadImageError
+from common.bodies import body_of
 from common.engines import open_engine, usable
 from common.explanations import Explainer
 from common.images import ImageInput, normalise, read_pixels
-from common.bodies import body_of
 
 # The HTTP status and the message that a request is refused with.
 Refusal = tuple[int, str]

@@ -7,8 +7,8 @@ from typing import Optional
 import numpy as np
 from PIL import Image
 
-from common.pictures import read_picture
 from common.bodies import image_bytes
+from common.pictures import read_picture
 
 INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 

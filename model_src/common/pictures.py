@@ -5,6 +5,7 @@ Not for fitting the picture to a model. Every limit is judged from what the file
 
 import io
 import struct
+import warnings
 from collections.abc import Iterator
 from typing import Union
 
@@ -47,6 +48,9 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 Entry = tuple[int, int, int, int]
+
+# Python remembers each text that it warned with: a damaged file would leave one behind in the worker and in its log.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class _Jpeg(JpegImageFile):
@@ -105,10 +109,12 @@ def read_picture(data: Union[bytes, bytearray], mode: str, side: int) -> Image.I
         raise
     except (Image.DecompressionBombError, MemoryError):
         raise BadImageError(f"expected at most {_most(name):,} pixels, found a {name} of more", TOO_LARGE) from None
-    # Pillow names no set of errors for damaged files: struct.error, zlib.error, KeyError, RecursionError and others were
-    # seen. Whatever is raised in here is about bytes that a stranger chose, and the neighbours shall not pay for them.
+    # Pillow documents no set of errors for damaged files: its decoders raise whatever their code runs into. Anything that
+    # is raised in here is about bytes that a stranger chose, and the neighbours in the batch shall not pay for them.
     except Exception as error:
-        raise BadImageError(f"expected a readable image, found a {name} that is damaged or of a rare kind ({error})"[:300]) from None
+        raise BadImageError(
+            f"expected a readable image, found a {name} that is damaged or of a rare kind ({error})"[:300]
+        ) from None
 
 
 def _decode(name: str, data: Union[bytes, bytearray], mode: str, side: int) -> Image.Image:
@@ -155,8 +161,7 @@ def _check_tiff(data: Union[bytes, bytearray]) -> None:
     if any(tag in STRIPS and count > MAX_STRIPS for tag, _, count, _ in entries):
         raise BadImageError(f"expected a TIFF of at most {MAX_STRIPS:,} strips or tiles, found more")
     width, height = (
-        max((value for tag, _, _, value in entries if tag == wanted), default=0)
-        for wanted in (TILE_WIDTH, TILE_HEIGHT)
+        max((value for tag, _, _, value in entries if tag == wanted), default=0) for wanted in (TILE_WIDTH, TILE_HEIGHT)
     )
     if width * height > MAX_PIXELS:
         raise BadImageError(f"expected at most {MAX_PIXELS:,} pixels, found tiles of {width} × {height}", TOO_LARGE)

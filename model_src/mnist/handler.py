@@ -46,7 +46,7 @@ def light_on_dark(pixels: np.ndarray) -> np.ndarray:
     ink = pixels - paper
     if -ink.min() > ink.max():
         ink = -ink
-    ink = np.maximum(ink - noise, 0)
+    ink = np.maximum(ink - min(noise, INK * ink.max()), 0)
     if ink.max() < FAINTEST:
         return np.zeros_like(ink)
     # Not the maximum: one glint would make all the rest pale.
@@ -57,7 +57,7 @@ def light_on_dark(pixels: np.ndarray) -> np.ndarray:
 def in_field(ink: np.ndarray) -> np.ndarray:
     """ink: float32 [height, width], 0 to 255 → uint8 [28, 28], as MNIST's images were made from NIST's.
 
-    The digit is scaled to fit 20×20 pixels, its aspect kept, and placed with its centre of mass in the middle of the field
+    The digit is scaled to fit 20×20 pixels, its aspect kept, and placed with its centre of mass in the field's middle
     (LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998, section III.A).
     """
     rows, columns = (np.flatnonzero((ink > 255 * INK).any(axis=axis)) for axis in (1, 0))
@@ -68,9 +68,7 @@ def in_field(ink: np.ndarray) -> np.ndarray:
     scale = BOX / max(digit.size)
     size = [max(1, round(side * scale)) for side in digit.size]
     small = np.clip(np.asarray(digit.resize(size, Image.Resampling.BICUBIC)), 0, 255)
-    top, left = (
-        _start(small.sum(axis=axis), length) for axis, length in ((1, small.shape[0]), (0, small.shape[1]))
-    )
+    top, left = (_start(small.sum(axis=axis), length) for axis, length in ((1, small.shape[0]), (0, small.shape[1])))
     field[top : top + small.shape[0], left : left + small.shape[1]] = np.rint(small)
     return field
 
@@ -82,7 +80,7 @@ def _start(mass: np.ndarray, length: int) -> int:
 
 
 def _has_bright_border(picture: Image.Image) -> bool:
-    """Whether most of the outermost pixels of a 28×28 picture are bright; in bytes, which is quicker than arrays here."""
+    """Whether most of the outermost pixels of a 28×28 picture are bright. Of bytes: quicker than arrays for so few."""
     grey = picture.tobytes()
     border = grey[:FIELD] + grey[-FIELD:] + grey[::FIELD] + grey[FIELD - 1 :: FIELD]
     return sorted(border)[len(border) // 2] > 127
