@@ -9,11 +9,14 @@ from typing import Any, Optional
 
 import numpy as np
 
+from common.bad_image import PHRASES, TYPES, BadImageError
+from common.bodies import body_of
 from common.engines import open_engine, usable
 from common.explanations import Explainer
-from common.images import BadImageError, ImageInput, normalise, read_pixels
+from common.images import ImageInput, normalise, read_pixels
 
-BAD_REQUEST = 400
+# The HTTP status and the message that a request is refused with.
+Refusal = tuple[int, str]
 
 
 class ImageHandler:
@@ -33,15 +36,16 @@ class ImageHandler:
 
     def handle(self, requests: list, context: Any) -> list:
         """requests: one {"data" | "body": image} per request → one JSON-able answer per request, in order."""
-        pixels, errors = self._read(requests)
+        pixels, refusals = self._read(requests)
         inputs = self.inputs(pixels) if pixels else ()
         rows = zip(self.scores(inputs), inputs) if pixels else iter(())
         answers = []
-        for index, error in enumerate(errors):
+        for index, refusal in enumerate(refusals):
             context.set_response_content_type(index, "application/json")
-            if error:
-                context.set_response_status(code=BAD_REQUEST, phrase="Bad Request", idx=index)
-                answers.append({"code": BAD_REQUEST, "type": "BadRequestException", "message": error})
+            if refusal:
+                status, message = refusal
+                context.set_response_status(code=status, phrase=PHRASES[status], idx=index)
+                answers.append({"code": status, "type": TYPES[status], "message": message})
                 continue
             if not self.trained:
                 context.set_response_header(index, "X-Model-Untrained", "true")
@@ -66,28 +70,23 @@ class ImageHandler:
         """What `read` gave for N requests → the engine's input: float32 [N, channels, height, width]."""
         return normalise(np.stack(pixels), self.input)
 
-    def _read(self, requests: list) -> tuple[list[np.ndarray], list[Optional[str]]]:
-        """The readable images, and for every request its error or None."""
+    def _read(self, requests: list) -> tuple[list[np.ndarray], list[Optional[Refusal]]]:
+        """The readable images, and for every request why it is refused, or None."""
         pixels: list[np.ndarray] = []
-        errors: list[Optional[str]] = []
+        refusals: list[Optional[Refusal]] = []
         for request in requests:
             try:
-                pixels.append(self.read(_body(request)))
-                errors.append(None)
+                pixels.append(self.read(body_of(request)))
+                refusals.append(None)
             except BadImageError as error:
-                errors.append(str(error))
-        return pixels, errors
+                # Not the error itself: its traceback would keep a decoded image until the batch is answered.
+                refusals.append((error.status, str(error)))
+        return pixels, refusals
 
 
 def image_input(settings: dict) -> ImageInput:
     """The `input:` section of model.yaml, its lists made tuples."""
     return ImageInput(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()})
-
-
-def _body(request: dict) -> object:
-    """A multipart or form field named `data`, else the raw body."""
-    data = request.get("data")
-    return request.get("body", b"") if data is None else data
 
 
 def _open_engine(model: str, folder: Path, settings: dict, gpu: Optional[int]) -> Any:

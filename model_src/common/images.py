@@ -1,20 +1,16 @@
-"""Turn the bytes of requests into pixels, and a batch of pixels into the model's input. Not for inference."""
+"""Turn requests' bodies into pixels, and a batch of pixels into the model's input. Not for inference."""
 
-import base64
-import binascii
-import io
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Optional, Union
+from typing import Optional
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+
+from common.bodies import image_bytes
+from common.pictures import read_picture
 
 INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-
-
-class BadImageError(ValueError):
-    """The request is not an image that the model can read; the message says what was expected and found."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +48,10 @@ class ImageInput:
 
 
 def read_pixels(body: object, spec: ImageInput) -> np.ndarray:
-    """body: image bytes, or their base64 text → uint8 [height, width, channels]. Raises BadImageError for the rest."""
-    pixels = np.asarray(_fit(_open(_image_bytes(body), spec), spec))
+    """body: an image in any way a request can hold it → uint8 [height, width, channels]. Raises BadImageError."""
+    # Twice the size wanted leaves the resizing its quality (Pillow's own choice for thumbnails).
+    picture = read_picture(image_bytes(body), spec.mode, 2 * (spec.resize or max(spec.size)))
+    pixels = np.asarray(_fit(picture, spec))
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
@@ -63,34 +61,6 @@ def normalise(pixels: np.ndarray, spec: ImageInput) -> np.ndarray:
     inputs *= spec.scale
     inputs += spec.shift
     return inputs
-
-
-def _image_bytes(body: object) -> Union[bytes, bytearray]:
-    if isinstance(body, str):
-        try:
-            body = base64.b64decode(body, validate=True)
-        except binascii.Error:
-            raise BadImageError("expected an image (PNG, JPEG, …) or its base64 text, found other text") from None
-    if not isinstance(body, (bytes, bytearray)):
-        raise BadImageError(f"expected an image (PNG, JPEG, …) as the request body, found {type(body).__name__}")
-    if not body:
-        raise BadImageError("expected an image (PNG, JPEG, …) as the request body, found an empty body")
-    return body
-
-
-def _open(data: Union[bytes, bytearray], spec: ImageInput) -> Image.Image:
-    try:
-        image = Image.open(io.BytesIO(data))
-        # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice the size wanted leaves the resizing its quality
-        # (Pillow's own choice for thumbnails).
-        shorter_side = 2 * (spec.resize or max(spec.size))
-        image.draft(None, (shorter_side, shorter_side))
-        return image.convert(spec.mode)
-    except UnidentifiedImageError:
-        raise BadImageError(f"expected an image (PNG, JPEG, …), found {len(data)} bytes of something else") from None
-    # Pillow's decoders raise all of these on damaged files.
-    except (OSError, ValueError, SyntaxError, EOFError, TypeError, Image.DecompressionBombError) as error:
-        raise BadImageError(f"expected a readable image, found a damaged one ({error})") from None
 
 
 def _fit(image: Image.Image, spec: ImageInput) -> Image.Image:
@@ -104,8 +74,6 @@ def _resize_shorter_side(image: Image.Image, pixels: int, interpolation: str) ->
     """The longer side is truncated, not rounded, as torchvision.transforms.Resize does."""
     width, height = image.size
     shorter = min(width, height)
-    if max(width, height) * pixels > shorter * pixels * 100:
-        raise BadImageError(f"expected an image less than 100 times longer than wide, found {width}×{height} pixels")
     scaled = (int(width * pixels / shorter), int(height * pixels / shorter))
     return image if scaled == image.size else image.resize(scaled, INTERPOLATION[interpolation])
 

@@ -45,6 +45,26 @@ def test_a_bad_image_never_costs_its_neighbours_their_answers(served: ServedMode
     assert "expected an image" in answers[0]["message"]
 
 
+REFUSED = {
+    "no image": ({"body": b"junk"}, 400, "BadRequestException", "Bad Request"),
+    "no body": ({}, 400, "BadRequestException", "Bad Request"),
+    "another field": ({"image": png(10)}, 400, "BadRequestException", "Bad Request"),
+    "too many pixels": ({"body": b"P5 9999 9999 255\n"}, 413, "PayloadTooLargeException", "Payload Too Large"),
+    "a document": ({"body": b"%PDF-1.7"}, 415, "UnsupportedMediaTypeException", "Unsupported Media Type"),
+}
+
+
+@pytest.mark.parametrize(("request_", "status", "kind", "phrase"), REFUSED.values(), ids=REFUSED)
+def test_each_refusal_has_its_status(served: ServedModel, request_: dict, status: int, kind: str, phrase: str) -> None:
+    answers, processors = handle(served, [{"body": png(10)}, request_])
+    assert processors[0].get_response_status_code() == 200
+    assert processors[1].get_response_status_code() == status
+    assert processors[1].get_response_status_phrase() == phrase
+    assert (answers[1]["code"], answers[1]["type"]) == (status, kind)
+    assert "expected " in answers[1]["message"]
+    assert processors[1].get_response_headers()["content-type"] == "application/json"
+
+
 def test_a_batch_of_bad_images_is_answered(served: ServedModel) -> None:
     _, processors = handle(served, [{"body": b"junk"}, {}])
     assert [processor.get_response_status_code() for processor in processors] == [400, 400]

@@ -1,11 +1,10 @@
-"""common/images.py: the same pixels as torchvision's transforms, and a clear no to everything else."""
+"""common/images.py: the same pixels as torchvision's transforms."""
 
-import base64
 import io
 
 import numpy as np
 import pytest
-from common.images import BadImageError, ImageInput, normalise, read_pixels
+from common.images import ImageInput, normalise, read_pixels
 from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
@@ -20,9 +19,9 @@ def read_array(body: object, spec: ImageInput) -> np.ndarray:
     return normalise(read_pixels(body, spec)[None], spec)[0]
 
 
-def picture(width: int, height: int, mode: str = "RGB") -> Image.Image:
+def picture(width: int, height: int) -> Image.Image:
     generator = np.random.default_rng(0)
-    return Image.fromarray(generator.integers(0, 256, (height, width, 3), dtype=np.uint8)).convert(mode)
+    return Image.fromarray(generator.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
 def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
@@ -47,17 +46,6 @@ def test_a_photo_becomes_what_torchvision_makes_of_it(size: tuple[int, int], int
     np.testing.assert_allclose(read_array(encoded(image), spec), reference.numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1"])
-def test_any_colour_mode_is_read(mode: str) -> None:
-    assert read_array(encoded(picture(300, 300, mode)), PHOTO).shape == (3, 224, 224)
-    assert read_array(encoded(picture(40, 30, mode)), DIGIT).shape == (1, 28, 28)
-
-
-def test_base64_text_is_read_as_its_image() -> None:
-    data = encoded(picture(28, 28))
-    np.testing.assert_array_equal(read_array(base64.b64encode(data).decode(), DIGIT), read_array(data, DIGIT))
-
-
 def test_a_large_jpeg_is_decoded_smaller_and_hardly_differs() -> None:
     """The camera's photo, at four times the size wanted, against the same photo decoded whole."""
     small = picture(40, 30).resize((2048, 1536), Image.Resampling.BICUBIC)
@@ -66,29 +54,5 @@ def test_a_large_jpeg_is_decoded_smaller_and_hardly_differs() -> None:
     assert np.abs(whole - reduced).mean() < 0.05  # in standard deviations of ImageNet's pixels
 
 
-GOOD = encoded(picture(64, 64), "JPEG")
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"garbage",
-        GOOD[: len(GOOD) // 2],
-        encoded(picture(9, 9))[:40],
-        "no base64!",
-        "",
-        {"instances": []},
-        [1.0],
-        None,
-    ],
-    ids=["empty", "garbage", "half a JPEG", "half a PNG", "text", "no text", "an object", "a list", "nothing"],
-)
-def test_what_is_no_image_is_a_bad_request(body: object) -> None:
-    with pytest.raises(BadImageError, match=r"expected .*found "):
-        read_array(body, PHOTO)
-
-
-def test_an_absurd_shape_is_refused_before_it_is_enlarged() -> None:
-    with pytest.raises(BadImageError, match="100 times"):
-        read_array(encoded(picture(3000, 1)), PHOTO)
+def test_a_grey_image_is_stretched_to_the_size_wanted() -> None:
+    assert read_array(encoded(picture(40, 30)), DIGIT).shape == (1, 28, 28)
