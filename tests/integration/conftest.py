@@ -116,10 +116,9 @@ def workshop_stack(workshop: Workshop) -> Deployment:
 def started_faults_stack(workspace: Path, running_stack: Deployment) -> Iterator[Deployment]:
     """The user's mnist and a hog (which holds, or takes, what it is told to), in little memory."""
     sources = workspace / "hog-src"
-    # Nobody waits in hog's batches, and few in its queue.
-    write_brightness_model(
-        sources, "hog", "hog_handler.py", serving={"batchSize": 1, "minWorkers": 1, "jobQueueSize": 4}
-    )
+    # One worker, nobody else in its batches, and few in its queue.
+    alone = {"batchSize": 1, "minWorkers": 1, "maxWorkers": 1, "jobQueueSize": 4}
+    write_brightness_model(sources, "hog", "hog_handler.py", serving=alone)
     deployments = FreshDeployments(workspace)
     stack = deployments(model_src=sources, TORCHSERVE_MEMORY="1g")
     try:

@@ -1,11 +1,23 @@
-"""Hypothesis strategies for requests of any shape, as bytes: what a client library would refuse to send is among them."""
+"""Hypothesis strategies for requests of any shape, as bytes: what no client library would send is among them."""
 
 import base64
 import json
 
 from hypothesis import strategies as st
 
-MODELS = ["mnist", "efficientnet_lite0", "nobody", "", "mnist/1.0", "mnist/9.9", "mnist/", "..", "%2e%2e%2f", "%00", "%"]
+MODELS = [
+    "mnist",
+    "efficientnet_lite0",
+    "nobody",
+    "",
+    "mnist/1.0",
+    "mnist/9.9",
+    "mnist/",
+    "..",
+    "%2e%2e%2f",
+    "%00",
+    "%",
+]
 DOORS = ["predictions", "explanations", "ping", "models", "metrics", "api-description", "v1", "v2", "wfpredict", ""]
 METHODS = ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE", "CONNECT", "get", "POST POST", ""]
 CONTENT_TYPES = [
@@ -85,7 +97,9 @@ def targets(draw: st.DrawFn) -> bytes:
             st.integers(1, 5000).map("a".__mul__),
         )
     )
-    query = draw(st.sampled_from(["", "", "", "?", "?a=b", "?data=x", "?data=%zz", "?%", "?a=b&&=&a", "?" + "q" * 5000]))
+    query = draw(
+        st.sampled_from(["", "", "", "?", "?a=b", "?data=x", "?data=%zz", "?%", "?a=b&&=&a", "?" + "q" * 5000])
+    )
     return f"/{segments}{query}".encode(errors="replace")
 
 
@@ -102,7 +116,9 @@ def requests(draw: st.DrawFn, corpus: list[bytes]) -> bytes:
         lines.append(b"Content-Type: " + draw(st.sampled_from([one.encode() for one in CONTENT_TYPES]) | line_bytes))
     for _ in range(draw(st.integers(0, 2))):
         name = draw(st.sampled_from([one.encode() for one in HEADERS + EXPLAIN]) | line_bytes)
-        lines.append(name + b": " + draw(st.sampled_from([b"True", b"100-continue", b"gzip", b"*/*", b""]) | line_bytes))
+        lines.append(
+            name + b": " + draw(st.sampled_from([b"True", b"100-continue", b"gzip", b"*/*", b""]) | line_bytes)
+        )
     framing = draw(st.sampled_from(["honest"] * 12 + ["chunked", "bad chunks", "odd length"]))
     if framing == "honest":
         lines.append(b"Content-Length: " + str(len(body)).encode())

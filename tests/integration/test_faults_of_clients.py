@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -47,13 +46,6 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def address_of(stack: Deployment) -> tuple[str, int]:
-    parts = urlsplit(stack.direct)
-    assert parts.hostname
-    assert parts.port
-    return parts.hostname, parts.port
-
-
 @pytest.mark.usefixtures("many_files")
 def test_slow_and_idle_clients_cost_the_others_nothing(
     faults_stack: Deployment, fault_table: FaultTable, seven: Path
@@ -62,8 +54,8 @@ def test_slow_and_idle_clients_cost_the_others_nothing(
     head = f"POST /predictions/mnist HTTP/1.1\r\nHost: slow\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with ExitStack() as connections:
         for _ in range(IDLE_CONNECTIONS):
-            connections.enter_context(socket.create_connection(address_of(faults_stack), timeout=30))
-        slow = connections.enter_context(socket.create_connection(address_of(faults_stack), timeout=30))
+            connections.enter_context(socket.create_connection(faults_stack.direct_address, timeout=30))
+        slow = connections.enter_context(socket.create_connection(faults_stack.direct_address, timeout=30))
         slow.sendall(head)
         with constant_load(predictions(faults_stack), body, expected="7", rate=RATE) as load:
             load.mark_fault()
@@ -113,7 +105,7 @@ def test_bad_networks_cost_the_good_ones_nothing(
     with ExitStack() as stack:
         loads = {}
         for scenario, (toxic, _) in TOXICS.items():
-            proxy = stack.enter_context(tcp_proxy(address_of(faults_stack)))
+            proxy = stack.enter_context(tcp_proxy(faults_stack.direct_address))
             proxy.toxics = [toxic]
             url = f"http://127.0.0.1:{proxy.port}/predictions/mnist"
             loads[scenario] = stack.enter_context(constant_load(url, body, expected="7", rate=TOXIC_RATE))

@@ -17,7 +17,7 @@ TRACKED = subprocess.run(
 )
 FILES = [ROOT / name for name in TRACKED.stdout.splitlines() if (ROOT / name).is_file()]
 DOCKERFILES = [file for file in FILES if file.name.startswith("Dockerfile")]
-HOST_CODE = ["scripts/stackcli", "benchmarks/peers", "tests/unit", "tests/integration"]
+HOST_CODE = ["scripts/stackcli", "benchmarks/peers", "benchmarks/soak", "tests/unit", "tests/integration"]
 
 
 def is_shell(file: Path) -> bool:
