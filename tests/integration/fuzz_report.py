@@ -31,7 +31,32 @@ class Known:
     edge: str  # what a proxy in front of the port does about it
 
 
-KNOWN: tuple[Known, ...] = ()
+ROUTES = "routes the known paths alone, with 404 for the rest"
+PASSES_ON = "refuses other content types than the stack reads, with 415, and passes this answer on as a 400"
+KNOWN = (
+    Known(
+        "500",
+        "ArrayIndexOutOfBoundsException",
+        r"Index \d+ out of bounds for length \d+",
+        "the path does not begin with a slash, and is taken apart at its slashes",
+        ROUTES,
+    ),
+    Known("500", "None", "None", "the same, asked with HEAD: an answer without a body", ROUTES),
+    Known(
+        "500",
+        "StringIndexOutOfBoundsException",
+        r".*",
+        "`multipart/form-data` with an empty boundary",
+        PASSES_ON,
+    ),
+    Known(
+        "500",
+        "ErrorDataDecoderException",
+        r".*",
+        "multipart or form data that netty's decoder cannot read: a name, a boundary or a line's end is missing",
+        PASSES_ON,
+    ),
+)
 
 
 @dataclass

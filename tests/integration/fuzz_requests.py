@@ -5,6 +5,8 @@ import json
 
 from hypothesis import strategies as st
 
+from raw_http import post
+
 MODELS = [
     "mnist",
     "efficientnet_lite0",
@@ -103,9 +105,28 @@ def targets(draw: st.DrawFn) -> bytes:
     return f"/{segments}{query}".encode(errors="replace")
 
 
+def plain_requests(image: bytes) -> list[bytes]:
+    """What careful clients send, for mutations."""
+    form = (
+        b'--edge\r\nContent-Disposition: form-data; name="data"; filename="7.png"\r\n\r\n' + image + b"\r\n--edge--\r\n"
+    )
+    encoded = base64.b64encode(image)
+    return [
+        post("/predictions/mnist", image),
+        post("/predictions/mnist/1.0", image, "Expect: 100-continue"),
+        post("/predictions/mnist", form, "Content-Type: multipart/form-data; boundary=edge"),
+        post("/predictions/mnist", b"data=" + encoded, "Content-Type: application/x-www-form-urlencoded"),
+        post("/predictions/mnist", json.dumps({"data": encoded.decode()}).encode(), "Content-Type: application/json"),
+        post("/predictions/mnist?data=" + encoded.decode(), b""),
+        b"GET /ping HTTP/1.1\r\nHost: fuzz\r\n\r\n",
+        b"OPTIONS / HTTP/1.1\r\nHost: fuzz\r\n\r\n",
+        b"GET /api-description HTTP/1.1\r\nHost: fuzz\r\nAccept: */*\r\n\r\n",
+    ]
+
+
 @st.composite
-def requests(draw: st.DrawFn, corpus: list[bytes]) -> bytes:
-    """A whole request. Its length is honest four times in five, so that most bodies reach the server's handlers."""
+def requests(draw: st.DrawFn, corpus: list[bytes]) -> tuple[bytes, bool]:
+    """A request, and whether it is complete: its length is honest four times in five, so that most reach a handler."""
     method = draw(st.one_of(st.just("POST"), st.sampled_from(METHODS), st.text(max_size=5))).encode(errors="replace")
     plain = st.sampled_from([b"/predictions/mnist", b"/predictions/efficientnet_lite0", b"/explanations/mnist"])
     target = draw(st.one_of(plain, targets(), line_bytes))
@@ -128,4 +149,4 @@ def requests(draw: st.DrawFn, corpus: list[bytes]) -> bytes:
         lines.append(b"Transfer-Encoding: chunked")
         size = f"{len(body):x}".encode() if framing == "chunked" else draw(line_bytes)
         body = size + b"\r\n" + body + b"\r\n0\r\n\r\n"
-    return b"\r\n".join([*lines, b"", b""]) + body
+    return b"\r\n".join([*lines, b"", b""]) + body, framing in ("honest", "chunked")

@@ -7,7 +7,9 @@ from typing import Any
 
 ANSWER_S = 20.0
 # An incomplete request gets no answer: after this long the client says that nothing more will come.
-SILENCE_S = 0.3
+SILENCE_S = 0.1
+# What looks complete may not be so to the server.
+COMPLETE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,10 @@ class RawConnection:
             self.close()
         return answer
 
-    def ask_anything(self, request: bytes) -> Answer:
-        """Any bytes, on a connection of their own."""
+    def ask_anything(self, request: bytes, is_complete: bool) -> Answer:
+        """Any bytes, on a connection of their own; what is not complete may be met with silence."""
         self.close()
-        answer, _ = self._exchange(request, SILENCE_S)
+        answer, _ = self._exchange(request, COMPLETE_S if is_complete else SILENCE_S)
         self.close()
         return answer
 

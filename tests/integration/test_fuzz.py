@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from deployment import ARTIFACTS, Deployment
 from fresh import FreshDeployments
 from fuzz_report import FuzzReport
-from fuzz_requests import MODELS, requests
+from fuzz_requests import MODELS, plain_requests, requests
 from grpc_inference import InferenceClient, compile_messages
 from mutations import corpus, mutants, smallest
 from raw_http import Answer, RawConnection, post
 from store import available_models
 from test_resilience import java_pids
 
-CLIENTS = 4
+CLIENTS, PATIENT_CLIENTS = 4, 16  # those that mostly wait for an answer that does not come
 SEED = 0
 # An input that efficientnet_lite0 can read costs it 10 ms, and mnist nothing.
-MUTANTS = {"mnist": 15_000, "efficientnet_lite0": 1500}
-REQUESTS, CALLS = 3000, 1000
+MUTANTS = {"mnist": 15_000, "efficientnet_lite0": 1000}
+MUTATED_REQUESTS, REQUESTS, CALLS = 3000, 1500, 500
 FAILED = ARTIFACTS / "fuzz"
 ODD_NAMES = st.text(max_size=12) | st.sampled_from([*MODELS, "a" * 5000])
 
@@ -86,13 +86,31 @@ def test_mutated_images_are_answered_or_refused(
         connection.close()
         return answers
 
-    bodies = list(mutants(images[model], MUTANTS[model], SEED))
-    with ThreadPoolExecutor(CLIENTS) as clients:
-        answers = list(itertools.chain(*clients.map(send, [bodies[start::CLIENTS] for start in range(CLIENTS)])))
+    answers = list(in_parallel(CLIENTS, send, list(mutants(images[model], MUTANTS[model], SEED))))
     for body, answer in answers:
         if not report.count("mutated images", answer):
             fail_with_the_smallest(fuzzed_stack, f"/predictions/{model}", body, answer)
     assert {answer.status for _, answer in answers} >= {200, 400}, "neither good nor bad images: what was sent?"
+
+
+def test_mutated_requests_get_no_5xx_that_is_not_known(
+    fuzzed_stack: Deployment, report: FuzzReport, seven: Path
+) -> None:
+    def send(requests: list[bytes]) -> list[tuple[bytes, Answer]]:
+        connection = RawConnection(fuzzed_stack.direct_address)
+        return [(request, connection.ask_anything(request, is_complete=False)) for request in requests]
+
+    sent = list(mutants(plain_requests(seven.read_bytes()), MUTATED_REQUESTS, SEED))
+    for request, answer in in_parallel(PATIENT_CLIENTS, send, sent):
+        assert report.count("mutated requests", answer), f"{answer.status} {answer.body[:300]!r} for {request!r}"
+
+
+def in_parallel(
+    count: int, send: Callable[[list[bytes]], list[tuple[bytes, Answer]]], inputs: list[bytes]
+) -> Iterator[tuple[bytes, Answer]]:
+    """`count` at once, each with its share of the inputs."""
+    with ThreadPoolExecutor(count) as clients:
+        yield from itertools.chain(*clients.map(send, [inputs[start::count] for start in range(count)]))
 
 
 def fail_with_the_smallest(stack: Deployment, path: str, body: bytes, answer: Answer) -> None:
@@ -123,8 +141,9 @@ def test_requests_of_any_shape_get_no_5xx_that_is_not_known(
         suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow],
     )
     @given(requests(small))
-    def ask(request: bytes) -> None:
-        answer = connection.ask_anything(request)
+    def ask(shaped: tuple[bytes, bool]) -> None:
+        request, is_complete = shaped
+        answer = connection.ask_anything(request, is_complete)
         assert report.count("requests of any shape", answer), f"{answer.status} {answer.body[:300]!r} for {request!r}"
 
     ask()
