@@ -22,6 +22,7 @@ from deployment import (
     users_folder,
     users_project,
 )
+from fault_table import FaultTable
 from fresh import FreshDeployments, Workshop
 from model_folders import answer_in_words, copy_mnist, write_brightness_model
 from store import copy_models, entry_of
@@ -109,6 +110,43 @@ def workshop_stack(workshop: Workshop) -> Deployment:
     """The workshop's stack, healthy again whatever the test before did."""
     workshop.stack.wait_until_healthy()
     return workshop.stack
+
+
+@pytest.fixture(scope="session")
+def started_faults_stack(workspace: Path, running_stack: Deployment) -> Iterator[Deployment]:
+    """The user's mnist and a hog (which holds, or takes, what it is told to), in little memory."""
+    sources = workspace / "hog-src"
+    # One worker, nobody else in its batches, and few in its queue.
+    alone = {"batchSize": 1, "minWorkers": 1, "maxWorkers": 1, "jobQueueSize": 4}
+    write_brightness_model(sources, "hog", "hog_handler.py", serving=alone)
+    deployments = FreshDeployments(workspace)
+    stack = deployments(model_src=sources, TORCHSERVE_MEMORY="1g")
+    try:
+        stack.build_models()
+        copy_models(running_stack.model_store, stack.model_store, ["mnist"])
+        stack.start()
+        yield stack
+    finally:
+        deployments.remove_all()
+
+
+@pytest.fixture
+def faults_stack(started_faults_stack: Deployment) -> Deployment:
+    """It, healthy again whatever the test before did, and with no restart counted against it."""
+    if started_faults_stack.container().attrs["RestartCount"]:
+        started_faults_stack.compose("restart", "--no-deps", "torchserve")
+    started_faults_stack.start()
+    started_faults_stack.wait_until_healthy()
+    return started_faults_stack
+
+
+@pytest.fixture(scope="session")
+def fault_table(pytestconfig: pytest.Config) -> Iterator[FaultTable]:
+    """Where the fault tests write down what became of the requests."""
+    table = FaultTable()
+    yield table
+    if pytestconfig.getoption("--write-docs"):
+        table.write()
 
 
 @pytest.fixture(scope="module")

@@ -83,6 +83,18 @@ class Deployment:
         return f"http://127.0.0.1:{self.ports.inference}"
 
     @property
+    def direct(self) -> str:
+        """At the container's own address: through the published port Docker accepts what the server refuses."""
+        return "http://{}:{}".format(*self.direct_address)
+
+    @property
+    def direct_address(self) -> tuple[str, int]:
+        networks = self.container().attrs["NetworkSettings"]["Networks"].values()
+        addresses = [network["IPAddress"] for network in networks if network["IPAddress"]]
+        assert addresses, f"{self.project}/torchserve has no address: {self.state()['Status']}"
+        return addresses[0], DEFAULT_PORTS[0]
+
+    @property
     def management(self) -> str:
         return f"http://127.0.0.1:{self.ports.management}"
 

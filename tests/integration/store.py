@@ -71,7 +71,7 @@ def give_to_container_user(folder: Path) -> Path:
 
 
 def copy_models(source: Path, target: Path, names: Collection[str]) -> Path:
-    """A store that holds these models of `source` and nothing else."""
+    """Adds these models of `source` to a store, which need not exist yet."""
     target.mkdir(parents=True, exist_ok=True)
     entries = [entry for entry in available_models(source) if entry["name"] in names]
     missing = set(names) - {entry["name"] for entry in entries}
@@ -82,5 +82,6 @@ def copy_models(source: Path, target: Path, names: Collection[str]) -> Path:
             shutil.copytree(archive, target / entry["archive"])
         else:
             shutil.copy2(archive, target / entry["archive"])
-    (target / "manifest.json").write_text(json.dumps({"schema": 1, "models": entries}, indent=1))
+    already_there = read_manifest(target) if (target / "manifest.json").exists() else []
+    (target / "manifest.json").write_text(json.dumps({"schema": 1, "models": already_there + entries}, indent=1))
     return give_to_container_user(target)

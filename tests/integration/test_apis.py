@@ -1,70 +1,23 @@
 """TorchServe's other doors: explanations, gRPC, OpenAPI, Prometheus, against the user's running stack."""
 
-import importlib
 import json
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import grpc
-import grpc_tools  # type: ignore[import-untyped]
 import numpy as np
 import pytest
-from grpc_tools import protoc
 
 from deployment import Deployment, session
-
-HERE = Path(__file__).parent
-DEADLINE_S = 30
-
-
-@pytest.fixture(scope="module")
-def inference_messages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    """Python classes of inference.proto, compiled for this run."""
-    folder = tmp_path_factory.mktemp("grpc")
-    well_known = Path(grpc_tools.__file__).parent / "_proto"
-    options = [f"-I{HERE}", f"-I{well_known}", f"--python_out={folder}", "inference.proto"]
-    assert protoc.main(["protoc", *options]) == 0, f"protoc {options} failed"
-    sys.path.insert(0, str(folder))
-    yield importlib.import_module("inference_pb2")
-    sys.path.remove(str(folder))
-
-
-class InferenceClient:
-    """What a gRPC client of port 7070 does, with the messages of inference.proto."""
-
-    def __init__(self, channel: grpc.Channel, messages: ModuleType) -> None:
-        service = "/org.pytorch.serve.grpc.inference.InferenceAPIsService"
-        self._request_type: Any = messages.PredictionsRequest
-        self._ping: Callable[..., Any] = channel.unary_unary(
-            f"{service}/Ping",
-            request_serializer=lambda _: b"",
-            response_deserializer=messages.TorchServeHealthResponse.FromString,
-        )
-        self._predictions: Callable[..., Any] = channel.unary_unary(
-            f"{service}/Predictions",
-            request_serializer=messages.PredictionsRequest.SerializeToString,
-            response_deserializer=messages.PredictionResponse.FromString,
-        )
-
-    def ping(self) -> str:
-        health: str = self._ping(None, timeout=DEADLINE_S).health
-        return health
-
-    def predict(self, model: str, body: bytes) -> bytes:
-        request = self._request_type(model_name=model, input={"data": body})
-        prediction: bytes = self._predictions(request, timeout=DEADLINE_S).prediction
-        return prediction
+from grpc_inference import InferenceClient, compile_messages
 
 
 @pytest.fixture
-def grpc_client(running_stack: Deployment, inference_messages: ModuleType) -> Iterator[InferenceClient]:
+def grpc_client(running_stack: Deployment, tmp_path: Path) -> Iterator[InferenceClient]:
     address = f"127.0.0.1:{running_stack.ports.grpc_inference}"
     with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
-        yield InferenceClient(channel, inference_messages)
+        yield InferenceClient(channel, compile_messages(tmp_path))
 
 
 def test_an_explanation_attributes_the_digit_to_its_28_by_28_pixels(running_stack: Deployment, seven: Path) -> None:

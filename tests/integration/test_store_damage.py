@@ -1,5 +1,6 @@
 """A damaged store: what is broken is named and not served, everything else is."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,14 @@ from fresh import FreshDeployments
 from polling import wait_until
 from store import entry_of
 
+HALF_COPIED = "mnist-0.9.mar"
+
 
 @pytest.fixture(scope="module")
 def damaged_stack(fresh_deployment: FreshDeployments, fresh_store: Callable[..., Path]) -> Deployment:
-    """Mnist is whole; efficientnet_lite0's archive has one byte flipped; junk lies beside them."""
+    """Mnist is whole; efficientnet_lite0's archive has one byte flipped, mnist 0.9's is half copied; junk lies by."""
     store = fresh_store("mnist", "efficientnet_lite0")
+    add_half_copied_version(store)
     archive = store / entry_of(store, "efficientnet_lite0")["archive"]
     content = bytearray(archive.read_bytes())
     content[len(content) // 2] ^= 0xFF
@@ -29,6 +33,16 @@ def damaged_stack(fresh_deployment: FreshDeployments, fresh_store: Callable[...,
     return stack
 
 
+def add_half_copied_version(store: Path) -> None:
+    """Mnist 0.9: the manifest describes the whole of an archive of which half has arrived."""
+    manifest = json.loads((store / "manifest.json").read_text())
+    whole = entry_of(store, "mnist")
+    content = (store / whole["archive"]).read_bytes()
+    manifest["models"].append({**whole, "version": "0.9", "archive": HALF_COPIED})
+    (store / HALF_COPIED).write_bytes(content[: len(content) // 2])
+    (store / "manifest.json").write_text(json.dumps(manifest))
+
+
 def test_the_undamaged_model_serves(damaged_stack: Deployment, seven: Path) -> None:
     answer = damaged_stack.predict("mnist", seven.read_bytes())
     assert (answer.status_code, answer.text) == (200, "7")
@@ -37,9 +51,10 @@ def test_the_undamaged_model_serves(damaged_stack: Deployment, seven: Path) -> N
 def test_only_the_undamaged_model_is_registered(damaged_stack: Deployment) -> None:
     models = get_json(f"{damaged_stack.management}/models")["models"]
     assert [model["modelName"] for model in models] == ["mnist"]
+    assert [model["modelVersion"] for model in get_json(f"{damaged_stack.management}/models/mnist/all")] == ["1.0"]
 
 
-@pytest.mark.parametrize("damage", ["efficientnet_lite0", "junk.mar", "holiday-photos"])
+@pytest.mark.parametrize("damage", ["efficientnet_lite0", "mnist 0.9", "junk.mar", "holiday-photos"])
 def test_the_log_names_what_is_not_served(damaged_stack: Deployment, damage: str) -> None:
     lines = [line for line in damaged_stack.logs().splitlines() if line.startswith("entrypoint: ") and damage in line]
     assert any("not served" in line or "ignored" in line for line in lines), f"nobody says it is left out: {lines}"

@@ -31,6 +31,13 @@ def test_run_prints_one_json_object_and_marks_the_window(serve, image, capsys) -
     assert all(b"X-Test: 1" in request for request in server.requests)
 
 
+def test_the_expected_answer_is_told_from_others(serve, image, capsys) -> None:
+    options = ["--connections", "1", "--seconds", "0.2", "--warmup", "0", "--timeout", "5"]
+    for text, errors in (("ok", set()), ("7", {"wrong"})):
+        assert main(["run", "--url", serve().url, "--body", image, "--expect", text, *options]) == 0
+        assert json.loads(capsys.readouterr().out)["errors"].keys() == errors
+
+
 def test_a_failure_is_one_line(image, capsys) -> None:
     assert main(["run", "--url", "http://127.0.0.1:9/", "--body", image, "--rate", "1"]) == 1
     assert re.fullmatch(r"FAIL: expected .+, found .+; try .+\n", capsys.readouterr().err)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -104,6 +105,35 @@ def test_an_answer_other_than_2xx_is_an_error_and_no_latency(serve) -> None:
     bad = result["statuses"]["503"]
     assert result["errors"] == {"non-2xx": bad}
     assert sum(result["histogram"]["counts"]) == result["statuses"]["200"] == result["requests"] - bad > 0
+
+
+@pytest.mark.parametrize("load", [{"connections": 1}, {"rate": 100}], ids=["closed", "open"])
+def test_a_2xx_with_another_body_than_the_expected_one_is_wrong(serve, load) -> None:
+    async def one_in_four_is_wrong(number: int) -> bytes:
+        answers = {1: OK.replace(b"ok", b"no"), 3: OK.replace(b"200 OK", b"500 Oh")}
+        return answers.get(number % 4, OK)
+
+    target = serve(one_in_four_is_wrong).target
+    result = run_load(replace(target, expected=b"ok"), seconds=0.5, **load)
+    wrong, failed = result["errors"]["wrong"], result["errors"]["non-2xx"]
+    assert result["others"] == {"200 no": wrong, "500 ok": failed}
+    assert sum(result["histogram"]["counts"]) == result["requests"] - wrong - failed > 0
+    assert wrong > 0
+
+
+def test_without_an_expected_body_every_2xx_is_an_answer(serve) -> None:
+    result = run_load(serve().target, connections=1, seconds=0.3)
+    assert result["errors"] == {}
+    assert "others" not in result
+
+
+def test_many_different_answers_do_not_fill_the_memory(serve) -> None:
+    async def random_answer(number: int) -> bytes:
+        return OK.replace(b"ok", f"{number % 100:02}".encode())
+
+    result = run_load(replace(serve(random_answer).target, expected=b"ok"), rate=200, seconds=0.5)
+    assert len(result["others"]) == 21
+    assert sum(result["others"].values()) == result["errors"]["wrong"] == result["requests"]
 
 
 @pytest.mark.parametrize("load", [{"connections": 1}, {"rate": 100}], ids=["closed", "open"])

@@ -26,7 +26,7 @@ LAYERS = [
     ("compose.yaml", "compose.prod.yaml"),
     ("compose.yaml", "tests/integration/compose.fresh.yaml"),
 ]
-HOST_CODE = ["scripts/stackcli", "benchmarks/peers", "tests/unit", "tests/integration"]
+HOST_CODE = ["scripts/stackcli", "benchmarks/peers", "benchmarks/soak", "tests/unit", "tests/integration"]
 
 
 def is_shell(file: Path) -> bool:

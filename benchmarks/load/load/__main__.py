@@ -47,6 +47,7 @@ def run_load(
     finally:
         gc.enable()
     summary = recorder.summary()
+    others = {} if target.expected is None else {"others": dict(recorder.others.most_common())}
     return {
         "mode": loop.mode,
         "connections": connections if rate is None else loop.peak,
@@ -56,6 +57,7 @@ def run_load(
         **summary,
         "generator_cpu": round(loop.generator_cpu, 4),
         "generator_limited": is_generator_limited(loop.generator_cpu, summary),
+        **others,
     }
 
 
@@ -91,6 +93,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--url", required=True)
     run.add_argument("--body", required=True, type=Path, help="file that is POSTed")
     run.add_argument("--header", action="append", default=[], type=parse_header, metavar="'NAME: VALUE'")
+    run.add_argument("--expect", metavar="TEXT", help="the right answer; another 2xx counts as the error `wrong`")
     mode = run.add_mutually_exclusive_group(required=True)
     mode.add_argument("--connections", type=count, help="closed loop: this many requests in flight")
     mode.add_argument("--rate", type=positive, help="open loop: this many requests per second")
@@ -109,8 +112,9 @@ def run(options: argparse.Namespace) -> None:
         raise LoadError("a file to send", str(options.body), "the path of an image")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # one file per connection
+    expected = None if options.expect is None else options.expect.encode()
     result = run_load(
-        Target.post(options.url, options.body.read_bytes(), dict(options.header)),
+        Target.post(options.url, options.body.read_bytes(), dict(options.header), expected),
         connections=options.connections,
         rate=options.rate,
         seconds=options.seconds,

@@ -77,3 +77,19 @@ class Connection(asyncio.Protocol):
             self.is_open = False
             self._transport.close()
         self._owner.on_answer(self, status)
+
+
+class ReadingConnection(Connection):
+    """Keeps the body of the answer that came last; every piece of it costs a call."""
+
+    __slots__ = ("body",)
+
+    def __init__(self, owner: Owner, request: bytes) -> None:
+        super().__init__(owner, request)
+        self.body = b""
+
+    def on_message_begin(self) -> None:
+        self.body = b""
+
+    def on_body(self, data: bytes) -> None:
+        self.body += data

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Coroutine
 
-from load.connection import Connection
+from load.connection import Connection, ReadingConnection
 from load.recorder import Recorder, Window
 from load.target import Target
 from load.ticker import NS, Ticker
@@ -41,6 +41,7 @@ class Loop(ABC):
     def __init__(
         self, target: Target, warmup: float, seconds: float, timeout: float, notify: Callable[[str], None]
     ) -> None:
+        self._expected = target.expected
         self._warmup, self._seconds = warmup, seconds
         self.connections: set[Connection] = set()
         self.peak = 0  # most connections open at once
@@ -88,7 +89,8 @@ class Loop(ABC):
         self._spawn(self._open_connection())
 
     async def _open_connection(self) -> None:
-        create = asyncio.get_running_loop().create_connection(lambda: Connection(self, self._request), *self._address)
+        kind = Connection if self._expected is None else ReadingConnection
+        create = asyncio.get_running_loop().create_connection(lambda: kind(self, self._request), *self._address)
         try:
             await asyncio.wait_for(create, self._timeout)
         except (OSError, asyncio.TimeoutError):
@@ -105,7 +107,13 @@ class Loop(ABC):
 
     def on_answer(self, connection: Connection, status: int) -> None:
         now = monotonic()
-        self.recorder.answer(connection.due, now, status)
+        if isinstance(connection, ReadingConnection):
+            is_expected = connection.body == self._expected
+            self.recorder.answer(connection.due, now, status, is_expected)
+            if not is_expected:
+                self.recorder.other(connection.due, status, connection.body)
+        else:
+            self.recorder.answer(connection.due, now, status)
         if connection.is_open:
             self._on_ready(connection, now)
 

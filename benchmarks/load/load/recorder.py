@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 PERCENTILES = {"p50": 50, "p90": 90, "p99": 99, "p99.9": 99.9}
 BUCKETS = 100
+# Of the other answers: enough to tell them apart, and so few that a server's random ones do not fill the memory.
+OTHER_BYTES, OTHERS = 200, 20
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Recorder:
         self.answered = 0  # 2xx that came in the window, whenever they were due
         self.statuses: Counter[int] = Counter()
         self.errors: Counter[str] = Counter()
+        self.others: Counter[str] = Counter()
         self._latencies = array("d")  # seconds from due to answered; 2xx only
         self._lags = array("d")  # seconds from due to looked at
 
@@ -53,8 +56,10 @@ class Recorder:
         if self.window.holds(due):
             self._lags.append(now - due)
 
-    def answer(self, due: float, now: float, status: int) -> None:
-        is_good = 200 <= status < 300
+    def answer(self, due: float, now: float, status: int, is_expected: bool = True) -> None:
+        """`is_expected`: whether the body is what a 2xx should have; one that is not counts as the error "wrong"."""
+        is_2xx = 200 <= status < 300
+        is_good = is_2xx and is_expected
         if is_good and self.window.holds(now):
             self.answered += 1
         if self.window.holds(due):
@@ -63,7 +68,13 @@ class Recorder:
             if is_good:
                 self._latencies.append(now - due)
             else:
-                self.errors["non-2xx"] += 1
+                self.errors["wrong" if is_2xx else "non-2xx"] += 1
+
+    def other(self, due: float, status: int, body: bytes) -> None:
+        """An answer that is not the expected one, in its own words."""
+        name = f"{status} {body[:OTHER_BYTES].decode(errors='replace')}"
+        if self.window.holds(due):
+            self.others[name if name in self.others or len(self.others) < OTHERS else "more"] += 1
 
     def failure(self, due: float, kind: str) -> None:
         """`kind`: connect, reset, timeout, no HTTP or unsent."""

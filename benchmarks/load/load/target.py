@@ -12,14 +12,15 @@ from load.errors import LoadError
 
 @dataclass(frozen=True)
 class Target:
-    """`request`: head and body as they go over the wire."""
+    """`request`: head and body as they go over the wire; `expected`: the body of the right answer, None: any."""
 
     host: str
     port: int
     request: bytes
+    expected: bytes | None = None
 
     @classmethod
-    def post(cls, url: str, body: bytes, headers: Mapping[str, str]) -> Target:
+    def post(cls, url: str, body: bytes, headers: Mapping[str, str], expected: bytes | None = None) -> Target:
         """A POST of `body`; `headers` are added to Host and Content-Length."""
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
@@ -27,7 +28,7 @@ class Target:
         path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
         fields = {"Host": parts.netloc, "Content-Length": str(len(body)), **headers}
         head = "".join([f"POST {path} HTTP/1.1\r\n", *(f"{name}: {value}\r\n" for name, value in fields.items())])
-        return cls(parts.hostname, parts.port or 80, f"{head}\r\n".encode("latin-1") + body)
+        return cls(parts.hostname, parts.port or 80, f"{head}\r\n".encode("latin-1") + body, expected)
 
     def resolve(self) -> tuple[str, int]:
         """The numeric address: looked up once, not at every connect. Fails where nothing listens there."""

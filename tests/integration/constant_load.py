@@ -1,0 +1,193 @@
+"""Open-loop load at a constant arrival rate, every request accounted for; knows nothing of what fails meanwhile.
+
+Request i is due at i / rate whatever the server does: a stall does not make the load wait, so what users would have
+sent meanwhile is in the figures. What came of each request:
+
+- answered: 2xx with the expected body,
+- wrong: any other answer, except
+- refused: the connection was refused, or the answer is a 4xx or 5xx with TorchServe's JSON error,
+- lost: sent, and the connection was reset, closed or silent for TIMEOUT_S.
+"""
+
+import asyncio
+import json
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+TIMEOUT_S = 30.0
+MAX_CONNECTIONS = 512
+# A request that took longer than this is one that the fault held up.
+SLOW_S = 1.0
+
+Kind = Literal["answered", "wrong", "refused", "lost"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """due, seconds: of time.monotonic(), and from then to its end. detail: status and body, or the exception."""
+
+    due: float
+    seconds: float
+    kind: Kind
+    detail: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All requests of one load; `fault` is the moment (time.monotonic()) at which it was marked."""
+
+    rate: float
+    requests: list[Request]
+    fault: float
+
+    def count(self, kind: Kind) -> int:
+        return sum(request.kind == kind for request in self.requests)
+
+    @property
+    def sent(self) -> int:
+        return len(self.requests)
+
+    @property
+    def seconds_to_recover(self) -> float:
+        """From the fault until the last request was due that failed or was held up; 0 when none was."""
+        hurt = [one.due for one in self.requests if one.kind != "answered" or one.seconds > SLOW_S]
+        return max([0.0, *(due - self.fault for due in hurt)])
+
+    @property
+    def slowest_s(self) -> float:
+        return max(request.seconds for request in self.requests)
+
+    def details(self, *kinds: Kind) -> dict[str, int]:
+        """What the requests of these kinds ended with, and how many did."""
+        return dict(Counter(f"{one.kind}: {one.detail}" for one in self.requests if one.kind in kinds))
+
+
+class ConstantLoad:
+    """Sends `request` to an address at `rate` per second, in a thread of its own, from `start` to `stop`."""
+
+    def __init__(self, host: str, port: int, request: bytes, expected: str, rate: float) -> None:
+        self._address = (host, port)
+        self._request, self._expected, self._rate = request, expected.encode(), rate
+        self._idle: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
+        self._ended: list[Request] = []
+        self._fault: float | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._send_all()), daemon=True)
+        self._began = time.monotonic()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No further request; returns when every one has ended."""
+        self._stopped.set()
+        self._thread.join(TIMEOUT_S + 10)
+        assert not self._thread.is_alive(), "the load did not end"
+
+    def mark_fault(self) -> None:
+        """The fault happens now: recovery counts from here."""
+        self._fault = time.monotonic()
+
+    def keep_up(self, seconds: float) -> None:
+        """Let the load go on for so long."""
+        time.sleep(seconds)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Of the requests that have ended so far; of all once the load has stopped."""
+        return Outcome(self._rate, sorted(self._ended, key=lambda one: one.due), self._fault or self._began)
+
+    async def _send_all(self) -> None:
+        self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
+        tasks: set[asyncio.Task[None]] = set()
+        number, began = 0, time.monotonic()
+        while not self._stopped.is_set():
+            due = began + number / self._rate
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            tasks.add(task := asyncio.create_task(self._send_one(due)))
+            task.add_done_callback(tasks.discard)
+            number += 1
+        await asyncio.gather(*tasks)
+        for _, writer in self._idle:
+            writer.transport.abort()
+
+    async def _send_one(self, due: float) -> None:
+        async with self._slots:
+            try:
+                kind, detail = await asyncio.wait_for(self._exchange(), TIMEOUT_S)
+            except (TimeoutError, asyncio.TimeoutError):
+                kind, detail = "lost", f"no answer in {TIMEOUT_S:g} s"
+        self._ended.append(Request(due, time.monotonic() - due, kind, detail))
+
+    async def _exchange(self) -> tuple[Kind, str]:
+        try:
+            reader, writer = self._idle_connection() or await asyncio.open_connection(*self._address)
+        except OSError as error:
+            return "refused", type(error).__name__
+        try:
+            writer.write(self._request)
+            status, is_kept, body = await read_answer(reader)
+        except (OSError, asyncio.IncompleteReadError) as error:
+            writer.transport.abort()
+            return "lost", type(error).__name__
+        except BaseException:  # cancelled by the time limit
+            writer.transport.abort()
+            raise
+        if is_kept:
+            self._idle.append((reader, writer))
+        else:
+            writer.close()
+        return self._judge(status, body)
+
+    def _idle_connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """One that the server has not closed; the longest unused, so that all stay in use."""
+        while self._idle:
+            reader, writer = self._idle.popleft()
+            if not (reader.at_eof() or reader.exception() or writer.is_closing()):
+                return reader, writer
+            writer.transport.abort()
+        return None
+
+    def _judge(self, status: int, body: bytes) -> tuple[Kind, str]:
+        if 200 <= status < 300 and body == self._expected:
+            return "answered", str(status)
+        is_refusal = status >= 400 and is_json_error(body, status)
+        return "refused" if is_refusal else "wrong", f"{status} {body[:200].decode(errors='replace')}"
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bool, bytes]:
+    """The status, whether the connection stays open, and the body of one HTTP/1.1 answer with a length."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    status, *lines = head.rstrip().split("\r\n")
+    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    body = await reader.readexactly(int(fields.get("content-length", 0)))
+    return int(status.split()[1]), fields.get("connection", "").lower() != "close", body
+
+
+def is_json_error(body: bytes, status: int) -> bool:
+    """Whether it is TorchServe's {code, type, message}."""
+    try:
+        error = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(error, dict) and error.get("code") == status and {"type", "message"} <= error.keys()
+
+
+@contextmanager
+def constant_load(url: str, body: bytes, *, expected: str, rate: float) -> Iterator[ConstantLoad]:
+    """POST `body` to an http:// address `rate` times a second while the block runs."""
+    parts = urlsplit(url)
+    assert parts.hostname, f"expected an http:// address, found {url}"
+    head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
+    load = ConstantLoad(parts.hostname, parts.port or 80, head.encode() + body, expected, rate)
+    load.start()
+    try:
+        yield load
+    finally:
+        load.stop()

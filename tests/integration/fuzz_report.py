@@ -1,0 +1,114 @@
+"""Counts what the fuzzer's inputs were answered with; a 5xx is known, with its reason, or it is a failure."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deployment import PROJECT_ROOT
+from raw_http import Answer
+
+DOCUMENT = PROJECT_ROOT / "docs/FUZZ.md"
+INTRODUCTION = """\
+# What 20,000 bad inputs get
+
+Written by `scripts/stack test tests/integration --write-docs`; change nothing here by hand.
+tests/integration/test_fuzz.py sends images mutated in every format, requests of any shape (methods, paths, query
+strings, headers, framing, multipart, JSON, base64) over raw sockets, and gRPC calls with odd names, versions and
+inputs, the same in every run. It fails on any 5xx that is not in the list below, on a worker, Java or container that
+was started again, and on a wrong reference answer afterwards.
+"""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A 5xx of TorchServe's Java front end, which never reached a handler of ours."""
+
+    status: str
+    type: str
+    message: str  # a regular expression
+    reason: str
+    edge: str  # what a proxy in front of the port does about it
+
+
+ROUTES = "routes the known paths alone, with 404 for the rest"
+PASSES_ON = "refuses other content types than the stack reads, with 415, and passes this answer on as a 400"
+KNOWN = (
+    Known(
+        "500",
+        "ArrayIndexOutOfBoundsException",
+        r"Index \d+ out of bounds for length \d+",
+        "the path does not begin with a slash, and is taken apart at its slashes",
+        ROUTES,
+    ),
+    Known("500", "None", "None", "the same, asked with HEAD: an answer without a body", ROUTES),
+    Known(
+        "500",
+        "StringIndexOutOfBoundsException",
+        r".*",
+        "`multipart/form-data` with an empty boundary",
+        PASSES_ON,
+    ),
+    Known(
+        "500",
+        "ErrorDataDecoderException",
+        r".*",
+        "multipart or form data that netty's decoder cannot read: a name, a boundary or a line's end is missing",
+        PASSES_ON,
+    ),
+)
+
+
+@dataclass
+class FuzzReport:
+    """counts: (kind of input, status) → inputs."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    known: Counter[Known] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    @property
+    def inputs(self) -> int:
+        return sum(self.counts.values())
+
+    def count(self, kind: str, answer: Answer) -> bool:
+        """Whether the answer is one that the input may get."""
+        self.counts[kind, str(answer.status or "closed")] += 1
+        if answer.status < 500:
+            return True
+        return self._is_known(str(answer.status), str(answer.error.get("type")), str(answer.error.get("message")))
+
+    def count_call(self, code: str, details: str | None) -> bool:
+        self.counts["gRPC calls", code] += 1
+        if code not in ("INTERNAL", "UNKNOWN", "UNAVAILABLE", "DATA_LOSS", "DEADLINE_EXCEEDED"):
+            return True
+        return self._is_known(code, "gRPC", details or "")
+
+    def _is_known(self, status: str, kind: str, message: str) -> bool:
+        for known in KNOWN:
+            if (known.status, known.type) == (status, kind) and re.fullmatch(known.message, message, re.DOTALL):
+                self.known[known] += 1
+                return True
+        return False
+
+    def write(self, document: Path = DOCUMENT) -> None:
+        statuses = sorted({status for _, status in self.counts})
+        kinds = sorted({kind for kind, _ in self.counts})
+        rows = [[kind, *(f"{self.counts[kind, status]:,}" for status in statuses)] for kind in kinds]
+        known = [
+            [one.status, one.type, f"`{one.message}`", f"{self.known[one]:,}", one.reason, one.edge] for one in KNOWN
+        ]
+        front_end = sum(self.known.values())
+        document.write_text(
+            f"{INTRODUCTION}\n{self.inputs:,} inputs in {self.seconds:.0f} s: 0 5xx of our handlers, {front_end:,} of "
+            "the front end, 0 restarts.\n\n"
+            f"{table(['input', *statuses], rows)}\n"
+            "`closed`: the connection ended without an answer, as it has to for what is no HTTP.\n\n"
+            "## 5xx of the Java front end\n\n"
+            f"{table(['status', 'type', 'message', 'inputs', 'why', 'what the edge does'], known)}"
+        )
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
