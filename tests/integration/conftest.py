@@ -38,6 +38,10 @@ fetch_package_folder(load_spec(Path("/model_src/mnist/model.yaml")).data, Path("
 """
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-docs", action="store_true", help="write the tables of docs/ from what this run finds")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
