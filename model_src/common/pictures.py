@@ -109,8 +109,8 @@ def read_picture(data: Union[bytes, bytearray], mode: str, side: int) -> Image.I
         raise
     except (Image.DecompressionBombError, MemoryError):
         raise BadImageError(f"expected at most {_most(name):,} pixels, found a {name} of more", TOO_LARGE) from None
-    # Pillow documents no set of errors for damaged files: its decoders raise whatever their code runs into. Anything that
-    # is raised in here is about bytes that a stranger chose, and the neighbours in the batch shall not pay for them.
+    # Pillow documents no set of errors for damaged files: its decoders raise whatever their code runs into. Anything
+    # raised in here is about bytes that a stranger chose, and the neighbours in the batch shall not pay for them.
     except Exception as error:
         raise BadImageError(
             f"expected a readable image, found a {name} that is damaged or of a rare kind ({error})"[:300]

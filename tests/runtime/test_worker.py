@@ -87,6 +87,19 @@ def test_a_model_that_does_not_load_says_so_and_the_worker_ends(
     wait_until(lambda: not is_running(worker.process.pid), "the worker to end")
 
 
+def test_json_that_is_none_is_handed_over_as_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(HOME / "ts"))
+    import otf_codec
+
+    bodies = [b"{", b"\xff", b"[" * 50_000]
+    message = predict_message(*(("id", body) for body in bodies), content_type="application/json")
+    near, far = socket.socketpair()
+    with near, far:
+        near.sendall(message)
+        _, requests = otf_codec.retrieve_msg(far)
+    assert [request.inputs["body"] for request in requests] == bodies
+
+
 def test_messages_are_read_and_written_as_upstreams_codec_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(HOME / "ts"))
     monkeypatch.delitem(sys.modules, "ts.protocol.otf_message_handler", raising=False)

@@ -209,6 +209,6 @@ def _decoded(value: bytearray, content_type: str) -> Any:
                 return json.loads(value.decode())
             if content_type.startswith("text"):
                 return value.decode()
-        except ValueError:
+        except (ValueError, RecursionError):
             logging.warning("expected %s, found %d bytes of something else: passed on", content_type, len(value))
     return value

@@ -1,0 +1,33 @@
+"""Image files for the tests of reading them: drawn, or put together by hand where Pillow cannot write them."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from common.pictures import read_picture
+from PIL import Image
+
+SIDE = 200
+# 60 × 40, dark at the top left, bright at the bottom right; no two corners are alike.
+PHOTO = Image.fromarray(np.add.outer(np.arange(40) * 2, np.arange(60) * 2).astype(np.uint8))
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format=kind, **options)
+    return file.getvalue()
+
+
+def grey(data: bytes) -> np.ndarray:
+    return np.asarray(read_picture(data, "L", SIDE)).astype(int)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(width: int, height: int, pixels: bytes, depth: int = 8, colour: int = 0, extra: bytes = b"") -> bytes:
+    """pixels: rows, each behind a byte 0."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + extra + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
