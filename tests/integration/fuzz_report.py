@@ -18,6 +18,10 @@ strings, headers, framing, multipart, JSON, base64) over raw sockets, and gRPC c
 inputs, the same in every run. It fails on any 5xx that is not in the list below, on a worker, Java or container that
 was started again, and on a wrong reference answer afterwards.
 """
+FOOTNOTES = """\
+`closed`: the connection ended without an answer, as it has to for what is no HTTP, or not a whole request. `CANCELLED`:
+a gRPC message over 16 MiB. A gRPC call with a bad image is `OK` to TorchServe: its `prediction` is the body of the 400.
+"""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,13 @@ KNOWN = (
         r".*",
         "multipart or form data that netty's decoder cannot read: a name, a boundary or a line's end is missing",
         PASSES_ON,
+    ),
+    Known(
+        "INTERNAL",
+        "gRPC",
+        r"(Model not found: .*|Model version: .* does not exist for model: .*|Parameter model_name is required\.\n.*)",
+        "gRPC calls of what is not there: TorchServe knows it (its text has NotFound) and says INTERNAL all the same",
+        "nothing: gRPC is published on the loopback address alone",
     ),
 )
 
@@ -103,7 +114,7 @@ class FuzzReport:
             f"{INTRODUCTION}\n{self.inputs:,} inputs in {self.seconds:.0f} s: 0 5xx of our handlers, {front_end:,} of "
             "the front end, 0 restarts.\n\n"
             f"{table(['input', *statuses], rows)}\n"
-            "`closed`: the connection ended without an answer, as it has to for what is no HTTP.\n\n"
+            f"{FOOTNOTES}\n"
             "## 5xx of the Java front end\n\n"
             f"{table(['status', 'type', 'message', 'inputs', 'why', 'what the edge does'], known)}"
         )

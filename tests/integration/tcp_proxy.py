@@ -25,7 +25,6 @@ class CutError(Exception):
     """The toxic ends the connection in both directions; with a TCP reset where it says so."""
 
     def __init__(self, is_reset: bool = False) -> None:
-        super().__init__("reset" if is_reset else "closed")
         self.is_reset = is_reset
 
 
@@ -91,8 +90,7 @@ async def _sleep_unless_closed(chunks: Chunks, seconds: float | None) -> None:
     """Reads on and throws away: a client that gives up is not kept waiting."""
 
     async def drain() -> None:
-        async for _ in chunks:
-            pass
+        _ = [chunk async for chunk in chunks]
 
     with suppress(TimeoutError, asyncio.TimeoutError):
         await asyncio.wait_for(drain(), seconds)
@@ -122,9 +120,8 @@ class TcpProxy:
         self.upstream = upstream
         self.toxics: list[Toxic] = []
         self.port = 0
-        self._tasks: set[asyncio.Task[None] | None] = (
-            set()
-        )  # nothing else keeps a waiting connection from the collector
+        # Nothing else keeps a waiting connection from the garbage collector.
+        self._tasks: set[asyncio.Task[None] | None] = set()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 

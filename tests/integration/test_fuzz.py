@@ -24,8 +24,8 @@ from test_resilience import java_pids
 CLIENTS, PATIENT_CLIENTS = 4, 16  # those that mostly wait for an answer that does not come
 SEED = 0
 # An input that efficientnet_lite0 can read costs it 10 ms, and mnist nothing.
-MUTANTS = {"mnist": 15_000, "efficientnet_lite0": 1000}
-MUTATED_REQUESTS, REQUESTS, CALLS = 3000, 1500, 500
+MUTANTS = {"mnist": 15_500, "efficientnet_lite0": 1000}
+MUTATED_REQUESTS, REQUESTS, CALLS = 2500, 1000, 500
 FAILED = ARTIFACTS / "fuzz"
 ODD_NAMES = st.text(max_size=12) | st.sampled_from([*MODELS, "a" * 5000])
 
