@@ -40,11 +40,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All requests of one load; `fault` is the moment (time.monotonic()) at which it was marked."""
+    """All requests of one load; `fault` is the moment (time.monotonic()) at which one was marked, if any was."""
 
     rate: float
     requests: list[Request]
-    fault: float
+    fault: float | None
 
     def count(self, kind: Kind) -> int:
         return sum(request.kind == kind for request in self.requests)
@@ -54,8 +54,10 @@ class Outcome:
         return len(self.requests)
 
     @property
-    def seconds_to_recover(self) -> float:
+    def seconds_to_recover(self) -> float | None:
         """From the fault until the last request was due that failed or was held up; 0 when none was."""
+        if self.fault is None:
+            return None
         hurt = [one.due for one in self.requests if one.kind != "answered" or one.seconds > SLOW_S]
         return max([0.0, *(due - self.fault for due in hurt)])
 
@@ -79,7 +81,6 @@ class ConstantLoad:
         self._fault: float | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._send_all()), daemon=True)
-        self._began = time.monotonic()
 
     def start(self) -> None:
         self._thread.start()
@@ -101,7 +102,7 @@ class ConstantLoad:
     @property
     def outcome(self) -> Outcome:
         """Of the requests that have ended so far; of all once the load has stopped."""
-        return Outcome(self._rate, sorted(self._ended, key=lambda one: one.due), self._fault or self._began)
+        return Outcome(self._rate, sorted(self._ended, key=lambda one: one.due), self._fault)
 
     async def _send_all(self) -> None:
         self._slots = asyncio.Semaphore(MAX_CONNECTIONS)

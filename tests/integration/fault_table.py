@@ -56,7 +56,7 @@ class Scenario(Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """seconds_to_recover and the counts are None where no load is part of the scenario."""
+    """The counts are None where no load is part of the scenario, seconds_to_recover where it has no one moment."""
 
     scenario: str
     rate: float | None
@@ -95,6 +95,7 @@ class FaultTable:
 def made_row(scenario: Scenario, outcome: Outcome | None, note: str) -> Row:
     if outcome is None:
         return Row(scenario.value, None, None, None, None, None, None, None, note)
+    recovery = outcome.seconds_to_recover
     counts = Counter(request.kind for request in outcome.requests)
     return Row(
         scenario=scenario.value,
@@ -104,7 +105,7 @@ def made_row(scenario: Scenario, outcome: Outcome | None, note: str) -> Row:
         refused=counts["refused"],
         lost=counts["lost"],
         wrong=counts["wrong"],
-        seconds_to_recover=round(outcome.seconds_to_recover, 1),
+        seconds_to_recover=None if recovery is None else round(recovery, 1),
         note=note,
     )
 

@@ -42,6 +42,7 @@ def kill_on_host(pid: int) -> None:
 
 def assert_nothing_wrong(outcome: Outcome) -> None:
     """Precondition: the load was answered before the fault. Then: no wrong answer, and the last requests are right."""
+    assert outcome.fault is not None
     before = [one.kind for one in outcome.requests if one.due < outcome.fault - 0.5]
     assert before, "the load began too late"
     assert set(before) == {"answered"}, f"not answered before the fault: {outcome.details('refused', 'lost', 'wrong')}"

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,14 +78,14 @@ def cut_off(archive: Path) -> None:
         file.truncate(archive.stat().st_size // 2)
 
 
-def replace(archive: Path) -> None:
+def overwrite(archive: Path) -> None:
     other = archive.with_suffix(".other")
     other.write_bytes(b"another archive")
     other.replace(archive)
 
 
 @pytest.mark.parametrize(
-    ("scenario", "change"), [(Scenario.ARCHIVE_CUT, cut_off), (Scenario.ARCHIVE_REPLACED, replace)]
+    ("scenario", "change"), [(Scenario.ARCHIVE_CUT, cut_off), (Scenario.ARCHIVE_REPLACED, overwrite)]
 )
 def test_an_archive_that_changes_while_it_is_served_does_not_matter(
     faults_stack: Deployment,
@@ -121,7 +122,6 @@ def test_a_full_disk_fails_the_build_with_the_reason_and_leaves_the_store_as_it_
     assert "exit status with a full disk: 1" in ended.stdout, ended.stdout
     failures = [line for line in ended.stdout.splitlines() if "FAIL: expected" in line]
     assert any("No space left on device" in line and "; try " in line for line in failures), ended.stdout
-    assert "Traceback" not in ended.stdout, ended.stdout
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +141,10 @@ def broken_starts(
     stack.compose("create", "--no-build", "torchserve")  # the network, which the runs below would all make at once
 
     def start(file: Path) -> tuple[int, str]:
-        mount = f"--volume={file}:/home/model-server/config.properties:ro"
-        command = stack.compose_command("run", "--rm", "--no-TTY", "--no-deps", mount, "torchserve")
-        ended = run_command(command, stack.environment(), limit_s=120)
+        layers = (*stack.compose_files, PROJECT_ROOT / "tests/integration/compose.config.yaml")
+        broken = replace(stack, compose_files=layers, variables={"TEST_CONFIG": str(file)})
+        command = broken.compose_command("run", "--rm", "--no-TTY", "--no-deps", "torchserve")
+        ended = run_command(command, broken.environment(), limit_s=90)
         return ended.returncode, ended.stdout
 
     with ThreadPoolExecutor(len(files)) as starts:

@@ -110,7 +110,7 @@ class Loop(ABC):
         if isinstance(connection, ReadingConnection):
             is_expected = connection.body == self._expected
             self.recorder.answer(connection.due, now, status, is_expected)
-            if not is_expected:
+            if not (is_expected and 200 <= status < 300):
                 self.recorder.other(connection.due, status, connection.body)
         else:
             self.recorder.answer(connection.due, now, status)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from builder.archive import SUFFIXES
 from builder.build import OUTCOME
-from builder.errors import BuildError, SpecError, Unavailable
+from builder.errors import BuildError, DiskFull, SpecError, Unavailable
 from builder.fetch import fetch_inputs
 from builder.fingerprint import fingerprint
 from builder.signing import RecordSigner, load_signer
@@ -27,6 +29,8 @@ CACHE = Path("/cache")
 CA_BUNDLE = Path("/run/secrets/ca_bundle")
 # The user's private key; empty where compose was given none.
 SIGNING_KEY = Path("/run/secrets/signing_key")
+# With less than this, what a build failed of was the disk, however the library that wrote has put it.
+FULL_DISK_BYTES = 1 << 20
 
 
 def main() -> int:
@@ -44,6 +48,11 @@ def main() -> int:
             failures = Build(ModelStore(MODEL_STORE), options.strict, options.force, signer).run(options.models)
     except BuildError as error:
         print(f"FAIL: {error}", flush=True)
+        return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"FAIL: {DiskFull()}", flush=True)
         return 1
     return 1 if failures else 0
 
@@ -146,6 +155,8 @@ class Build:
         (staging / "job.json").write_text(json.dumps(job))
         run = subprocess.run([sys.executable, "-m", "builder.build", str(staging / "job.json")])
         outcome = staging / OUTCOME
+        if run.returncode and shutil.disk_usage(staging).free < FULL_DISK_BYTES:
+            return {"failed": str(DiskFull())}
         if run.returncode or not outcome.is_file():
             return {"failed": f"expected the build to finish, found exit code {run.returncode}; try the message above"}
         return json.loads(outcome.read_text())

@@ -4,6 +4,7 @@ BuildError            the model fails the build: expected, found, remedy
 ├── SpecError         model.yaml is wrong; names the file and the line
 ├── WeightsRefused    the weights are there but are not the expected ones
 ├── ConversionFailed  the engine that model.yaml names cannot take the model
+├── DiskFull          the model store's disk has no room for the archive
 ├── CheckFailed       the exported model misses the limits in `accept`, or a sample's expected answer
 └── Unavailable       something to be fetched cannot be had; this model alone is left out
 """
@@ -35,6 +36,15 @@ class ConversionFailed(BuildError):
 
 class CheckFailed(BuildError):
     """The exported model misses a limit or an expected answer."""
+
+
+class DiskFull(BuildError):
+    """The model store's disk has no room for the archive."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "room for the archive in the model store", "No space left on device", "freeing some, then again"
+        )
 
 
 class Unavailable(BuildError):

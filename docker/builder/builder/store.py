@@ -138,11 +138,15 @@ class ModelStore:
         records = sorted(records, key=lambda record: Version(record["version"]), reverse=True)
         records.sort(key=lambda record: record["name"])
         with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix=".manifest-", delete=False) as file:
-            json.dump({"schema": SCHEMA, "models": records}, file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        written = Path(file.name)
+            written = Path(file.name)
+            try:
+                json.dump({"schema": SCHEMA, "models": records}, file, indent=2)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:  # the disk is full
+                written.unlink()
+                raise
         written.chmod(0o644)
         written.replace(self.folder / MANIFEST)
 
