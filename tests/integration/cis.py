@@ -245,7 +245,7 @@ RULES = (
     Rule("4.9", "COPY is used instead of ADD", copies_and_never_adds, "Dockerfiles"),
     Rule("4.10", "Secrets are not stored in Dockerfiles", has_no_secrets, "BuildKit and compose secrets"),
     Rule("4.11", "Only verified packages are installed", installs_by_hash, "pip by hash, apt by signature"),
-    Rule("4.12", "All signed artifacts are validated", None, "archives by sha256; no base image is signed"),
+    Rule("4.12", "All signed artifacts are validated", None, "archives by sha256, before they are served"),
     Rule("5.1", "Swarm mode is not enabled, if not needed", None, DAEMON + "the stack needs no swarm"),
     Rule("5.2", "An AppArmor profile is enabled", is_confined, "Docker's own, where the kernel has AppArmor"),
     Rule("5.3", "SELinux security options are set", keeps_labels, "Docker's own, where the kernel has SELinux"),

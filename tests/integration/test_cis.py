@@ -35,9 +35,10 @@ REMARKS = """
 - **4.2, what the images start from.** `TORCHSERVE_IMAGE` is pinned by version (`0.12.0-cpu`; upstream is archived, so
   nothing is expected to move it). Pin it by content with `TORCHSERVE_IMAGE=pytorch/torchserve:0.12.0-cpu@sha256:…` in
   `.env`: it is pulled, found and built from by that name. Where it cannot be pulled, docker/base starts from Debian by
-  release (`bookworm`, signed by Debian's archive key) and installs TorchServe and everything beside it by hash, torch
-  and torchvision by exact version. The images built here have no registry and so no digest: they are named by
-  `STACK_TAG`, never pulled, and labelled with the hash of what they were built from.
+  release (`bookworm`, signed by Debian's archive key) and installs everything by hash; from PyTorch's own index torch
+  and torchvision come by exact version alone, with the hashes that this index names. The images built here have no
+  registry and so no digest: they are named by `STACK_TAG`, never pulled, and labelled with the hash of what they were
+  built from.
 """
 
 

@@ -38,7 +38,7 @@ try:
 except OSError as error:
     print("no way:", error)
 """
-# Asks a name server for the root's servers; rcode 0 is an answer. Without one in argv it is this container's own.
+# Asks a name server (without one in argv: this container's own) for the root's servers, and says the answer's rcode.
 ASK_NAME_SERVER = """
 import re, socket, sys
 own = re.findall(r"^nameserver (\\S+)", open("/etc/resolv.conf").read(), re.M)[0]
@@ -47,7 +47,7 @@ asking = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, soc
 asking.settimeout(5)
 try:
     asking.sendto(bytes.fromhex("123401000001000000000000" "00" "0002" "0001"), (server, 53))
-    print(server, "answered" if asking.recv(4096)[3] & 15 == 0 else "refused")
+    print(server, "answered", asking.recv(4096)[3] & 15)
 except OSError as error:
     print(server, "silent:", error)
 """
@@ -181,9 +181,10 @@ def test_another_network_does_not_reach_the_servers_ports(
 def test_the_server_reaches_nobody_outside(closed_stack: Deployment, elsewhere: Callable[..., str]) -> None:
     """Compared with an ordinary container, which this machine's name server answers."""
     server = upstream_name_server()
-    assert elsewhere(ASK_NAME_SERVER, server).strip() == f"{server} answered", "nothing to compare with"
+    assert re.search(r"answered [^2]", elsewhere(ASK_NAME_SERVER, server)), "nothing to compare with"
     assert closed_stack.execute("python", "-c", ASK_NAME_SERVER, server).startswith(f"{server} silent")
-    assert "answered" not in closed_stack.execute("python", "-c", ASK_NAME_SERVER)
+    own = closed_stack.execute("python", "-c", ASK_NAME_SERVER)
+    assert re.search(r"silent|answered 2", own), f"Docker's name server asked for it: {own}"  # 2: server failure
 
 
 def test_inference_wants_the_inference_key(closed_stack: Deployment, seven: Path) -> None:
