@@ -21,7 +21,7 @@ from raw_http import Answer, RawConnection, post
 from store import available_models
 from test_resilience import java_pids
 
-CLIENTS, PATIENT_CLIENTS = 4, 16  # those that mostly wait for an answer that does not come
+CLIENTS, PATIENT_CLIENTS = 12, 16  # those that mostly wait for an answer that does not come
 SEED = 0
 # An input that efficientnet_lite0 can read costs it 10 ms, and mnist nothing.
 MUTANTS = {"mnist": 15_500, "efficientnet_lite0": 1000}
