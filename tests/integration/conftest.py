@@ -132,9 +132,7 @@ def started_faults_stack(workspace: Path, running_stack: Deployment) -> Iterator
 
 @pytest.fixture
 def faults_stack(started_faults_stack: Deployment) -> Deployment:
-    """It, healthy again whatever the test before did, and with no restart counted against it."""
-    if started_faults_stack.container().attrs["RestartCount"]:
-        started_faults_stack.compose("restart", "--no-deps", "torchserve")
+    """It, healthy again whatever the test before did."""
     started_faults_stack.start()
     started_faults_stack.wait_until_healthy()
     return started_faults_stack

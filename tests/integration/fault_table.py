@@ -25,6 +25,16 @@ rate on mnist that goes on while it happens.
 - **recovered**: seconds from the fault until the last request was due that was not answered, or not within a second.
 
 """
+ELSEWHERE = """
+## Faults that no request takes part in
+
+| fault | what is asserted | test |
+|---|---|---|
+| two builders at once | both succeed, each model is built once, archives and manifest match | integration/test_builds.py |
+| the builder's container killed after 4 of its lines | the models served before are whole | integration/test_builds.py |
+| the builder killed at 100 random moments of publishing | whatever lies there matches | builder/test_store_kills.py |
+| a corrupt and a half-copied archive, junk | named, not served; the others are | integration/test_store_damage.py |
+"""
 HEADER = "| scenario | per second | sent | answered | refused | lost | wrong | recovered | what is asserted besides |\n"
 
 
@@ -89,7 +99,7 @@ class FaultTable:
         assert not missing, f"no figures of {missing}: run all of tests/integration/test_faults*.py"
         lines = [line(self._rows[scenario.value]) for scenario in Scenario]
         separator = "|" + "---|" * HEADER.count(" | ") + "---|\n"
-        document.write_text(INTRODUCTION + HEADER + separator + "".join(lines))
+        document.write_text(INTRODUCTION + HEADER + separator + "".join(lines) + ELSEWHERE)
 
 
 def made_row(scenario: Scenario, outcome: Outcome | None, note: str) -> Row:

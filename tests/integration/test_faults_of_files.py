@@ -47,18 +47,14 @@ free = os.statvfs(store)
 status, printed = build("--force")
 assert content() == before, "the store has changed"
 assert sorted(path.name for path in store.iterdir() if path.name.startswith(".")) == [".lock"], "something is left"
-(store / "other-file").unlink()
 print(printed)
 print("exit status with a full disk:", status)
-status, printed = build("--force")
-assert status == 0, printed
 """.replace("FREE_BYTES", str(FREE_BYTES))
 BROKEN_CONFIGS: dict[str, Callable[[str], str]] = {
     "a port that is no number": lambda text: text.replace("grpc_inference_port=7070", "grpc_inference_port=seventy"),
     "a port that does not exist": lambda text: text.replace("http://0.0.0.0:8080", "http://0.0.0.0:808080"),
     "an address that is none": lambda text: text.replace("http://0.0.0.0:8081", "nowhere"),
     "a size that is no number": lambda text: text.replace("max_request_size=16777216", "max_request_size=16 MB"),
-    "an unknown metrics mode": lambda text: text.replace("metrics_mode=prometheus", "metrics_mode=paper"),
     "an unknown Java option": lambda text: text.replace("vmargs=", "vmargs=-XX:+UseNoSuchCollector "),
 }
 
@@ -116,7 +112,7 @@ def test_a_full_disk_fails_the_build_with_the_reason_and_leaves_the_store_as_it_
         ended = run_command(["docker", "run", *rules, *mounts, *command], {})
     finally:
         volume.remove()
-    note = "the builder says FAIL and why; archive and manifest are the old ones, the next build succeeds"
+    note = "the builder says FAIL and why; archive and manifest are the old ones"
     fault_table.add(Scenario.DISK_FULL, None, note)
     assert ended.returncode == 0, ended.stdout
     assert "exit status with a full disk: 1" in ended.stdout, ended.stdout
@@ -144,7 +140,7 @@ def broken_starts(
         layers = (*stack.compose_files, PROJECT_ROOT / "tests/integration/compose.config.yaml")
         broken = replace(stack, compose_files=layers, variables={"TEST_CONFIG": str(file)})
         command = broken.compose_command("run", "--rm", "--no-TTY", "--no-deps", "torchserve")
-        ended = run_command(command, broken.environment(), limit_s=90)
+        ended = run_command(command, broken.environment(), limit_s=60)
         return ended.returncode, ended.stdout
 
     with ThreadPoolExecutor(len(files)) as starts:
@@ -165,7 +161,6 @@ def test_a_broken_config_ends_the_start_with_the_reason(
         "a port that does not exist": "808080",
         "an address that is none": "nowhere",
         "a size that is no number": "16 MB",
-        "an unknown metrics mode": "paper",
         "an unknown Java option": "UseNoSuchCollector",
     }
     assert words[way] in log, f"the log does not name what is wrong:\n{log[-3000:]}"
