@@ -30,8 +30,8 @@ ELSEWHERE = """
 
 | fault | what is asserted | test |
 |---|---|---|
-| two builders at once | both succeed, each model is built once, archives and manifest match | integration/test_builds.py |
-| the builder's container killed after 4 of its lines | the models served before are whole | integration/test_builds.py |
+| two builders at once | both succeed, each model is built once, all is whole | integration/test_builds.py |
+| the builder's container killed after 4 of its lines | what was served before is whole | integration/test_builds.py |
 | the builder killed at 100 random moments of publishing | whatever lies there matches | builder/test_store_kills.py |
 | a corrupt and a half-copied archive, junk | named, not served; the others are | integration/test_store_damage.py |
 """
