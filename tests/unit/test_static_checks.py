@@ -25,6 +25,7 @@ LAYERS = [
     ("compose.yaml", "compose.gpu.yaml"),
     ("compose.yaml", "compose.prod.yaml"),
     ("compose.yaml", "tests/integration/compose.fresh.yaml"),
+    ("compose.yaml", "tests/integration/compose.config.yaml"),
 ]
 HOST_CODE = ["scripts/stackcli", "benchmarks/peers", "benchmarks/soak", "tests/unit", "tests/integration"]
 
@@ -92,7 +93,12 @@ def render(files: tuple[str, ...]) -> str:
     command = ["docker", "compose", "--project-directory=.", "--env-file=/dev/null", "--profile=*", *options, "config"]
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "DOCKER_HOST")}
     ended = subprocess.run(
-        command, cwd=ROOT, env={**kept, "TEST_CACHE_VOLUME": "any"}, capture_output=True, text=True, check=False
+        command,
+        cwd=ROOT,
+        env={**kept, "TEST_CACHE_VOLUME": "any", "TEST_CONFIG": "/any"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if ended.returncode != 0:
         pytest.fail(f"{' + '.join(files)}\n{ended.stderr}", pytrace=False)

@@ -16,12 +16,12 @@ from deployment import PROJECT_ROOT, Deployment
 from image_files import TRANSPORTS, Files, image_files, one_bit_files
 
 DOCUMENT = PROJECT_ROOT / "docs/INPUTS.md"
-WRITE = "pytest tests/integration/test_inputs.py --write-docs"
+WRITE = "pytest tests/integration/test_input_matrix.py --write-docs"
 MODELS = ("mnist", "efficientnet_lite0")
 CLIENTS = 4
 HEAD = """# What may be sent, and what is answered
 
-Written by `pytest tests/integration/test_inputs.py --write-docs` from what the running stack answered; change nothing
+Written by `pytest tests/integration/test_input_matrix.py --write-docs` from what the running stack answered; change nothing
 here by hand. A test compares it.
 """
 
