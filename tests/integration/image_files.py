@@ -92,7 +92,7 @@ def image_files(picture: Image.Image) -> Files:
         ("BMP", "RGB"): encoded(picture, "BMP"),
         ("TIFF", "L"): encoded(grey, "TIFF"),
         ("TIFF", "RGB"): encoded(picture, "TIFF"),
-        ("TIFF", "RGB, LZW"): encoded(picture, "TIFF", compression="tiff_lzw"),
+        ("TIFF", "RGB (LZW)"): encoded(picture, "TIFF", compression="tiff_lzw"),
         ("TIFF", "RGBA"): encoded(clear, "TIFF"),
         ("TIFF", "CMYK"): encoded(cmyk, "TIFF"),
         ("TIFF", "16-bit grey"): encoded(Image.fromarray(wide), "TIFF"),

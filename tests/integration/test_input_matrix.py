@@ -121,6 +121,7 @@ def test_a_request_over_the_limit_is_refused(refusals: dict[tuple[str, str], req
 
 def test_no_input_costs_a_worker_its_life(running_stack: Deployment) -> None:
     before = {model: processes(running_stack, model) for model in MODELS}
+    assert all(before.values()), f"expected workers of every model, found {before}"
     for bad in bad_inputs():
         for model in MODELS:
             bad.send(running_stack, model)
@@ -150,10 +151,9 @@ def input_table(model: str, answers: dict[Sent, Answer]) -> str:
     """One row per format; a cell names the modes that were answered wrongly, if there are any."""
     own = {sent: answer for sent, answer in answers.items() if sent.model == model}
     right = sum(answer.right for answer in own.values())
-    lines = [
-        f"## {model}: format × mode × transport\n\nEach file shows the same sample; ✓ says that the answer was right"
-    ]
-    lines += [f"for all modes of the row. Right: {right} of {len(own)} requests.\n"]
+    lines = [f"## {model}: format × mode × transport\n"]
+    lines += ["Each file shows the same sample; ✓ says that the answer was right for all modes of the row."]
+    lines += [f"Right: {right} of {len(own)} requests.\n"]
     lines += table_head("format", "modes", *TRANSPORTS)
     for kind in dict.fromkeys(sent.format for sent in own):
         modes = list(dict.fromkeys(sent.mode for sent in own if sent.format == kind))
