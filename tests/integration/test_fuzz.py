@@ -27,9 +27,12 @@ SEED = 0
 MUTANTS = {"mnist": 15_500, "efficientnet_lite0": 1000}
 MUTATED_REQUESTS, REQUESTS, CALLS = 2500, 1000, 500
 FAILED = ARTIFACTS / "fuzz"
-# Hypothesis chooses evenly among alternatives: most calls are of a model that is there.
-MNIST, NONE = st.just("mnist"), st.just("")
 ODD_NAMES = st.text(max_size=12) | st.sampled_from([*MODELS, "a" * 5000])
+
+
+def mostly(usual: str, other: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Three times in four `usual`: what is odd in every part never gets as far as a handler."""
+    return st.integers(0, 3).flatmap(lambda choice: st.just(usual) if choice else other)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +165,7 @@ def test_grpc_predictions_of_any_shape_get_no_internal_error_that_is_not_known(
         client = InferenceClient(channel, messages)
 
         @settings(max_examples=CALLS, derandomize=True, database=None, deadline=None)
-        @given(MNIST | MNIST | MNIST | ODD_NAMES, NONE | NONE | NONE | ODD_NAMES, inputs)
+        @given(mostly("mnist", ODD_NAMES), mostly("", ODD_NAMES), inputs)
         def call(model: str, version: str, inputs: dict[str, bytes]) -> None:
             try:
                 client.predict_anything(model, version, inputs)
