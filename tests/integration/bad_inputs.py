@@ -22,17 +22,15 @@ REQUEST_LIMIT_BYTES = 16_777_216
 
 @dataclass(frozen=True)
 class BadInput:
-    """`message`: what the answer's message has to contain; None where TorchServe answers before a handler is asked."""
+    """`message`: what the answer's message has to contain."""
 
     name: str
     send: Callable[[Deployment, str], requests.Response]
     status: int
-    message: str | None
+    message: str
 
 
-def body(
-    name: str, content: bytes, message: str | None, status: int = BAD_REQUEST, kind: str | None = None
-) -> BadInput:
+def body(name: str, content: bytes, message: str, status: int = BAD_REQUEST, kind: str | None = None) -> BadInput:
     """kind: the content type."""
     return BadInput(name, lambda stack, model: post(stack, model, content, kind), status, message)
 
@@ -108,5 +106,5 @@ def bad_inputs() -> list[BadInput]:
 
 
 def oversize() -> BadInput:
-    """What TorchServe itself refuses; it costs 16 MiB to say so."""
-    return body("more than 16 MiB", bytes(REQUEST_LIMIT_BYTES + 1), None, TOO_LARGE)
+    """What the front end refuses; it costs 16 MiB to say so."""
+    return body("more than 16 MiB", bytes(REQUEST_LIMIT_BYTES + 1), "at most 16777216 bytes", TOO_LARGE)

@@ -1,4 +1,4 @@
-"""Counts what the fuzzer's inputs were answered with; a 5xx is known, with its reason, or it is a failure."""
+"""Counts what the fuzzer's inputs were answered with; a 5xx is a failure, over gRPC unless it is known."""
 
 import re
 from collections import Counter
@@ -15,8 +15,8 @@ INTRODUCTION = """\
 Written by `scripts/stack test tests/integration --write-docs`; change nothing here by hand.
 tests/integration/test_fuzz.py sends images mutated in every format, requests of any shape (methods, paths, query
 strings, headers, framing, multipart, JSON, base64) over raw sockets, and gRPC calls with odd names, versions and
-inputs, the same in every run. It fails on any 5xx that is not in the list below, on a worker, Java or container that
-was started again, and on a wrong reference answer afterwards.
+inputs, the same in every run. It fails on any 5xx (over gRPC: that is not in the list below), on a worker, Java or
+container that was started again, and on a wrong reference answer afterwards.
 """
 FOOTNOTES = """\
 `closed`: the connection ended without an answer, as it has to for what is no HTTP, or not a whole request. `CANCELLED`:
@@ -26,7 +26,7 @@ a gRPC message over 16 MiB. A gRPC call with a bad image is `OK` to TorchServe: 
 
 @dataclass(frozen=True)
 class Known:
-    """A 5xx of TorchServe's Java front end, which never reached a handler of ours."""
+    """What TorchServe's Java front end calls an internal error; it never reached a handler of ours."""
 
     status: str
     type: str
@@ -35,31 +35,7 @@ class Known:
     edge: str  # what a proxy in front of the port does about it
 
 
-ROUTES = "routes the known paths alone, with 404 for the rest"
-PASSES_ON = "refuses other content types than the stack reads, with 415, and passes this answer on as a 400"
 KNOWN = (
-    Known(
-        "500",
-        "ArrayIndexOutOfBoundsException",
-        r"Index \d+ out of bounds for length \d+",
-        "the path does not begin with a slash, and is taken apart at its slashes",
-        ROUTES,
-    ),
-    Known("500", "None", "None", "the same, asked with HEAD: an answer without a body", ROUTES),
-    Known(
-        "500",
-        "StringIndexOutOfBoundsException",
-        r".*",
-        "`multipart/form-data` with an empty boundary",
-        PASSES_ON,
-    ),
-    Known(
-        "500",
-        "ErrorDataDecoderException",
-        r".*",
-        "multipart or form data that netty's decoder cannot read: a name, a boundary or a line's end is missing",
-        PASSES_ON,
-    ),
     Known(
         "INTERNAL",
         "gRPC",
@@ -85,19 +61,14 @@ class FuzzReport:
     def count(self, kind: str, answer: Answer) -> bool:
         """Whether the answer is one that the input may get."""
         self.counts[kind, str(answer.status or "closed")] += 1
-        if answer.status < 500:
-            return True
-        return self._is_known(str(answer.status), str(answer.error.get("type")), str(answer.error.get("message")))
+        return answer.status < 500
 
     def count_call(self, code: str, details: str | None) -> bool:
         self.counts["gRPC calls", code] += 1
         if code not in ("INTERNAL", "UNKNOWN", "UNAVAILABLE", "DATA_LOSS", "DEADLINE_EXCEEDED"):
             return True
-        return self._is_known(code, "gRPC", details or "")
-
-    def _is_known(self, status: str, kind: str, message: str) -> bool:
         for known in KNOWN:
-            if (known.status, known.type) == (status, kind) and re.fullmatch(known.message, message, re.DOTALL):
+            if known.status == code and re.fullmatch(known.message, details or "", re.DOTALL):
                 self.known[known] += 1
                 return True
         return False
@@ -111,11 +82,11 @@ class FuzzReport:
         ]
         front_end = sum(self.known.values())
         document.write_text(
-            f"{INTRODUCTION}\n{self.inputs:,} inputs in {self.seconds:.0f} s: 0 5xx of our handlers, {front_end:,} of "
-            "the front end, 0 restarts.\n\n"
+            f"{INTRODUCTION}\n{self.inputs:,} inputs in {self.seconds:.0f} s: 0 5xx over HTTP, {front_end:,} internal "
+            "errors over gRPC, 0 restarts.\n\n"
             f"{table(['input', *statuses], rows)}\n"
             f"{FOOTNOTES}\n"
-            "## 5xx of the Java front end\n\n"
+            "## What the Java front end makes an internal error of\n\n"
             f"{table(['status', 'type', 'message', 'inputs', 'why', 'what the edge does'], known)}"
         )
 

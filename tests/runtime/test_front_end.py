@@ -1,5 +1,6 @@
 """What is ours in TorchServe's Java front end: what it says when it cannot take a request, and how it reads a form."""
 
+import http.client
 import json
 import urllib.error
 from collections.abc import Iterator
@@ -23,9 +24,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def refused(body: bytes) -> tuple[urllib.error.HTTPError, dict[str, Any]]:
+def refused(
+    body: bytes, content_type: str = "application/octet-stream"
+) -> tuple[urllib.error.HTTPError, dict[str, Any]]:
     with pytest.raises(urllib.error.HTTPError) as caught:
-        predict(body)
+        predict(body, content_type)
     with caught.value as answer:
         return answer, json.load(answer)
 
@@ -68,3 +71,29 @@ def test_a_body_over_the_limit_is_refused_in_json(served: Path) -> None:
 )
 def test_what_curl_calls_a_form_is_read_as_what_it_is(served: Path, body: bytes, got: dict[str, str]) -> None:
     assert predict(body, "application/x-www-form-urlencoded")["got"] == got
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data; boundary=", b"--x--"),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data\r\n\r\nno name\r\n--x--"),
+        ("application/x-www-form-urlencoded", b"data=%zz"),
+    ],
+)
+def test_a_form_that_cannot_be_read_is_the_clients_mistake(served: Path, content_type: str, body: bytes) -> None:
+    answer, error = refused(body, content_type)
+    assert (answer.status, error["type"]) == (400, "BadRequestException")
+    assert error["message"].startswith("expected a form that can be read, found ")
+
+
+def test_a_form_that_can_be_read_is_read(served: Path) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="data"\r\n\r\nseven\r\n--x--\r\n'
+    assert predict(part, "multipart/form-data; boundary=x")["got"] == {"data": str(bytearray(b"seven"))}
+
+
+def test_a_path_without_a_slash_is_one_that_is_not_there(served: Path) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", 8080)
+    client.request("GET", "nowhere")
+    assert client.getresponse().status == 404
+    client.close()

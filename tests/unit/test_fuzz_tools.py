@@ -51,18 +51,16 @@ def test_an_answer_is_read_to_its_end_and_the_connection_kept_as_the_server_says
         thread.join(10)
 
 
-@pytest.mark.parametrize(
-    ("body", "is_fine"),
-    [
-        (b'{"code": 500, "type": "ErrorDataDecoderException", "message": "Bad end of line"}', True),
-        (b'{"code": 500, "type": "InternalServerException", "message": "Prediction failed"}', False),
-        (b"", True),
-    ],
-)
-def test_a_5xx_is_known_or_a_failure(body: bytes, is_fine: bool) -> None:
+@pytest.mark.parametrize(("status", "is_fine"), [(200, True), (400, True), (500, False), (503, False)])
+def test_a_5xx_is_a_failure(status: int, is_fine: bool) -> None:
     report = FuzzReport()
-    assert report.count("requests", Answer(500, body)) is is_fine
+    assert report.count("requests", Answer(status, b"")) is is_fine
     assert report.inputs == 1
+
+
+@pytest.mark.parametrize(("details", "is_fine"), [("Model not found: nobody", True), ("Prediction failed", False)])
+def test_an_internal_error_over_grpc_is_known_or_a_failure(details: str, is_fine: bool) -> None:
+    assert FuzzReport().count_call("INTERNAL", details) is is_fine
 
 
 def test_the_document_lists_every_known_5xx() -> None:

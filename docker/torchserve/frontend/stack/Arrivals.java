@@ -28,7 +28,7 @@ final class Arrivals extends ChannelInboundHandlerAdapter {
       context.channel().config().setOption(ChannelOption.SO_LINGER, -1);
       ChannelPipeline pipeline = context.pipeline();
       pipeline.addAfter("http", "exchange", new Exchange(traffic));
-      pipeline.addAfter("aggregator", "content type", new ContentType());
+      pipeline.addAfter("aggregator", "requests", new Requests());
       context.fireChannelActive();
       pipeline.remove(this);
     }
