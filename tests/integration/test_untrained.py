@@ -12,6 +12,7 @@ import requests
 
 from deployment import PROJECT_ROOT, Deployment, run_command, run_in_image, users_folder
 from fresh import FreshDeployments
+from model_folders import change_settings
 from store import entry_of
 
 HERE = Path(__file__).parent
@@ -104,12 +105,16 @@ def legacy_file(workspace: Path) -> Path:
 
 @pytest.fixture
 def model_with_file(tmp_path: Path, legacy_file: Path) -> Path:
-    """A copy of densenet161's folder with the file in it; no expected answers, since its weights are random."""
+    """A copy of densenet161's folder with the file in it; no expected answers, since its weights are random.
+
+    Served by PyTorch itself: what is tested are the weights, and converting them takes most of a minute.
+    """
     source, model_src = users_folder("MODEL_SRC", "model_src"), tmp_path / "model_src"
     for part in ("common", MODEL):
         shutil.copytree(source / part, model_src / part, ignore=shutil.ignore_patterns("__pycache__", "*.pth"))
     (model_src / MODEL / "samples/expected.json").unlink(missing_ok=True)
     shutil.copy(legacy_file, model_src / MODEL)
+    change_settings(model_src / MODEL, engine={"cpu": "eager"}, data=None, labelled=None, calibration=None)
     return model_src / MODEL
 
 
