@@ -17,11 +17,11 @@ from deployment import (
     cache_volume,
     docker_engine,
     image,
-    keep_evidence,
     run_in_image,
     users_folder,
     users_project,
 )
+from evidence import keep_evidence
 from fault_table import FaultTable
 from fresh import FreshDeployments, Workshop
 from model_folders import answer_in_words, copy_mnist, write_brightness_model

@@ -1,6 +1,5 @@
 """One compose project as the tests see it: its URLs, its container, its builder; knows nothing of what is asserted."""
 
-import json
 import os
 import socket
 import subprocess
@@ -292,13 +291,3 @@ def run_in_image(
     ended = run_command([*arguments, image(part), *command[1:]], os.environ)
     assert ended.returncode == 0, f"{' '.join(command)} in {image(part)}: exit {ended.returncode}\n{ended.stdout}"
     return ended.stdout
-
-
-def keep_evidence(test: str) -> None:
-    """Logs and docker inspect of every container of every live project, under artifacts/<test>/."""
-    folder = ARTIFACTS / "".join(character if character.isalnum() or character in "-_." else "_" for character in test)
-    for deployment in list(live_deployments.values()):
-        for container in deployment.containers():
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{container.name}.log").write_bytes(container.logs(timestamps=True))
-            (folder / f"{container.name}.inspect.json").write_text(json.dumps(container.attrs, indent=1))

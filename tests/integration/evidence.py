@@ -1,0 +1,15 @@
+"""What is kept of a failed test: the logs and `docker inspect` of every container, under artifacts/."""
+
+import json
+
+from deployment import ARTIFACTS, live_deployments
+
+
+def keep_evidence(test: str) -> None:
+    """Logs and docker inspect of every container of every live project, under artifacts/<test>/."""
+    folder = ARTIFACTS / "".join(character if character.isalnum() or character in "-_." else "_" for character in test)
+    for deployment in list(live_deployments.values()):
+        for container in deployment.containers():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{container.name}.log").write_bytes(container.logs(timestamps=True))
+            (folder / f"{container.name}.inspect.json").write_text(json.dumps(container.attrs, indent=1))
