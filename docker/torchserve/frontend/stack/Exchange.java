@@ -1,6 +1,5 @@
 package stack;
 
-import io.netty.buffer.ByteBufUtil;
 import io.netty.channel.ChannelDuplexHandler;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
@@ -112,7 +111,7 @@ final class Exchange extends ChannelDuplexHandler {
     byte[] json = (JsonUtils.GSON_PRETTY.toJson(error) + "\n").getBytes(StandardCharsets.UTF_8);
     DefaultFullHttpResponse response = new DefaultFullHttpResponse(bare.protocolVersion(), bare.status());
     response.headers().set(bare.headers()).set(HttpHeaderNames.CONTENT_TYPE, HttpHeaderValues.APPLICATION_JSON);
-    ByteBufUtil.writeUtf8(response.content(), new String(json, StandardCharsets.UTF_8));
+    response.content().writeBytes(json);
     HttpUtil.setContentLength(response, json.length);
     ReferenceCountUtil.release(bare);
     return response;
