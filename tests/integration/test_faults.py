@@ -9,7 +9,7 @@ from constant_load import Outcome, constant_load
 from deployment import STOPPED_DEADLINE_S, Deployment, image, run_command
 from fault_table import FaultTable, Scenario
 from polling import wait_until
-from test_resilience import KILL, java_pids
+from processes import KILL, java_pids, kill
 
 RATE = 100
 BEFORE_S, AFTER_S, PAUSED_S = 1.0, 2.0, 2.0
@@ -32,10 +32,6 @@ def pids(stack: Deployment, model: str) -> list[int]:
 def container_starts(stack: Deployment) -> tuple[str, int]:
     """Changes with every start of the container, whoever asked for it."""
     return stack.state()["StartedAt"], stack.container().attrs["RestartCount"]
-
-
-def kill(stack: Deployment, pid: int | str) -> None:
-    stack.execute("python", "-c", KILL, str(pid))
 
 
 def kill_on_host(pid: int) -> None:
@@ -91,6 +87,7 @@ def test_a_killed_jvm_is_started_again_in_place(faults_stack: Deployment, fault_
         load.keep_up(AFTER_S)
     fault_table.add(Scenario.JVM_KILLED, load.outcome, "started again in place, the container is not restarted")
     assert_nothing_wrong(load.outcome)
+    faults_stack.wait_until_healthy()
     assert container_starts(faults_stack) == starts
     assert java_pids(faults_stack) != [victim]
 

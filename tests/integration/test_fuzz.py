@@ -17,9 +17,9 @@ from fuzz_report import FuzzReport
 from fuzz_requests import MODELS, plain_requests, requests
 from grpc_inference import InferenceClient, compile_messages
 from mutations import corpus, mutants, smallest
+from processes import java_pids
 from raw_http import Answer, RawConnection, post
 from store import available_models
-from test_resilience import java_pids
 
 CLIENTS, PATIENT_CLIENTS = 12, 16  # those that mostly wait for an answer that does not come
 SEED = 0
