@@ -6,7 +6,7 @@ import { listenForKey, listenForTheme, showKeyField, showModels, showNotice, sho
 import { heat, seenPart } from "./heat.js";
 import { asCurl, asPython, copy } from "./snippets.js";
 import { Surface, isDrawn } from "./surface.js";
-import { percent, switchLanguage, text, translatePage } from "./texts.js";
+import { percent, problemTexts, switchLanguage, text, translatePage } from "./texts.js";
 
 const RETRY_SECONDS = 3;
 const QUIET_MS = 700; // of a drawing hand, before the answer is read out
@@ -39,8 +39,10 @@ const asker = new Asker(async (asked, signal) => {
 });
 
 const surface = new Surface((next) => {
+  // A drawing goes on: what is on its way is an answer to a part of it.
+  const goesOn = input?.kind === "drawn" && next?.kind === "drawn";
   input = next;
-  asker.cancel();
+  if (!goesOn) asker.cancel();
   for (const card of cards) card.dropExplanation();
   if (next) asker.request(next);
   else cards.forEach((card) => card.empty());
@@ -177,15 +179,14 @@ async function refresh() {
   let fresh;
   try {
     fresh = await fetchCatalogue();
-  } catch {
-    if (!catalogue) showNotice("noServer");
-    lookAgain();
+  } catch (problem) {
+    refused(problem);
     return;
   }
   const known = catalogue?.generation;
   catalogue = fresh;
   if (known === fresh.generation && model) return;
-  showNotice(fresh.models.length ? null : "noModels");
+  showNotice(fresh.models.length ? "" : text("noModels"));
   showKeyField(fresh.keys);
   const wished = model?.name ?? decodeURIComponent(location.hash.slice(1));
   const next = fresh.models.find(({ name }) => name === wished)
@@ -196,6 +197,14 @@ async function refresh() {
     show();
     lookAgain();
   }
+}
+
+/** There is no catalogue: for want of a key, or of a server. */
+function refused({ kind }) {
+  const needsKey = kind !== "unreachable";
+  if (needsKey) showKeyField(true);
+  else lookAgain();
+  if (!catalogue) showNotice(kind === "keyMissing" ? "" : needsKey ? problemTexts(kind, {}).join(" ") : text("noServer"));
 }
 
 function lookAgain() {
@@ -224,7 +233,10 @@ find("compare").addEventListener("click", compare);
 for (const code of ["curl", "python"]) {
   find(`copy-${code}`).addEventListener("click", (event) => copyCode(event.currentTarget, code));
 }
-listenForKey(() => input && asker.request(input));
+listenForKey(async () => {
+  await refresh();
+  if (input) asker.request(input);
+});
 listenForTheme(() => surface.redraw());
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 showLanguage();

@@ -1,0 +1,147 @@
+"""The playground of the running stack in a real browser; what a page must never do fails every test that opens it."""
+
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+ARTIFACTS = ROOT / "artifacts/browser"
+EDGE = f"http://127.0.0.1:{os.environ.get('EDGE_PORT', '8000')}"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Nothing of the browser's own goes anywhere either.
+FLAGS = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESKTOP, PHONE = (1280, 900), (390, 844)
+ANSWER_MS = 20_000
+
+
+@dataclass
+class Watch:
+    """What a context did that it must not. `refusals`: HTTP statuses that the test provokes, of which Chromium tells."""
+
+    refusals: set[int] = field(default_factory=set)
+    network_fails: bool = False
+    found: list[str] = field(default_factory=list)
+
+    def follow(self, page: Page) -> None:
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.found.append(f"page error: {error}"))
+        page.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        expected = [f"responded with a status of {status} " for status in self.refusals]
+        if self.network_fails:
+            expected.append("net::ERR_")
+        if message.type in ("error", "warning") and not any(text in message.text for text in expected):
+            self.found.append(f"console {message.type}: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((f"{EDGE}/", f"blob:{EDGE}/", "data:")):
+            self.found.append(f"request to {request.url}")
+
+
+@dataclass
+class Opened:
+    page: Page
+    watch: Watch
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> dict[str, Any]:
+    """What the running stack serves, as the page is told."""
+    answer = requests.get(f"{EDGE}/playground/models.json", timeout=10)
+    assert answer.status_code == 200, f"{EDGE} answers {answer.status_code}: run scripts/stack up first"
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser(catalogue: dict[str, Any]) -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert program, f"none of {', '.join(BROWSERS)} on the PATH: `scripts/stack test --yes` installs chromium"
+    sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
+    expect.set_options(timeout=ANSWER_MS)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=[*FLAGS, *sandbox])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def open_page(browser: Browser, watch: Watch, request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Opens the playground: (size, locale, scheme, and `before`, called with the page before it loads anything)."""
+    contexts: list[BrowserContext] = []
+
+    def open_page(
+        size: tuple[int, int] = DESKTOP,
+        locale: str = "en-GB",
+        scheme: Any = "light",
+        path: str = "/",
+        before: Callable[[Page], None] = lambda page: None,
+    ) -> Page:
+        phone = size == PHONE
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            device_scale_factor=2 if phone else 1,
+            has_touch=phone,
+            is_mobile=phone,
+            locale=locale,
+            color_scheme=scheme,
+            reduced_motion="reduce",
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        contexts.append(context)
+        context.set_default_timeout(ANSWER_MS)
+        page = context.new_page()
+        watch.follow(page)
+        before(page)
+        page.goto(EDGE + path)
+        return page
+
+    yield open_page
+    for number, context in enumerate(contexts):
+        if request.node.stash.get(FAILED, False):
+            ARTIFACTS.mkdir(parents=True, exist_ok=True)
+            context.pages[0].screenshot(path=ARTIFACTS / f"failed-{request.node.name}-{number}.png", full_page=True)
+        context.close()
+    assert watch.found == []
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and report.when == "call":
+        item.stash[FAILED] = True
+    return report
+
+
+@pytest.fixture
+def espresso() -> Path:
+    """A photo of the repository's, and what it shows is its name."""
+    return ROOT / "model_src/efficientnet_lite0/samples/espresso.jpg"
