@@ -42,7 +42,7 @@ def begin(page: Page, stroke: Sequence[Point]) -> None:
     page.mouse.move(*places[0])
     page.mouse.down()
     for place in places[1:]:
-        page.mouse.move(*place, steps=4)
+        page.mouse.move(*place, steps=2)
 
 
 def draw_by_touch(page: Page, stroke: Sequence[Point] = SEVEN) -> None:
@@ -99,5 +99,5 @@ def expect_problem(page: Page, text: str) -> None:
 
 
 def bars(page: Page, place: int = 0) -> list[str]:
-    """Each bar's text, such as "7\\n99.8%"."""
+    """Each bar's text: a label and a percentage."""
     return card(page, place).locator(".bars li").all_inner_texts()

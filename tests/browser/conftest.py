@@ -1,7 +1,6 @@
 """The playground of the running stack in a real browser; what a page must never do fails every test that opens it."""
 
 import os
-import shutil
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +10,11 @@ import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
+from stackcli.browser import PROGRAMS, find_browser
+from stackcli.paths import ROOT
+
 ARTIFACTS = ROOT / "artifacts/browser"
 EDGE = f"http://127.0.0.1:{os.environ.get('EDGE_PORT', '8000')}"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Nothing of the browser's own goes anywhere either.
 FLAGS = (
     "--disable-gpu",
@@ -30,7 +30,7 @@ ANSWER_MS = 20_000
 
 @dataclass
 class Watch:
-    """What a context did that it must not. `refusals`: HTTP statuses that the test provokes, of which Chromium tells."""
+    """What a page did that it must not. `refusals`: HTTP statuses that the test provokes, and Chromium complains of."""
 
     refusals: set[int] = field(default_factory=set)
     network_fails: bool = False
@@ -73,8 +73,8 @@ def catalogue() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def browser(catalogue: dict[str, Any]) -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert program, f"none of {', '.join(BROWSERS)} on the PATH: `scripts/stack test --yes` installs chromium"
+    program = find_browser()
+    assert program, f"none of {', '.join(PROGRAMS)} on the PATH: `scripts/stack test --yes` installs chromium"
     sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
     expect.set_options(timeout=ANSWER_MS)
     with sync_playwright() as playwright:
@@ -90,20 +90,20 @@ def watch() -> Watch:
 
 @pytest.fixture
 def open_page(browser: Browser, watch: Watch, request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Opens the playground: (size, locale, scheme, and `before`, called with the page before it loads anything)."""
+    """Opens the playground; `scale`: pixels per CSS pixel; `before` is called with the page before it loads anything."""
     contexts: list[BrowserContext] = []
 
     def open_page(
         size: tuple[int, int] = DESKTOP,
         locale: str = "en-GB",
         scheme: Any = "light",
-        path: str = "/",
+        scale: int = 1,
         before: Callable[[Page], None] = lambda page: None,
     ) -> Page:
         phone = size == PHONE
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]},
-            device_scale_factor=2 if phone else 1,
+            device_scale_factor=2 if phone else scale,
             has_touch=phone,
             is_mobile=phone,
             locale=locale,
@@ -116,7 +116,7 @@ def open_page(browser: Browser, watch: Watch, request: pytest.FixtureRequest) ->
         page = context.new_page()
         watch.follow(page)
         before(page)
-        page.goto(EDGE + path)
+        page.goto(f"{EDGE}/")
         return page
 
     yield open_page

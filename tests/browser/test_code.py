@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page, Response, expect
+
 from acts import choose_model, draw, drop, expect_answer, paste
 from conftest import Open
-from playwright.sync_api import Page, expect
 
 Answer = dict[str, float]
 
@@ -55,11 +56,16 @@ def test_what_is_copied_runs_and_gets_the_same_answer(
     open_page: Open, espresso: Path, tmp_path: Path, give: Callable[[Page, Path], None], language: str
 ) -> None:
     # A name that a shell and Python have to be kept from understanding.
-    photo = tmp_path / "it's \"a\" $photo.jpg"
+    photo = tmp_path / 'it\'s "a" $photo.jpg'
     photo.write_bytes(espresso.read_bytes())
     page = open_page()
     answers: list[Answer] = []
-    page.on("response", lambda response: "/predictions/" in response.url and answers.append(response.json()))
+
+    def listen(response: Response) -> None:
+        if "/predictions/" in response.url:
+            answers.append(response.json())
+
+    page.on("response", listen)
     give(page, photo)
     page.get_by_role("button", name=f"Copy as {language}").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
