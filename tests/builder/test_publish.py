@@ -49,7 +49,8 @@ def run(build, model_folder: Path, store: ModelStore, monkeypatch: pytest.Monkey
 
     def build_into(self, folder: Path, spec, staging: Path) -> dict:
         record, elsewhere = build(spec, self.archive_format)
-        (elsewhere / record["archive"]).rename(staging / record["archive"])
+        for name in (record["archive"], "samples"):
+            (elsewhere / name).rename(staging / name)
         return record
 
     monkeypatch.setattr(command.Build, "_fetch_and_run", build_into)
@@ -103,6 +104,28 @@ def test_the_list_of_contents_is_valid_complete_and_repeatable(run, store: Model
     (store.folder / "manifest.json").unlink()
     run()
     assert (store.folder / record["sbom"]["file"]).read_text() == text
+
+
+def test_the_record_tells_a_client_what_the_model_takes_and_the_samples_lie_in_the_store(
+    run, store: ModelStore, model_folder: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run()
+    record = store.find("brightness", "1.0")
+    assert (record["input"]["mode"], record["input"]["size"], record["candidate"]) == ("L", [4, 4], False)
+    sample = store.folder / "samples" / "brightness-1.0" / "bright.png"
+    assert record["samples"] == [{"file": sample.name, "expected": None, "sha256": sha256_of(sample)}]
+    sample.unlink()
+    capsys.readouterr()
+    run()
+    assert "brightness 1.0: built" in capsys.readouterr().out
+    assert sample.read_bytes() == (model_folder / "samples" / sample.name).read_bytes()
+
+
+def test_a_candidate_is_marked_as_one(run, store: ModelStore, model_folder: Path) -> None:
+    with (model_folder / "model.yaml").open("a") as spec:
+        spec.write("candidate: true\n")
+    run()
+    assert store.find("brightness", "1.0")["candidate"] is True
 
 
 def test_a_model_that_goes_takes_its_list_of_contents_along(run, store: ModelStore) -> None:

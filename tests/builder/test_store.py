@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder.archive import archive_sha256
+from builder.sources import sha256_of
 from builder.store import MANIFEST, ModelStore
 
 
@@ -17,6 +18,7 @@ def record(archive: Path, name: str = "m", version: str = "1.0", **more: object)
         "status": "available",
         "archive": archive.name,
         "sha256": archive_sha256(archive),
+        "samples": [{"file": path.name, "sha256": sha256_of(path)} for path in archive.parent.glob("samples/*")],
         **more,
     }
 
@@ -28,11 +30,16 @@ def store(tmp_path: Path) -> ModelStore:
     return ModelStore(folder)
 
 
-def publish(store: ModelStore, content: str, name: str = "m-1.0.mar", **more: object) -> None:
+def publish(
+    store: ModelStore, content: str, name: str = "m-1.0.mar", samples: tuple[str, ...] = ("1.png",), **more: object
+) -> None:
     with store.locked(), store.staging() as staging:
         archive = staging / name
         archive.write_text(content)
-        store.publish(record(archive, **more), archive)
+        (staging / "samples").mkdir()
+        for sample in samples:
+            (staging / "samples" / sample).write_text(content)
+        store.publish(record(archive, **more), staging)
 
 
 def verifies(store: ModelStore) -> bool:
@@ -46,7 +53,7 @@ def verifies(store: ModelStore) -> bool:
 def test_a_published_archive_verifies(store: ModelStore) -> None:
     publish(store, "one")
     assert store.has(store.find("m", "1.0"))
-    assert sorted(path.name for path in store.folder.iterdir()) == [".lock", "m-1.0.mar", MANIFEST]
+    assert sorted(path.name for path in store.folder.iterdir()) == [".lock", "m-1.0.mar", MANIFEST, "samples"]
 
 
 def test_the_newest_version_comes_first(store: ModelStore) -> None:
@@ -55,7 +62,7 @@ def test_the_newest_version_comes_first(store: ModelStore) -> None:
     assert [known["version"] for known in store.records()] == ["10.0", "9.0", "1.0"]
 
 
-@pytest.mark.parametrize("step", range(1, 4))
+@pytest.mark.parametrize("step", range(1, 5))
 def test_a_builder_killed_while_publishing_leaves_a_store_that_verifies(
     store: ModelStore, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
@@ -92,6 +99,7 @@ def test_a_model_that_is_no_longer_named_goes_with_its_archive(store: ModelStore
     with store.locked():
         assert [gone["name"] for gone in store.retain(set())] == ["m"]
     assert not (store.folder / "m-1.0.mar").exists()
+    assert list((store.folder / "samples").iterdir()) == []
     assert json.loads((store.folder / MANIFEST).read_text())["models"] == []
 
 
@@ -117,7 +125,7 @@ def test_a_folder_archive_is_replaced_whole(store: ModelStore) -> None:
             archive = staging / "m-1.0"
             archive.mkdir()
             (archive / f"{content}.txt").write_text(content)
-            store.publish(record(archive), archive)
+            store.publish(record(archive), staging)
     assert [path.name for path in (store.folder / "m-1.0").iterdir()] == ["two.txt"]
     assert store.has(store.find("m", "1.0"))
 
@@ -126,6 +134,30 @@ def test_a_damaged_archive_does_not_count_as_there(store: ModelStore) -> None:
     publish(store, "one")
     (store.folder / "m-1.0.mar").write_text("one!")
     assert not store.has(store.find("m", "1.0"))
+
+
+def test_samples_are_replaced_with_their_model(store: ModelStore) -> None:
+    publish(store, "one", samples=("1.png", "2.png"))
+    assert store.has_samples(store.find("m", "1.0"))
+    publish(store, "two", samples=("2.png", "3.png"))
+    assert sorted(path.name for path in (store.folder / "samples/m-1.0").iterdir()) == ["2.png", "3.png"]
+    assert store.has_samples(store.find("m", "1.0"))
+
+
+def test_a_missing_or_damaged_sample_does_not_count_as_there(store: ModelStore) -> None:
+    publish(store, "one")
+    sample = store.folder / "samples/m-1.0/1.png"
+    sample.write_text("one!")
+    assert not store.has_samples(store.find("m", "1.0"))
+    sample.unlink()
+    assert not store.has_samples(store.find("m", "1.0"))
+
+
+def test_a_model_that_became_unavailable_loses_its_samples(store: ModelStore) -> None:
+    publish(store, "one")
+    with store.locked():
+        store.publish_unavailable({"name": "m", "version": "1.0", "status": "unavailable"})
+    assert not (store.folder / "samples/m-1.0").exists()
 
 
 def _hold(folder: Path, name: str, log: Path) -> None:
@@ -142,7 +174,7 @@ def publish_inside(store: ModelStore, name: str) -> None:
     for round_ in range(20):
         archive = store.folder / ".staging" / f"{name}-1.0.mar"
         archive.write_text(f"{name} {round_}")
-        store.publish(record(archive, name=name), archive)
+        store.publish(record(archive, name=name), archive.parent)
 
 
 def test_two_builders_at_once_take_turns(store: ModelStore, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ def publish_for_ever(folder: Path, seed: int, began) -> None:
             with store.locked(), store.staging() as staging:
                 archive = staging / f"{name}-1.0.mar"
                 archive.write_bytes(content.randbytes(ARCHIVE_BYTES))
-                record = {"name": name, "version": "1.0", "status": "available", "archive": archive.name}
-                store.publish({**record, "sha256": archive_sha256(archive)}, archive)
+                record = {"name": name, "version": "1.0", "status": "available", "archive": archive.name, "samples": []}
+                store.publish({**record, "sha256": archive_sha256(archive)}, staging)
 
 
 def unserved(store: ModelStore) -> list:
@@ -62,4 +62,5 @@ def test_a_store_is_whole_after_each_of_100_kills_at_random_moments(tmp_path: Pa
         assert unserved(store) == []
         assert [record["name"] for record in store.records()] == ["a", "b"]
         assert not any("pending" in record for record in store.records())
-        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "a-1.0.mar", "b-1.0.mar", "manifest.json"]
+        kept = [".lock", "a-1.0.mar", "b-1.0.mar", "manifest.json", "samples"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == kept

@@ -92,9 +92,9 @@ def test_a_version_named_twice_is_served_once_for_torchserve_stops_on_it(store: 
 def test_junk_and_subfolders_are_named_but_the_builders_own_files_are_not(store: Path, publish) -> None:
     entries = [record("mnist", b"old", pending=record("mnist", b"new", archive="mnist-1.0.tar.gz"))]
     publish(entries)
-    for name in ("mnist-1.0.mar", "mnist-1.0.tar.gz", "notes.mar", ".lock"):
+    for name in ("mnist-1.0.mar", "mnist-1.0.tar.gz", "releases.json", "notes.mar", ".lock"):
         (store / name).touch()
-    for name in ("reports", ".staging", "old"):
+    for name in ("reports", "samples", ".staging", "old"):
         (store / name).mkdir()
     assert unlisted(store, entries) == ["notes.mar", "old"]
 

@@ -113,7 +113,7 @@ class Build:
         """Whether the model is now as it should be (unavailable counts, unless strict)."""
         source = fingerprint(spec, folder, self.archive_format)
         old = self.store.find(spec.name, spec.version)
-        if not self.force and old.get("source_sha256") == source and self.store.has(old):
+        if not self.force and old.get("source_sha256") == source and self._is_whole(old):
             if self._is_ours(old):
                 print(f"{spec}: unchanged", flush=True)
                 return True
@@ -175,7 +175,10 @@ class Build:
         if record["report"]:
             record["report"] = self.store.publish_beside(staging / record["report"], "reports")
         record["built_at"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-        self.store.publish(self.signer.sign(record) if self.signer else record, archive)
+        self.store.publish(self.signer.sign(record) if self.signer else record, staging)
+
+    def _is_whole(self, record: Record) -> bool:
+        return self.store.has(record) and self.store.has_samples(record)
 
     def _is_ours(self, record: Record) -> bool:
         """Whether the record is as a builder with this signing key wrote it; without a key nobody can tell."""

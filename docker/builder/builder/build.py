@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -19,12 +20,13 @@ from builder.errors import BuildError
 from builder.fetch import data_folder, package_wheels
 from builder.sources import sha256_of
 from builder.spec import ModelSpec
+from builder.store import SAMPLES
 
 OUTCOME = "outcome.json"
 
 
 def build_model(spec: ModelSpec, folder: Path, cache: Path, archive_format: str, staging: Path) -> dict[str, Any]:
-    """The manifest's record of the model, whose archive (and report) now lie in `staging`. Raises BuildError."""
+    """The manifest's record of the model, whose archive, samples and report now lie in `staging`. Raises BuildError."""
     # Imported here, in the model's own process: these import torch, which costs seconds.
     import torch
 
@@ -72,7 +74,9 @@ def build_model(spec: ModelSpec, folder: Path, cache: Path, archive_format: str,
         "accuracy": {"top1": evaluation.accuracy, "images": len(evaluation.labels)} if evaluation else None,
         "seconds": seconds,
         "serving": spec.serving.model_dump(exclude_none=True),
-        "samples": checked.samples,
+        "input": spec.input.model_dump(mode="json", exclude_none=True),
+        "candidate": spec.candidate,
+        "samples": _copy_samples(checked.samples, folder / spec.samples, staging / SAMPLES),
         "report": report.name if report else None,
     }
 
@@ -96,6 +100,13 @@ def _model_class(spec: ModelSpec, folder: Path) -> Any:
         return importlib.import_module("common.engines").model_class(spec.model)
     except (ImportError, ValueError) as error:
         raise BuildError(f"one nn.Module class in {spec.model}", str(error), "correcting that file") from None
+
+
+def _copy_samples(samples: list[dict[str, Any]], source: Path, target: Path) -> list[dict[str, Any]]:
+    """The samples' rows, each with the sha256 of its copy."""
+    target.mkdir()
+    copies = [Path(shutil.copyfile(source / sample["file"], target / sample["file"])) for sample in samples]
+    return [{**sample, "sha256": sha256_of(copy)} for sample, copy in zip(samples, copies)]
 
 
 @contextlib.contextmanager

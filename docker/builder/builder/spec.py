@@ -160,6 +160,8 @@ class ModelSpec(Section):
 
     name: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")
     version: str = Field(pattern="^[0-9]+([.][0-9]+)*$")
+    # Served beside the other versions, and never the default one until it is promoted.
+    candidate: bool = False
     model: str = "model.py"
     torchscript: bool = False
     handler: str = "common/image_classifier.py"

@@ -1,6 +1,6 @@
 """The model store and its manifest: one builder at a time, every change visible at once or not at all.
 
-Publishing takes two renames, the archive's and the manifest's. Between them the manifest carries both
+Publishing takes a rename for each sample, the archive and the manifest. Until the last the manifest carries both
 records of the model (`pending` is the new one), so that whichever archive lies on the disk is described.
 """
 
@@ -20,8 +20,11 @@ from packaging.version import Version
 
 from builder.archive import archive_sha256
 from builder.errors import BuildError
+from builder.sources import sha256_of
 
 MANIFEST = "manifest.json"
+# In the store: samples/NAME-VERSION/FILE.
+SAMPLES = "samples"
 SCHEMA = 1
 Record = dict[str, Any]
 
@@ -78,26 +81,38 @@ class ModelStore:
         archive = self.folder / record["archive"] if "archive" in record else None
         return archive is not None and archive.exists() and archive_sha256(archive) == record["sha256"]
 
-    def publish(self, record: Record, archive: Path) -> None:
-        """Put `archive` and its record in the place of the same model and version."""
+    def has_samples(self, record: Record) -> bool:
+        """Whether each of the record's samples lies in the store, undamaged."""
+        files = ((self._samples(record) / sample["file"], sample) for sample in record["samples"])
+        return all(file.is_file() and sha256_of(file) == sample["sha256"] for file, sample in files)
+
+    def publish(self, record: Record, staging: Path) -> None:
+        """Put the archive and the samples that lie in `staging`, and their record, in the place of the same model's."""
         old = self.find(*_key(record))
         same_file = old.get("archive") == record["archive"]
         if same_file:
             self._write({**old, "pending": record})
+        samples = self._samples(record)
+        samples.mkdir(parents=True, exist_ok=True)
+        for sample in record["samples"]:
+            (staging / SAMPLES / sample["file"]).replace(samples / sample["file"])
         target = self.folder / record["archive"]
         if target.is_dir():
-            target.rename(archive.parent / "replaced")
-        archive.replace(target)
+            target.rename(staging / "replaced")
+        (staging / record["archive"]).replace(target)
         self._write(record)
+        for left_over in {path.name for path in samples.iterdir()} - {sample["file"] for sample in record["samples"]}:
+            (samples / left_over).unlink()
         if not same_file:
             self._remove_archive(old)
 
     def publish_unavailable(self, record: Record) -> None:
-        """Record why a model is not served; its archive goes."""
+        """Record why a model is not served; its archive and samples go."""
         old = self.find(*_key(record))
         if old != record:
             self._write(record)
             self._remove_archive(old)
+            self._remove_samples(record)
 
     def publish_beside(self, file: Path, kind: str) -> str:
         """Put a report or a list of contents into the store's folder `kind`; returns its path inside the store."""
@@ -114,6 +129,7 @@ class ModelStore:
             self._write_all([record for record in records if _key(record) in keys])
         for record in gone:
             self._remove_archive(record)
+            self._remove_samples(record)
             for beside in (record.get("report"), record.get("sbom", {}).get("file")):
                 if beside:
                     (self.folder / beside).unlink(missing_ok=True)
@@ -158,6 +174,12 @@ class ModelStore:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+    def _samples(self, record: Record) -> Path:
+        return self.folder / SAMPLES / f"{record['name']}-{record['version']}"
+
+    def _remove_samples(self, record: Record) -> None:
+        shutil.rmtree(self._samples(record), ignore_errors=True)
 
 
 def _key(record: Record) -> tuple[str, str]:

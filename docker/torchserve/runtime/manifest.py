@@ -148,7 +148,7 @@ def judge_all(store: Path, entries: Sequence[Record], verifier: Optional[RecordV
 
 def unlisted(store: Path, entries: Sequence[Record]) -> list[str]:
     """Names in the store that no entry mentions: never served, and named in the log so nobody waits for them."""
-    listed = {MANIFEST_NAME, TUNED_NAME, "reports", "sbom"}
+    listed = {MANIFEST_NAME, TUNED_NAME, "releases.json", "reports", "samples", "sbom"}
     for entry in entries:
         for record in (entry, entry.get("pending")):
             if isinstance(record, dict):
