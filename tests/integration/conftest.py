@@ -71,7 +71,7 @@ def running_stack() -> Deployment:
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where stores and sources of fresh deployments live; the images it needs exist."""
-    for part in ("builder", "torchserve"):
+    for part in ("builder", "torchserve", "edge"):
         assert docker_engine.images.list(name=image(part)), f"image {image(part)} is missing: run scripts/stack build"
     assert cache_volume() in [volume.name for volume in docker_engine.volumes.list()], (
         f"volume {cache_volume()} is missing: run scripts/stack up first"
