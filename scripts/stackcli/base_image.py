@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import docker
@@ -136,6 +136,13 @@ def follow_pull(events: Iterator[dict[str, Any]], wait: console.Waiting) -> None
         finished += event.get("status") == "Pull complete"
         current, total = (sum(sizes) for sizes in zip(*layers.values(), strict=True)) if layers else (0, 0)
         wait.update(f"{finished} layers done", current, total or None)
+
+
+def ensure_edge_base(client: docker.DockerClient, settings: Settings, yes: bool) -> str:
+    """The reference of a Debian 12 that is here now, for the edge: DEBIAN_IMAGE, or one made with debootstrap."""
+    if has_image(client, settings.debian_image):
+        return settings.debian_image
+    return ensure_debian(client, replace(RECIPES["auto"], debian=settings.debian_image), yes)
 
 
 def ensure_debian(client: docker.DockerClient, recipe: Recipe, yes: bool) -> str:

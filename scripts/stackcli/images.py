@@ -17,7 +17,8 @@ from stackcli.paths import STATE
 from stackcli.secrets import write_if_changed
 
 BUILT = STATE / "images.json"  # image → the hash of its inputs and the id that came of them
-SERVICES = ("builder", "torchserve")
+BASES = ("BASE_IMAGE", "DEBIAN_IMAGE")  # build arguments that name the image to start from
+SERVICES = ("builder", "torchserve", "edge")
 
 
 def stale_services(
@@ -25,11 +26,12 @@ def stale_services(
 ) -> dict[str, tuple[str, str]]:
     """Services whose image must be built: service → (image, hash of its inputs)."""
     built = json.loads(BUILT.read_text()) if BUILT.is_file() else {}
-    services, base = project.config()["services"], client.images.get(project.base_image).id
+    services = project.config()["services"]
     stale = {}
     for service in wanted:
         image, build = services[service]["image"], services[service]["build"]
-        inputs = hash_inputs(Path(build["context"]), build=without_paths(build), base=base)
+        bases = {name: image_id(client, value) for name, value in build["args"].items() if name in BASES}
+        inputs = hash_inputs(Path(build["context"]), build=without_paths(build), bases=bases)
         if built.get(image) != {"inputs": inputs, "id": image_id(client, image)}:
             stale[service] = (image, inputs)
     return stale

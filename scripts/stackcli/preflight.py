@@ -55,7 +55,7 @@ def show(check: Check) -> None:
 def run_preflight(client: docker.DockerClient | None, settings: Settings, base: BaseChoice, yes: bool) -> list[Check]:
     """`client`: None while no engine answers; `yes`: a missing engine will be installed."""
     images_here = client is not None and all(
-        has_image(client, image) for image in (settings.image, settings.builder_image)
+        has_image(client, image) for image in (settings.image, settings.builder_image, settings.edge_image)
     )
     return [
         check_engine(find_engine(), yes),

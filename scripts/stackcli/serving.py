@@ -21,6 +21,7 @@ from stackcli.paths import ROOT, STATE
 from stackcli.secrets import write_if_changed
 from stackcli.tuned import tuned_file
 
+SERVING = ("torchserve", "edge")
 HEALTHY_SECONDS = 300
 MAX_RESTARTS = 3
 LOG_LINES = 20
@@ -28,18 +29,18 @@ SERVED = STATE / "served.json"  # start of a container → digest of what it rea
 CONFIG = ROOT / "config.properties"
 
 
-def find_container(client: docker.DockerClient, project_name: str) -> Container | None:
-    """The project's torchserve container, running or not."""
-    labels = [f"com.docker.compose.project={project_name}", "com.docker.compose.service=torchserve"]
+def find_container(client: docker.DockerClient, project_name: str, service: str = "torchserve") -> Container | None:
+    """The project's container of that service (the first, where there are several), running or not."""
+    labels = [f"com.docker.compose.project={project_name}", f"com.docker.compose.service={service}"]
     labels.append("com.docker.compose.oneoff=False")
     return next(iter(client.containers.list(all=True, filters={"label": labels})), None)
 
 
 def start(client: docker.DockerClient, project: Project) -> None:
-    """Starts torchserve, or restarts it where what it read at its start has changed since."""
+    """Starts what serves, or restarts torchserve where what it read at its start has changed since."""
     name = project.settings.compose_project_name
     before = find_container(client, name)
-    project.do("up", "--detach", "--no-deps", "--no-build", "torchserve")
+    project.do("up", "--detach", "--no-deps", "--no-build", *SERVING)
     after = find_container(client, name)
     if before and after and start_of(before) == start_of(after) and is_outdated(project, after):
         console.say("torchserve: restarting with what changed")
@@ -83,30 +84,32 @@ def health_of(container: Container) -> tuple[str, str]:
     return (str(health["Status"]) if state["Running"] and health.get("Status") else str(state["Status"])), line
 
 
-def wait_until_healthy(client: docker.DockerClient, project: Project, seconds: float = HEALTHY_SECONDS) -> None:
-    with console.waiting("torchserve") as wait:
-        container, status, line = watch_health(client, project, seconds, wait.update)
+def wait_until_healthy(
+    client: docker.DockerClient, project: Project, service: str = "torchserve", seconds: float = HEALTHY_SECONDS
+) -> None:
+    with console.waiting(service) as wait:
+        container, status, line = watch_health(client, project, service, seconds, wait.update)
     if status == "healthy":
-        console.done(f"torchserve: healthy{f' ({line})' if line else ''}")
+        console.done(f"{service}: healthy{f' ({line})' if line else ''}")
         return
     if container is not None:
         for text in last_log_lines(container):
             console.say(text)
     raise ServeError(
-        f"torchserve to be healthy within {seconds:.0f} s",
+        f"{service} to be healthy within {seconds:.0f} s",
         f"{status}{f': {line}' if line else ''}",
         "the log lines above, `scripts/stack doctor`",
     )
 
 
 def watch_health(
-    client: docker.DockerClient, project: Project, seconds: float, show: Callable[[str], None]
+    client: docker.DockerClient, project: Project, service: str, seconds: float, show: Callable[[str], None]
 ) -> tuple[Container | None, str, str]:
     """The container, Docker's word and the probe's line, once it is healthy, has given up, or the time is over."""
     deadline = time.monotonic() + seconds
     container, status, line = None, "not created", ""
     while time.monotonic() < deadline:
-        container = find_container(client, project.settings.compose_project_name)
+        container = find_container(client, project.settings.compose_project_name, service)
         if container is not None:
             status, line = health_of(container)
             if status in ("healthy", "exited", "dead") or container.attrs["RestartCount"] >= MAX_RESTARTS:

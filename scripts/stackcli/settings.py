@@ -32,8 +32,10 @@ class Settings(BaseModel):
     compose_project_name: str = "torchserve-stack"
     torchserve_image: str = "pytorch/torchserve:0.12.0-cpu"
     torch_index_url: str = "https://download.pytorch.org/whl/cpu"
+    debian_image: str = "debian:bookworm-slim"
     stack_tag: str = "latest"
     bind_address: str = "127.0.0.1"
+    edge_port: Port = 8000
     inference_port: Port = 8080
     management_port: Port = 8081
     metrics_port: Port = 8082
@@ -49,6 +51,10 @@ class Settings(BaseModel):
     torchserve_cpus: Cpus = "0"
     torchserve_workers: Count = ""
     torchserve_threads: Count = ""
+    edge_memory: str = "1g"
+    edge_rate: Count = ""
+    edge_access_log: Literal["", "all", "failures"] = ""
+    edge_threads: Count = ""
     drain_seconds: Annotated[int, Field(ge=0)] = 20
     model_weights: str = ""
     archive_format: Literal["default", "zip-store", "tgz", "no-archive"] = "zip-store"
@@ -79,6 +85,10 @@ class Settings(BaseModel):
     @property
     def image(self) -> str:
         return f"torchserve-stack/torchserve:{self.stack_tag}"
+
+    @property
+    def edge_image(self) -> str:
+        return f"torchserve-stack/edge:{self.stack_tag}"
 
     @property
     def builder_image(self) -> str:

@@ -98,6 +98,7 @@ def show(serving: Serving, settings: Settings) -> None:
     colour = "green" if serving.is_healthy else "red"
     console.out.print(f"torchserve: [{colour}]{serving.health}[/{colour}]", escape(serving.line))
     urls = Table.grid(padding=(0, 2))
+    urls.add_row("playground", settings.url(settings.edge_port), "and the API of inference, by release")
     for name, inside, port in (
         ("inference", 8080, settings.inference_port),
         ("management", 8081, settings.management_port),

@@ -56,7 +56,9 @@ class Testbed:
         up = ("up", "--detach", "--no-deps", "--no-build", "--force-recreate", "--timeout", "0")
         with console.waiting(f"starting {candidate or 'the default'}"):
             self.project.do(*up, "torchserve")
-            container, status, line = watch_health(self.client, self.project, START_SECONDS, lambda news: None)
+            container, status, line = watch_health(
+                self.client, self.project, "torchserve", START_SECONDS, lambda news: None
+            )
         log = container.logs().decode(errors="replace") if container else ""
         if status != "healthy":
             found = f"{reason_in(log) or f'{status}: {line}'} ({self.keep_log(log, candidate)})"

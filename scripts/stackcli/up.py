@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import docker
 
 from stackcli import console, status
-from stackcli.base_image import RECIPES, BaseChoice, ensure_base_image
+from stackcli.base_image import RECIPES, BaseChoice, ensure_base_image, ensure_edge_base
 from stackcli.compose import Project
 from stackcli.engine import connect, ensure_engine
 from stackcli.images import ensure_images
@@ -17,7 +17,7 @@ from stackcli.models import run_builder
 from stackcli.paths import ROOT
 from stackcli.preflight import connect_if_running, run_preflight, show
 from stackcli.secrets import write_secrets
-from stackcli.serving import start, wait_until_healthy
+from stackcli.serving import SERVING, start, wait_until_healthy
 from stackcli.settings import Settings, load_settings, with_weights
 
 
@@ -59,7 +59,8 @@ def prepare(options: Options) -> tuple[docker.DockerClient, Project]:
     console.phase("Building…")
     base_image = ensure_base_image(client, settings, secrets, options.base, options.yes)
     console.done(f"base image: {base_image}")
-    project = Project(settings, base_image, secrets)
+    debian = ensure_edge_base(client, settings, options.yes)
+    project = Project(settings.model_copy(update={"debian_image": debian}), base_image, secrets)
     ensure_images(client, project)
     return client, project
 
@@ -73,7 +74,8 @@ def bring_up(options: Options) -> tuple[docker.DockerClient, Project]:
         console.done("models: nothing to build")
     console.phase("Starting…")
     start(client, project)
-    wait_until_healthy(client, project)
+    for service in SERVING:
+        wait_until_healthy(client, project, service)
     serving = status.read_serving(client, project)
     console.phase(f"READY after {console.seconds_since(began)}")
     status.show(serving, project.settings)

@@ -1,0 +1,108 @@
+"""`python3 -m edge`, the container's main process: starts HAProxy, follows what configures it, drains and stops."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+from edge.certificate import CERTIFICATE, PRIVATE_KEY, expiry_problem
+from edge.errors import EdgeError
+from edge.haproxy import HAProxy
+from edge.keys import KEYS
+from edge.models import MANIFEST, RELEASES
+from edge.render import CONFIG, DATA, render, write
+from edge.settings import Settings, read_settings
+
+LOOK_SECONDS = 0.5
+# What is in force, for scripts/stack to wait for: written once HAProxy has taken it over.
+SERVED = "served.json"
+_STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+
+
+def log(line: str) -> None:
+    """One line to stdout, at once, marked as the edge's own."""
+    print(f"edge: {line}", flush=True)
+
+
+def main() -> int:
+    """Runs until a stop signal (143) or HAProxy's end (1); the restart policy does the rest."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOP_SIGNALS, signal.SIGCHLD})
+    try:
+        return serve(read_settings(os.environ))
+    except EdgeError as failure:
+        log(str(failure))
+        return 1
+
+
+def serve(settings: Settings) -> int:
+    """Prepares, starts and follows HAProxy; returns the container's exit status."""
+    haproxy = HAProxy(settings.run / CONFIG)
+    seen = digest_of(settings)
+    apply(settings, haproxy)
+    haproxy.start()
+    announce(settings)
+    while haproxy.ended is None:
+        if signal.sigtimedwait(_STOP_SIGNALS, LOOK_SECONDS):
+            log("stopping: no new connections, requests in flight are answered")
+            haproxy.stop(settings.drain_seconds + 2)
+            return 128 + signal.SIGTERM
+        now = digest_of(settings)
+        if now != seen:
+            seen = now
+            follow(settings, haproxy)
+    log(f"FAIL: expected HAProxy to run, found it ended with {haproxy.ended}; try the lines above")
+    return 1
+
+
+def follow(settings: Settings, haproxy: HAProxy) -> None:
+    """Takes a change over; what cannot be used changes nothing."""
+    try:
+        apply(settings, haproxy)
+        haproxy.reload()
+        announce(settings)
+    except EdgeError as failure:
+        log(f"{failure}; what was in force before still is")
+
+
+def apply(settings: Settings, haproxy: HAProxy) -> None:
+    """Writes HAProxy's files, after it has approved of them. Raises EdgeError."""
+    trial = settings.run / "trial"
+    trial.mkdir(exist_ok=True)
+    rendered = render(settings)
+    write(rendered, trial)
+    haproxy.check(trial / CONFIG)
+    write(rendered, settings.run)
+
+
+def announce(settings: Settings) -> None:
+    """Says what is in force."""
+    data = (settings.run / DATA).read_text(encoding="utf-8")
+    (settings.run / f"{SERVED}.partial").write_text(data, encoding="utf-8")
+    (settings.run / f"{SERVED}.partial").replace(settings.run / SERVED)
+    log(f"in force: {data}")
+    if settings.tls and (problem := expiry_problem(settings.secrets)):
+        log(f"WARNING: {problem}; try `scripts/stack certs`")
+
+
+def digest_of(settings: Settings) -> str:
+    """Of everything that is followed; a file that is not there counts as empty."""
+    followed = [settings.store / name for name in (MANIFEST, RELEASES)]
+    followed += [settings.secrets / name for name in (KEYS, CERTIFICATE, PRIVATE_KEY)]
+    digest = hashlib.sha256()
+    for path in followed:
+        digest.update(_content(path) + b"\0")
+    return digest.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

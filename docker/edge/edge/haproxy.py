@@ -1,0 +1,106 @@
+"""HAProxy's processes: a master that this one starts, and its workers, of which a reload makes a new one."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from edge.errors import EdgeError
+
+# The master's own socket, through which its workers answer as well, also one that takes no connections any more.
+SOCKET = "master.sock"
+RELOAD_SECONDS = 15.0
+# How often is looked whether a stop is complete, and how many looks without a request make it so.
+LOOK_SECONDS, IDLE_LOOKS = 0.2, 5
+
+
+class HAProxy:
+    """One HAProxy with the configuration in `config`, of which `check` has to approve before start and reload."""
+
+    def __init__(self, config: Path) -> None:
+        self.config = config
+        self._master: subprocess.Popen[bytes] | None = None
+
+    def check(self, config: Path) -> None:
+        """Raises EdgeError with HAProxy's own words."""
+        ended = subprocess.run(["haproxy", "-c", "-f", str(config)], capture_output=True, text=True, check=False)
+        if ended.returncode != 0:
+            found = " ".join(ended.stderr.split())[-500:]
+            raise EdgeError("a configuration that HAProxy accepts", found, "the last change undone")
+
+    def start(self) -> None:
+        """In the foreground, as master with one worker; its log is this process's stdout."""
+        command = ["haproxy", "-W", "-q", "-f", str(self.config), "-S", f"{self._socket},mode,600"]
+        self._master = subprocess.Popen(command, start_new_session=True)
+        self._wait_for_another(0)
+
+    def reload(self) -> None:
+        """A new worker takes over the listening socket; the old one answers what it has accepted, and ends."""
+        before = self.worker()
+        self._signal(signal.SIGUSR2)
+        self._wait_for_another(before)
+
+    def stop(self, seconds: float) -> None:
+        """Closes the port, and ends once every request that was accepted is answered, at the latest after `seconds`.
+
+        HAProxy itself waits for connections that are idle, too: for their next request, to close with its answer.
+        """
+        worker = self.worker()
+        self._signal(signal.SIGUSR1)
+        deadline = time.monotonic() + seconds
+        idle_looks = 0
+        while self.ended is None and time.monotonic() < deadline and idle_looks < IDLE_LOOKS:
+            time.sleep(LOOK_SECONDS)
+            requests = self._ask(f"@!{worker} show sess").count(" fe=edge ")
+            idle_looks = 0 if requests else idle_looks + 1
+        self._signal(signal.SIGTERM)
+        self._running.wait()
+
+    @property
+    def ended(self) -> int | None:
+        """The master's exit status, once it has ended."""
+        return self._running.poll()
+
+    def worker(self) -> int:
+        """The process id of the worker that accepts connections; 0 while there is none."""
+        for line in self._ask("@1 show info").splitlines():
+            if line.startswith("Pid: "):
+                return int(line[5:])
+        return 0
+
+    @property
+    def _socket(self) -> str:
+        return str(self.config.with_name(SOCKET))
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._master is None:
+            raise RuntimeError("HAProxy was not started")
+        return self._master
+
+    def _signal(self, number: signal.Signals) -> None:
+        self._running.send_signal(number)
+
+    def _wait_for_another(self, before: int) -> None:
+        deadline = time.monotonic() + RELOAD_SECONDS
+        while time.monotonic() < deadline and self.ended is None:
+            if self.worker() not in (0, before):
+                return
+            time.sleep(0.05)
+        raise EdgeError("HAProxy to start", "none that answers", "the lines above")
+
+    def _ask(self, command: str) -> str:
+        """The answer on the admin socket; empty where nobody answers."""
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(2)
+                connection.connect(self._socket)
+                connection.sendall(f"{command}\n".encode())
+                connection.shutdown(socket.SHUT_WR)
+                with connection.makefile() as answer:
+                    return answer.read()
+        except OSError:
+            return ""

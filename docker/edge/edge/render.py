@@ -1,0 +1,59 @@
+"""Turns what the edge reads (model store, keys, certificate) into HAProxy's files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from edge.certificate import read_certificate
+from edge.keys import read_keys
+from edge.models import read_models
+from edge.page import DATA_PATH, File, models_json, page_files, sample_files
+from edge.settings import Settings
+
+CONFIG, DATA = "haproxy.cfg", "models.json"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """HAProxy's files: name in the edge's run folder → content."""
+
+    files: dict[str, str]
+
+
+def render(settings: Settings) -> Rendered:
+    """Reads everything anew. Raises EdgeError where something cannot be used."""
+    models, unavailable = read_models(settings.store)
+    samples = sample_files(settings.store, models)
+    data = File(DATA_PATH, Path(DATA), "application/json", False)
+    files = {
+        DATA: models_json(models, unavailable, samples, settings.keys),
+        "stable.map": "".join(f"{model.name} {model.stable}\n" for model in models),
+    }
+    if settings.keys:
+        files["keys.map"] = "".join(f"{key.sha256} {key.scope}:{key.name}\n" for key in read_keys(settings.secrets))
+    if settings.tls:
+        files["tls.pem"] = read_certificate(settings.secrets)
+    # Nothing to escape: what comes from the model store is checked name by name (models.py, page.py).
+    environment = jinja2.Environment(  # noqa: S701
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    template = environment.from_string(settings.template.read_text(encoding="utf-8"))
+    files[CONFIG] = template.render(
+        settings=settings,
+        models=models,
+        canaries=[model for model in models if model.canary],
+        files=[*page_files(settings.page), data, *samples],
+    )
+    return Rendered(files)
+
+
+def write(rendered: Rendered, folder: Path) -> None:
+    """Into the run folder, each file for this user alone: one of them is a private key."""
+    for name, content in rendered.files.items():
+        partial = folder / f"{name}.partial"
+        partial.touch(mode=0o600)
+        partial.write_text(content, encoding="utf-8")
+        partial.replace(folder / name)
