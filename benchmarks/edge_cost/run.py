@@ -74,8 +74,9 @@ def render(rows: list[Row], machine: str, rounds: int, seconds: int) -> str:
     """docs/EDGE.md."""
     text = f"""# What the edge costs
 
-Written by `benchmarks/edge_cost/run`; change nothing here by hand. {machine}. The load generator, the edge and TorchServe
-share the cores; it asks TorchServe straight and through the edge in turns, {rounds} rounds of {seconds} s each; medians.
+Written by `benchmarks/edge_cost/run`; change nothing here by hand. {machine}. The load generator, the edge and
+TorchServe share the cores. TorchServe is asked straight and through the edge in turns, {rounds} rounds of {seconds} s
+each; medians.
 
 | model | connections | requests/s straight | edge | cost | p50 straight | edge | p99 straight | edge |
 |---|---|---|---|---|---|---|---|---|
