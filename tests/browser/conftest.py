@@ -2,19 +2,17 @@
 
 import os
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from playground import ARTIFACTS, DESKTOP, EDGE, PHONE, Open, Watch
 from stackcli.browser import PROGRAMS, find_browser
 from stackcli.paths import ROOT
 
-ARTIFACTS = ROOT / "artifacts/browser"
-EDGE = f"http://127.0.0.1:{os.environ.get('EDGE_PORT', '8000')}"
 # Nothing of the browser's own goes anywhere either.
 FLAGS = (
     "--disable-gpu",
@@ -23,49 +21,18 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--no-proxy-server",
 )
-DESKTOP, PHONE = (1280, 900), (390, 844)
 ANSWER_MS = 20_000
-
-
-@dataclass
-class Watch:
-    """What a page did that it must not. `refusals`: HTTP statuses that the test provokes, and Chromium complains of."""
-
-    refusals: set[int] = field(default_factory=set)
-    network_fails: bool = False
-    found: list[str] = field(default_factory=list)
-
-    def follow(self, page: Page) -> None:
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.found.append(f"page error: {error}"))
-        page.on("request", self._request)
-
-    def _console(self, message: ConsoleMessage) -> None:
-        expected = [f"responded with a status of {status} " for status in self.refusals]
-        if self.network_fails:
-            expected.append("net::ERR_")
-        if message.type in ("error", "warning") and not any(text in message.text for text in expected):
-            self.found.append(f"console {message.type}: {message.text}")
-
-    def _request(self, request: Request) -> None:
-        if not request.url.startswith((f"{EDGE}/", f"blob:{EDGE}/", "data:")):
-            self.found.append(f"request to {request.url}")
-
-
-@dataclass
-class Opened:
-    page: Page
-    watch: Watch
-
-
-Open = Callable[..., Page]
+FAILED = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="session")
 def catalogue() -> dict[str, Any]:
     """What the running stack serves, as the page is told."""
-    answer = requests.get(f"{EDGE}/playground/models.json", timeout=10)
+    session = requests.Session()
+    session.trust_env = False  # a proxy of the host must not stand between a test and 127.0.0.1
+    answer = session.get(f"{EDGE}/playground/models.json", timeout=10)
     assert answer.status_code == 200, f"{EDGE} answers {answer.status_code}: run scripts/stack up first"
     found: dict[str, Any] = answer.json()
     return found
@@ -90,7 +57,7 @@ def watch() -> Watch:
 
 @pytest.fixture
 def open_page(browser: Browser, watch: Watch, request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Opens the playground; `scale`: pixels per CSS pixel; `before` is called with the page before it loads anything."""
+    """Opens the playground; `scale`: pixels per CSS pixel; `before`: called with the page, which has loaded nothing."""
     contexts: list[BrowserContext] = []
 
     def open_page(
@@ -126,9 +93,6 @@ def open_page(browser: Browser, watch: Watch, request: pytest.FixtureRequest) ->
             context.pages[0].screenshot(path=ARTIFACTS / f"failed-{request.node.name}-{number}.png", full_page=True)
         context.close()
     assert watch.found == []
-
-
-FAILED = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from acts import SEVEN, card, choose_model, draw, drop, expect_answer
-from conftest import ARTIFACTS, DESKTOP, PHONE, Open
+from playground import ARTIFACTS, DESKTOP, PHONE, Open
 from stackcli.paths import ROOT
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js")

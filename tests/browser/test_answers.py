@@ -23,7 +23,7 @@ from acts import (
     on_pad,
     paste,
 )
-from conftest import EDGE, PHONE, Open
+from playground import EDGE, PHONE, Open
 
 PHOTO_MODEL = "efficientnet_lite0"
 COLOURS = """canvas => {

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, Response, expect
 
 from acts import choose_model, draw, drop, expect_answer, paste
-from conftest import Open
+from playground import Open
 
 Answer = dict[str, float]
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from acts import card, choose_model, draw, expect_answer, expect_problem
-from conftest import Open, Watch
+from playground import Open, Watch
 
 PREDICTIONS, CATALOGUE = "**/predictions/**", "**/playground/models.json"
 
