@@ -120,7 +120,7 @@ def test_each_sample_is_a_button_whose_answer_is_the_expected_one(open_page: Ope
     for model in catalogue["models"]:
         choose_model(page, model["name"])
         stable = next(version for version in model["versions"] if version["version"] == model["stable"])
-        for sample in stable["samples"]:
+        for sample in (each for each in stable["samples"] if each["expected"]):
             page.get_by_role("button", name=f"Sample {sample['file']}").click()
             expect_answer(page, str(sample["expected"]).replace("_", " "))
 

@@ -31,8 +31,8 @@ const asker = new Asker(async (asked, signal) => {
       if (card.version === version) card.show({ ...answer, ...readAnswer(answer.text) });
     } catch (error) {
       card.settle();
-      if (!(error instanceof Problem)) throw error;
-      react(card, error, asked);
+      if (error.name === "AbortError") return;
+      react(card, problemOf(error), asked);
     }
   }
   conclude();
@@ -50,10 +50,21 @@ const surface = new Surface((next) => {
   showCode();
 });
 
+/** A Problem as it is; what else was thrown is an answer of another form, or a fault of this page. */
+function problemOf(error) {
+  if (error instanceof Problem) return error;
+  console.error(error);
+  return new Problem("unreadable");
+}
+
 /** Shows why there is no answer, and does what helps. */
 function react(card, problem, asked) {
   card.fail(problem);
-  if (["keyMissing", "keyWrong"].includes(problem.kind)) showKeyField(true);
+  if (["keyMissing", "keyWrong"].includes(problem.kind)) {
+    showKeyField(true);
+    catalogue.keys = true;
+    showCode();
+  }
   if (problem.kind === "notServed") refresh();
   if (problem.kind === "unreachable") lookAgain();
   if (problem.retryAfter && asked === input) asker.requestLater(asked, problem.retryAfter);
@@ -92,7 +103,7 @@ async function explain(card) {
     const part = picture && seenPart(picture, card.version.input);
     card.explained(heat(JSON.parse(attributions)), part && { source: picture, ...part });
   } catch (error) {
-    if (explained === input) react(card, error instanceof Problem ? error : new Problem("unreadable"), explained);
+    if (explained === input) react(card, problemOf(error), explained);
   }
 }
 
