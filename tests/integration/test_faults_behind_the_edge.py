@@ -51,7 +51,7 @@ def ready_servers(stack: Deployment) -> int:
     ask += "s.sendall(b'show servers state torchserve\\n'); print(s.makefile().read())"
     lines = stack.execute("python3", "-c", ask, service="edge").splitlines()
     rows = [line.split() for line in lines if line[:1].isdigit() and " torchserve " in line]
-    return sum((row[4], row[5]) != ("-", "0") and row[5] == "2" for row in rows)
+    return sum(row[3] != "nobody" and row[5] == "2" for row in rows)
 
 
 def assert_all_answered(outcome: Outcome) -> None:
