@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from stackcli.edge_secrets import CA, CERTIFICATE, PRIVATE_KEY, make_folder, secrets_folder, write_private, write_secret
 from stackcli.errors import ConfigError
 from stackcli.paths import SECRETS
+from stackcli.secrets import write_if_changed
 from stackcli.settings import Settings
 
 HOSTS = ("localhost", "127.0.0.1")
@@ -106,7 +107,8 @@ def install_generated(
     refuse_overwrite(settings, force)
     ca, ca_key = load_or_make_authority(authority, days)
     pair = make_leaf(ca, ca_key, list(dict.fromkeys([*HOSTS, *hosts])), days)
-    write_secret(secrets_folder(settings) / CA, pem(ca))
+    make_folder(secrets_folder(settings))
+    write_if_changed(secrets_folder(settings) / CA, pem(ca))
     install(settings, pair, force=True)
     return pair
 
