@@ -55,6 +55,7 @@ class Settings(BaseModel):
     torchserve_replicas: Annotated[int, Field(ge=1)] = 1
     edge_memory: str = "1g"
     edge_rate: Count = ""
+    edge_request_seconds: Annotated[int, Field(ge=1)] = 30
     edge_access_log: Literal["", "all", "failures"] = ""
     edge_threads: Count = ""
     edge_secrets: str = "./.stack/secrets/edge"

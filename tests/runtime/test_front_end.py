@@ -1,7 +1,9 @@
-"""What is ours in TorchServe's Java front end: what it says when it cannot take a request, and how it reads a form."""
+"""What is ours in TorchServe's Java front end: what it says when it cannot answer, and how it reads a form."""
 
 import http.client
 import json
+import os
+import signal
 import urllib.error
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 from front_end import wait_until
-from toy import predict, serving, waiting
+from toy import exchange, get, predict, serving, waiting, worker_pid
 
 QUEUE = 2
 MOST_BYTES = 1000
@@ -90,6 +92,42 @@ def test_a_form_that_cannot_be_read_is_the_clients_mistake(served: Path, content
 def test_a_form_that_can_be_read_is_read(served: Path) -> None:
     part = b'--x\r\nContent-Disposition: form-data; name="data"\r\n\r\nseven\r\n--x--\r\n'
     assert predict(part, "multipart/form-data; boundary=x")["got"] == {"data": str(bytearray(b"seven"))}
+
+
+def test_who_loses_a_worker_is_told_so_with_a_status_that_says_try_again(served: Path) -> None:
+    computing = served / "killed"
+    with ThreadPoolExecutor(1) as clients:
+        answered = clients.submit(refused, str(computing).encode())
+        wait_until(computing.exists, "the worker to compute")
+        os.kill(worker_pid(), signal.SIGKILL)
+        computing.unlink()
+        answer, error = answered.result()
+    assert (answer.status, answer.headers["Content-Type"]) == (500, "application/json")
+    assert (error["code"], error["type"]) == (500, "InternalServerException")
+    assert error["message"].startswith("expected an answer of the model's worker, found that it died")
+
+
+def test_an_error_bears_the_id_of_its_request(served: Path) -> None:
+    ((status, headers, error),) = exchange(get("/nowhere", "X-Request-Id: first"))
+    assert (status, headers["x-request-id"]) == (404, "first")
+    assert list(error) == ["code", "type", "message", "request_id"]
+    assert error["request_id"] == "first"
+
+
+def test_without_an_id_of_the_request_an_error_is_torchserves_own(served: Path) -> None:
+    ((status, _, error),) = exchange(get("/nowhere"))
+    assert status == 404
+    assert list(error) == ["code", "type", "message"]
+
+
+def test_ids_of_requests_sent_at_once_stay_with_their_requests(served: Path) -> None:
+    named, nameless, last = exchange(
+        get("/api-description", "X-Request-Id: first"), get("/api-description"), get("/nowhere", "X-Request-Id: last")
+    )
+    assert [status for status, _, _ in (named, nameless, last)] == [200, 200, 404]
+    assert named[1]["x-request-id"] == "first"
+    assert nameless[1].get("x-request-id") not in ("first", "last")
+    assert last[2]["request_id"] == "last"
 
 
 def test_a_path_without_a_slash_is_one_that_is_not_there(served: Path) -> None:

@@ -1,6 +1,7 @@
 """Real TorchServe with one toy model, restored from a snapshot as the entrypoint writes it."""
 
 import json
+import socket
 import subprocess
 import textwrap
 import urllib.request
@@ -32,6 +33,8 @@ import pathlib, time
 
 def handle(requests, context):
     if requests is None:
+        while pathlib.Path("loading").exists():
+            time.sleep(0.01)
         return None
     for request in requests:
         body = request.get("body")
@@ -47,7 +50,15 @@ def handle(requests, context):
 @contextmanager
 def serving(folder: Path, **properties: str) -> Iterator["subprocess.Popen[bytes]"]:
     """TorchServe's process, its one greedy worker READY. properties: of its configuration."""
-    archive = folder / "unpacked" / MODEL.archive
+    with starting(folder, **properties) as java:
+        wait_until(lambda: health.check([MODEL])[0], "the toy model to be READY")
+        yield java
+
+
+@contextmanager
+def starting(folder: Path, **properties: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """TorchServe's process, just started; its worker loads the model when no `loading` lies beside its handler."""
+    archive = unpacked(folder)
     (archive / "MAR-INF").mkdir(parents=True)
     (archive / "handler.py").write_text(textwrap.dedent(HANDLER))
     about = {"modelName": MODEL.name, "modelVersion": MODEL.version, "handler": "handler.py:handle"}
@@ -73,13 +84,17 @@ def serving(folder: Path, **properties: str) -> Iterator["subprocess.Popen[bytes
             stderr=log,
         )
         try:
-            wait_until(lambda: health.check([MODEL])[0], "the toy model to be READY")
             yield java
         finally:
             java.terminate()
             java.wait(SECONDS)
             # Shown where a test fails.
             print((folder / "log").read_text())
+
+
+def unpacked(folder: Path) -> Path:
+    """The toy model's own folder in the server's."""
+    return folder / "unpacked" / MODEL.archive
 
 
 def predict(body: bytes, content_type: str = "application/octet-stream") -> dict[str, Any]:
@@ -96,3 +111,26 @@ def waiting() -> int:
     with urllib.request.urlopen("http://127.0.0.1:8081/models/toy", timeout=SECONDS) as response:
         status = json.load(response)[0]["jobQueueStatus"]
         return int(status["pendingRequests"])
+
+
+def worker_pid() -> int:
+    """Of the toy model's one worker."""
+    with urllib.request.urlopen("http://127.0.0.1:8081/models/toy", timeout=SECONDS) as response:
+        return int(json.load(response)[0]["workers"][0]["pid"])
+
+
+def exchange(*requests: str) -> "list[tuple[int, dict[str, str], Any]]":
+    """The answers (status, headers, JSON) on one connection to requests that are sent at once, in their order."""
+    answers = []
+    with socket.create_connection(("127.0.0.1", 8080), timeout=SECONDS) as client, client.makefile("rb") as received:
+        client.sendall("".join(requests).encode())
+        for _ in requests:
+            status = int(received.readline().split()[1])
+            lines = iter(lambda: received.readline().decode().strip().lower(), "")
+            headers = dict(line.split(": ", 1) for line in lines)
+            answers.append((status, headers, json.loads(received.read(int(headers["content-length"])))))
+    return answers
+
+
+def get(path: str, *lines: str) -> str:
+    return "\r\n".join((f"GET {path} HTTP/1.1", "Host: toy", *lines, "", ""))

@@ -27,7 +27,14 @@ LAYERS = [
     ("compose.yaml", "tests/integration/compose.fresh.yaml"),
     ("compose.yaml", "tests/integration/compose.config.yaml"),
 ]
-HOST_CODE = ["scripts/stackcli", "benchmarks/peers", "benchmarks/soak", "tests/unit", "tests/integration"]
+HOST_CODE = [
+    "scripts/stackcli",
+    "benchmarks/edge_cost",
+    "benchmarks/peers",
+    "benchmarks/soak",
+    "tests/unit",
+    "tests/integration",
+]
 
 
 def is_shell(file: Path) -> bool:

@@ -4,7 +4,6 @@ import io.netty.channel.ChannelDuplexHandler;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelPromise;
-import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.FullHttpResponse;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaderValues;
@@ -12,13 +11,9 @@ import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponse;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpStatusClass;
-import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.LastHttpContent;
-import io.netty.util.ReferenceCountUtil;
-import java.nio.charset.StandardCharsets;
-import org.pytorch.serve.http.ErrorResponse;
-import org.pytorch.serve.util.ConfigManager;
-import org.pytorch.serve.util.JsonUtils;
+import java.util.ArrayDeque;
+import java.util.Deque;
 
 /**
  * One connection's requests and answers, just behind the HTTP codec: counts them, ends the connection while draining, and
@@ -26,8 +21,11 @@ import org.pytorch.serve.util.JsonUtils;
  */
 final class Exchange extends ChannelDuplexHandler {
   private static final int RETRY_SECONDS = 1;
+  private static final String REQUEST_ID = "x-request-id";
 
   private final Traffic traffic;
+  // What the requests whose answer has not begun call themselves, in their order; "" for those that do not.
+  private final Deque<String> requestIds = new ArrayDeque<>();
   private int unanswered;
   private boolean last;
 
@@ -50,6 +48,7 @@ final class Exchange extends ChannelDuplexHandler {
   public void channelRead(ChannelHandlerContext context, Object message) {
     if (message instanceof HttpRequest) {
       unanswered++;
+      requestIds.add(((HttpRequest) message).headers().get(REQUEST_ID, ""));
       traffic.requested();
     }
     context.fireChannelRead(message);
@@ -85,10 +84,17 @@ final class Exchange extends ChannelDuplexHandler {
 
   private HttpResponse complete(HttpResponse response) {
     HttpResponse completed = response;
+    String requestId = requestIds.isEmpty() ? "" : requestIds.remove();
     if (response.status().equals(HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE) && isEmpty(response)) {
-      completed = tooLarge((FullHttpResponse) response);
+      completed = ErrorBody.tooLarge((FullHttpResponse) response);
     }
-    if (response.status().equals(HttpResponseStatus.SERVICE_UNAVAILABLE)) {
+    if (completed instanceof FullHttpResponse && ErrorBody.isIn(completed)) {
+      completed = ErrorBody.complete((FullHttpResponse) completed, requestId);
+    }
+    if (!requestId.isEmpty()) {
+      completed.headers().set(REQUEST_ID, requestId);
+    }
+    if (completed.status().equals(HttpResponseStatus.SERVICE_UNAVAILABLE)) {
       completed.headers().setInt(HttpHeaderNames.RETRY_AFTER, RETRY_SECONDS);
     }
     if (traffic.isDraining()) {
@@ -100,20 +106,5 @@ final class Exchange extends ChannelDuplexHandler {
 
   private static boolean isEmpty(HttpResponse response) {
     return response instanceof FullHttpResponse && !((FullHttpResponse) response).content().isReadable();
-  }
-
-  /** Netty's own has no body. */
-  private static HttpResponse tooLarge(FullHttpResponse bare) {
-    String message =
-        String.format(
-            "expected a body of at most %d bytes, found a longer one", ConfigManager.getInstance().getMaxRequestSize());
-    ErrorResponse error = new ErrorResponse(bare.status().code(), "PayloadTooLargeException", message);
-    byte[] json = (JsonUtils.GSON_PRETTY.toJson(error) + "\n").getBytes(StandardCharsets.UTF_8);
-    DefaultFullHttpResponse response = new DefaultFullHttpResponse(bare.protocolVersion(), bare.status());
-    response.headers().set(bare.headers()).set(HttpHeaderNames.CONTENT_TYPE, HttpHeaderValues.APPLICATION_JSON);
-    response.content().writeBytes(json);
-    HttpUtil.setContentLength(response, json.length);
-    ReferenceCountUtil.release(bare);
-    return response;
   }
 }

@@ -35,6 +35,7 @@ public final class ModelQueues implements SnapshotSerializer {
   @Override
   public Snapshot getSnapshot(String json) {
     Snapshot snapshot = new Gson().fromJson(json, Snapshot.class);
+    Readiness.expect(snapshot.getModels());
     snapshot.setModels(new RestoredModels(snapshot.getModels()));
     return snapshot;
   }

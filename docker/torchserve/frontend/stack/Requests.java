@@ -17,7 +17,8 @@ import org.pytorch.serve.util.ConfigManager;
 import org.pytorch.serve.util.NettyUtils;
 
 /**
- * Brings a whole request to a form that TorchServe can read, or refuses it: each of these would get a 500.
+ * Answers /ready, and brings every other request to a form that TorchServe can read, or refuses it: each of these would
+ * get a 500.
  *
  * <ul>
  *   <li>A body that curl calls a form and that is none: `curl -d` and `--data-binary` send everything as one.
@@ -34,6 +35,10 @@ final class Requests extends ChannelInboundHandlerAdapter {
     if (message instanceof FullHttpRequest) {
       FullHttpRequest request = (FullHttpRequest) message;
       correct(request);
+      if (Readiness.answer(context, request)) {
+        request.release();
+        return;
+      }
       String problem = problemOfForm(request);
       if (problem != null) {
         request.release();
