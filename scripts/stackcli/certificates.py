@@ -16,14 +16,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from stackcli.edge_secrets import CA, CERTIFICATE, PRIVATE_KEY, make_folder, secrets_folder, write_private, write_secret
 from stackcli.errors import ConfigError
-from stackcli.paths import SECRETS
 from stackcli.secrets import write_if_changed
 from stackcli.settings import Settings
 
 HOSTS = ("localhost", "127.0.0.1")
 DAYS, CA_DAYS = 365, 3650
-# The authority's own: kept, so that clients trust the next certificate without being told, and never mounted.
-CA_CERTIFICATE, CA_KEY = "edge-ca.pem", "edge-ca-key.pem"
 
 
 @dataclass(frozen=True)
@@ -100,12 +97,10 @@ def install_own(settings: Settings, certificate: Path, private_key: Path, force:
     return pair
 
 
-def install_generated(
-    settings: Settings, hosts: Sequence[str], days: int, force: bool, authority: Path = SECRETS
-) -> Pair:
-    """A new one for HOSTS and `hosts`, signed by the authority in that folder; `ca.pem` is what clients trust."""
+def install_generated(settings: Settings, hosts: Sequence[str], days: int, force: bool) -> Pair:
+    """A new one for HOSTS and `hosts`, signed by an authority of our own, which `ca.pem` makes clients trust."""
     refuse_overwrite(settings, force)
-    ca, ca_key = load_or_make_authority(authority, days)
+    ca, ca_key = load_or_make_authority(authority_folder(settings), days)
     pair = make_leaf(ca, ca_key, list(dict.fromkeys([*HOSTS, *hosts])), days)
     make_folder(secrets_folder(settings))
     write_if_changed(secrets_folder(settings) / CA, pem(ca))
@@ -127,16 +122,23 @@ def install(settings: Settings, pair: Pair, force: bool) -> None:
     write_secret(folder / CERTIFICATE, pair.certificate_pem)
 
 
+def authority_folder(settings: Settings) -> Path:
+    """Beside the edge's folder, so that it is never mounted; kept, so that clients trust the next certificate, too."""
+    folder = secrets_folder(settings)
+    return folder.with_name(f"{folder.name}-ca")
+
+
 def load_or_make_authority(folder: Path, days: int) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     """The one made before, where it outlives a certificate of `days`; else a new one, which clients have to get."""
-    certificate, private_key = folder / CA_CERTIFICATE, folder / CA_KEY
+    certificate, private_key = folder / CERTIFICATE, folder / PRIVATE_KEY
     if certificate.is_file() and private_key.is_file():
         pair = read_pair(certificate, private_key)
         key = serialization.load_pem_private_key(pair.private_key_pem.encode(), password=None)
         if days_left(pair.certificate) >= days and isinstance(key, ec.EllipticCurvePrivateKey):
             return pair.certificate, key
     ca, key = make_authority(max(CA_DAYS, 2 * days))
-    make_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
     write_private(private_key, pem_of_key(key))
     write_private(certificate, pem(ca))
     return ca, key

@@ -224,13 +224,15 @@ def check_certificate(settings: Settings) -> Check:
     try:
         pair = read_pair(*files)
     except StackError as error:
-        return Check("certificate", "failed", error.found, error.expected, f"{remedy} --force")
+        return Check("certificate", "failed", error.found, error.expected, "`scripts/stack certs --force`")
     if problem := time_problem(pair.certificate):
-        return Check("certificate", "failed", problem, "a certificate that is valid today", f"{remedy} --force")
+        return Check(
+            "certificate", "failed", problem, "a certificate that is valid today", "`scripts/stack certs --force`"
+        )
     found = f"{', '.join(pair.hosts)}, until {pair.ends:%Y-%m-%d}"
     if days_left(pair.certificate) < EXPIRY_DAYS:
         soon = f"a certificate for {EXPIRY_DAYS} days more"
-        return Check("certificate", "warning", found, soon, f"{remedy} --force, or your own renewed")
+        return Check("certificate", "warning", found, soon, "`scripts/stack certs --force`, or your own renewed")
     return Check("certificate", "ok", found)
 
 
