@@ -216,23 +216,20 @@ def check_edge(settings: Settings) -> list[Check]:
 def check_certificate(settings: Settings) -> Check:
     """Also as clients would: one whose time has run out, or soon will."""
     folder = secrets_folder(settings)
-    expected, remedy = f"a certificate and its private key in {folder}", "`scripts/stack certs`"
+    make, renew = "`scripts/stack certs`", "`scripts/stack certs --force`"
     files = folder / CERTIFICATE, folder / PRIVATE_KEY
     for file in files:
         if problem := edge_read_problem(file):
-            return Check("certificate", "failed", problem, expected, remedy)
+            return Check("certificate", "failed", problem, "a certificate and its private key for the edge", make)
     try:
         pair = read_pair(*files)
     except StackError as error:
-        return Check("certificate", "failed", error.found, error.expected, "`scripts/stack certs --force`")
+        return Check("certificate", "failed", error.found, error.expected, renew)
     if problem := time_problem(pair.certificate):
-        return Check(
-            "certificate", "failed", problem, "a certificate that is valid today", "`scripts/stack certs --force`"
-        )
+        return Check("certificate", "failed", problem, "a certificate that is valid today", renew)
     found = f"{', '.join(pair.hosts)}, until {pair.ends:%Y-%m-%d}"
     if days_left(pair.certificate) < EXPIRY_DAYS:
-        soon = f"a certificate for {EXPIRY_DAYS} days more"
-        return Check("certificate", "warning", found, soon, "`scripts/stack certs --force`, or your own renewed")
+        return Check("certificate", "warning", found, f"a certificate for {EXPIRY_DAYS} days more", renew)
     return Check("certificate", "ok", found)
 
 

@@ -55,8 +55,8 @@ hand. A test compares it.
 
 - **nobody** sends no key, **a wrong key** is one that does not exist; the others come of `scripts/stack key add NAME`
   with `--scope predict` or `--scope admin`.
-- 401 and 403 are the edge's, with `WWW-Authenticate` and the JSON `{code, type, message, request_id}`; in gRPC
-  they are UNAUTHENTICATED and PERMISSION_DENIED. Every other status is an answer: the client was let in.
+- 401 and 403 are the edge's, with `WWW-Authenticate` and the JSON `{code, type, message, request_id}`; in gRPC 401 is
+  UNAUTHENTICATED. Every other status is an answer: the client was let in.
 - 404: no such route, or one that TorchServe does not serve here; 405: no such method.
 
 """
@@ -90,13 +90,8 @@ def document(statuses: Mapping[Cell, int], grpc_codes: Mapping[Cell, str]) -> st
     lines += ["", row("gRPC: org.pytorch.serve.grpc.…", *CALLERS), row(*["---"] * (1 + len(CALLERS)))]
     for route in GRPC_ROUTES:
         lines.append(row(f"`{route}`", *(grpc_codes[Cell(route, "gRPC", caller)] for caller in CALLERS)))
-    lines += [
-        "",
-        "## The access log",
-        "",
-        "`docker compose logs edge`: one JSON object per request, without keys, queries and bodies.",
-        "",
-    ]
+    lines += ["", "## The access log", ""]
+    lines += ["`docker compose logs edge`: one JSON object per request, without keys, queries and bodies.", ""]
     lines += [row("field", "meaning"), row("---", "---")]
     lines += [row(f"`{name}`", meaning) for name, meaning in LOG_FIELDS.items()]
     return HEAD + "\n".join(lines) + "\n"

@@ -3,7 +3,9 @@
 import socket
 import ssl
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from store import copy_models
 SCOPES = {"predicting": "predict", "administrating": "admin", "hurried": "predict"}
 WRONG_KEY = "tss_that-nobody-has-ever-been-given-by-this-stack-here"
 FOLLOWED_S = 15
+DEADLINE_S = 60
 
 
 @dataclass(frozen=True)
@@ -113,3 +116,39 @@ def new_key(stack: Deployment, name: str, scope: str = "predict") -> str:
     assert added.returncode == 0, added.stdout
     (key,) = (line for line in added.stdout.splitlines() if line.startswith("tss_"))
     return key
+
+
+@contextmanager
+def constant_requests(closed_stack: ClosedStack, picture: bytes) -> Iterator[list[str]]:
+    """A client that predicts without a pause, each second time on a new connection; what it got but a 7."""
+    wrong: list[str] = []
+    answered: list[str] = []
+    over = threading.Event()
+
+    def predict_on() -> None:
+        url = f"{closed_stack.stack.edge}/predictions/mnist"
+        with closed_stack.session("predicting") as kept:
+            while not over.is_set():
+                with closed_stack.session("predicting") as new:
+                    for session in (kept, new):
+                        try:
+                            answer = session.post(url, data=picture, timeout=30)
+                            (answered if answer.text == "7" else wrong).append(f"{answer.status_code} {answer.text}")
+                        except requests.RequestException as error:
+                            wrong.append(str(error))
+
+    thread = threading.Thread(target=predict_on)
+    thread.start()
+    try:
+        wait_until("the first answers", lambda: len(answered) > 2, DEADLINE_S)
+        yield wrong
+        before = len(answered)
+        wait_until("answers after it", lambda: len(answered) > before + 2 or wrong, DEADLINE_S)
+    finally:
+        over.set()
+        thread.join()
+
+
+def identity(stack: Deployment) -> list[str]:
+    """Which starts of which containers these are: no test restarts one unnoticed."""
+    return [f"{stack.container(service).id} {stack.state(service)['StartedAt']}" for service in SERVING]

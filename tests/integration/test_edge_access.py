@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -16,6 +17,7 @@ DOCUMENT = PROJECT_ROOT / "docs/ACCESS.md"
 WRITE = "pytest tests/integration/test_edge_access.py --write-docs"
 WITH_BODY = ("POST", "PUT", "PATCH")
 CLIENTS = 4
+LIST_MODELS = "/org.pytorch.serve.grpc.management.ManagementAPIsService/ListModels"
 
 
 def key_of(caller: str, closed_stack: ClosedStack) -> str | None:
@@ -54,19 +56,14 @@ def grpc_codes(closed_stack: ClosedStack, seven: Path, tmp_path_factory: pytest.
         metadata = [("authorization", f"Bearer {key}")] if key else []
         with grpc.secure_channel(f"localhost:{closed_stack.stack.ports.edge}", trust) as channel:
             client = InferenceClient(channel, messages, metadata)
-            calls: dict[str, Callable[[], object]] = {
-                "inference.InferenceAPIsService/Ping": client.ping,
-                "inference.InferenceAPIsService/Predictions": lambda client=client: client.predict(
-                    "mnist", seven.read_bytes()
-                ),
-                "management.ManagementAPIsService/ListModels": lambda channel=channel, metadata=metadata: (
-                    channel.unary_unary("/org.pytorch.serve.grpc.management.ManagementAPIsService/ListModels")(
-                        b"", metadata=metadata, timeout=30
-                    )
-                ),
-            }
-            for route in GRPC_ROUTES:
-                codes[Cell(route, "gRPC", caller)] = code_of(calls[route])
+            list_models: Callable[..., bytes] = channel.unary_unary(LIST_MODELS)
+            calls: tuple[Callable[[], object], ...] = (
+                partial(client.ping),
+                partial(client.predict, "mnist", seven.read_bytes()),
+                partial(list_models, b"", metadata=metadata, timeout=30),
+            )
+            for route, call in zip(GRPC_ROUTES, calls, strict=True):
+                codes[Cell(route, "gRPC", caller)] = code_of(call)
     return codes
 
 
@@ -104,7 +101,7 @@ def test_what_the_scopes_are_for_works(statuses: dict[Cell, int]) -> None:
 def test_no_key_changes_a_model(statuses: dict[Cell, int]) -> None:
     for route in ("/models", "/models/mnist", "/models/mnist/1.0", "/models/mnist/1.0/set-default"):
         for method in set(METHODS) - {"GET", "HEAD"}:
-            assert statuses[Cell(route, method, "admin")] == 405
+            assert statuses[Cell(route, method, "admin")] in (404, 405)
 
 
 def test_grpc_asks_for_the_key_too(grpc_codes: dict[Cell, str]) -> None:

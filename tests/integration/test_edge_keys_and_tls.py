@@ -4,85 +4,21 @@ import json
 import socket
 import ssl
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 
 import pytest
-import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from access_table import LOG_FIELDS
-from closed import FOLLOWED_S, WRONG_KEY, ClosedStack, new_key
+from closed import DEADLINE_S, FOLLOWED_S, WRONG_KEY, ClosedStack, constant_requests, identity, new_key
 from deployment import SERVING, Deployment, run_command
 from polling import wait_until
 
 LIMIT_BYTES = 16 << 20
 MARKER = "body-that-no-log-may-hold"
-HOSTILE_PATH = "/predictions/a]b%22c'd"
+HOSTILE_PATH = "/a]b\\c%22d\"'e"
 FLOOD = 500
-DEADLINE_S = 60
-
-
-@pytest.fixture
-def rightful(closed_stack: ClosedStack) -> Iterator[None]:
-    """Whatever the test does to the certificate, the next one finds a good one served."""
-    yield
-    closed_stack.do("certs", "--force")
-    closed_stack.wait_until_served(closed_stack.certificate().serial_number)
-
-
-@contextmanager
-def constant_requests(closed_stack: ClosedStack, picture: bytes) -> Iterator[list[str]]:
-    """A client that predicts without a pause, each second time on a new connection; what it got but a 7."""
-    wrong: list[str] = []
-    answered: list[str] = []
-    over = threading.Event()
-
-    def predict_on() -> None:
-        url = f"{closed_stack.stack.edge}/predictions/mnist"
-        with closed_stack.session("predicting") as kept:
-            while not over.is_set():
-                with closed_stack.session("predicting") as new:
-                    for session in (kept, new):
-                        try:
-                            answer = session.post(url, data=picture, timeout=30)
-                            (answered if answer.text == "7" else wrong).append(f"{answer.status_code} {answer.text}")
-                        except requests.RequestException as error:
-                            wrong.append(str(error))
-
-    thread = threading.Thread(target=predict_on)
-    thread.start()
-    try:
-        wait_until("the first answers", lambda: len(answered) > 2, DEADLINE_S)
-        yield wrong
-        before = len(answered)
-        wait_until("answers after it", lambda: len(answered) > before + 2 or wrong, DEADLINE_S)
-    finally:
-        over.set()
-        thread.join()
-
-
-def identity(stack: Deployment) -> list[str]:
-    """Which starts of which containers these are: no test restarts one unnoticed."""
-    return [f"{stack.container(service).id} {stack.state(service)['StartedAt']}" for service in SERVING]
-
-
-def replace_certificate(closed_stack: ClosedStack, content: str, name: str = "certificate.pem") -> None:
-    """As an administrator may do without us: written whole, then renamed."""
-    path = closed_stack.secrets / name
-    status = path.stat()
-    partial = path.with_suffix(".new")
-    partial.write_text(content)
-    partial.chmod(status.st_mode)
-    if partial.stat().st_uid != status.st_uid:
-        run_command(["chown", f"{status.st_uid}:{status.st_gid}", str(partial)], {})
-    partial.replace(path)
 
 
 def test_keys_change_without_a_restart_and_without_a_lost_request(closed_stack: ClosedStack, seven: Path) -> None:
@@ -158,7 +94,7 @@ def test_tls_1_1_is_refused_by_the_edge(closed_stack: ClosedStack) -> None:
     """The alert is the server's: this client would go on."""
     context = ssl.create_default_context(cafile=closed_stack.authority)
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1 is deprecated"):
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
         closed_stack.connect(context)
@@ -192,77 +128,6 @@ def test_http_2_is_spoken_with_who_offers_it(closed_stack: ClosedStack) -> None:
 @pytest.mark.parametrize("path", ["/ping", "/", "/models", "/nothing"])
 def test_browsers_are_told_to_stay_with_https(closed_stack: ClosedStack, path: str) -> None:
     assert closed_stack.ask("GET", path).headers["Strict-Transport-Security"] == "max-age=31536000"
-
-
-def test_a_certificate_is_renewed_without_a_restart_and_without_a_lost_request(
-    closed_stack: ClosedStack, seven: Path
-) -> None:
-    """Clients go on with the authority that they trust already."""
-    before, served = identity(closed_stack.stack), closed_stack.served_certificate()
-    authority = Path(closed_stack.authority).read_text()
-    with constant_requests(closed_stack, seven.read_bytes()) as wrong:
-        closed_stack.do("certs", "--force", "--host", "edge.example")
-        closed_stack.wait_until_served(closed_stack.certificate().serial_number)
-    assert not wrong, wrong
-    assert closed_stack.served_certificate().serial_number != served.serial_number
-    assert Path(closed_stack.authority).read_text() == authority
-    assert identity(closed_stack.stack) == before
-
-
-def test_a_certificate_is_not_replaced_unasked(closed_stack: ClosedStack) -> None:
-    refused = closed_stack.command("certs")
-    assert refused.returncode == 1
-    assert "FAIL: expected no certificate yet" in refused.stdout
-    assert "--force" in refused.stdout
-
-
-@pytest.mark.usefixtures("rightful")
-@pytest.mark.parametrize("content", ["no certificate\n", "another key's"])
-def test_a_certificate_that_cannot_be_used_changes_nothing(closed_stack: ClosedStack, content: str) -> None:
-    served = closed_stack.served_certificate()
-    if content == "another key's":
-        content = signed_certificate(ec.generate_private_key(ec.SECP256R1()), days=1)
-    before = closed_stack.stack.logs("edge").count("what was in force before still is")
-    replace_certificate(closed_stack, content)
-    wait_until(
-        "the log says so",
-        lambda: closed_stack.stack.logs("edge").count("what was in force before still is") > before,
-        FOLLOWED_S,
-    )
-    assert closed_stack.served_certificate().serial_number == served.serial_number
-    assert "✗ certificate: FAIL" in closed_stack.command("doctor").stdout
-
-
-@pytest.mark.usefixtures("rightful")
-def test_an_expired_certificate_is_refused_by_clients_and_named_by_doctor(closed_stack: ClosedStack) -> None:
-    key = serialization.load_pem_private_key((closed_stack.secrets / "private-key.pem").read_bytes(), None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    replace_certificate(closed_stack, signed_certificate(key, days=-1))
-    closed_stack.wait_until_served(closed_stack.certificate().serial_number)
-    trusting = ssl.create_default_context(cafile=str(closed_stack.secrets / "certificate.pem"))
-    with pytest.raises(ssl.SSLCertVerificationError, match="certificate has expired"):
-        closed_stack.connect(trusting)
-    assert "edge: WARNING: expected a certificate that is valid today" in closed_stack.stack.logs("edge")
-    told = closed_stack.command("doctor")
-    assert told.returncode == 1
-    assert "expected a certificate that is valid today, found one that expired on" in told.stdout
-
-
-@pytest.mark.usefixtures("rightful")
-def test_status_and_doctor_say_when_a_certificate_ends_soon(closed_stack: ClosedStack) -> None:
-    closed_stack.do("certs", "--force", "--days", "10")
-    for command in ("status", "doctor"):
-        assert "WARNING: certificate: expected a certificate for 30 days more" in closed_stack.do(command)
-
-
-def signed_certificate(key: ec.EllipticCurvePrivateKey, days: int) -> str:
-    """Self-signed, for localhost; it ended that many days ago where `days` is negative."""
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(timezone.utc)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=30)).not_valid_after(now + timedelta(days=days))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
 def test_a_body_that_is_too_large_is_refused(closed_stack: ClosedStack) -> None:
@@ -333,7 +198,9 @@ def test_the_access_log_is_json_with_the_documented_fields(closed_stack: ClosedS
     asked = {"X-Request-Id": "logged-4711"}
     key, picture = closed_stack.keys["predicting"], seven.read_bytes()
     assert closed_stack.ask("POST", "/predictions/mnist?query=1", key, picture, **asked).text == "7"
-    closed_stack.ask("GET", HOSTILE_PATH, key)
+    with closed_stack.connect() as connection:
+        connection.sendall(f"GET {HOSTILE_PATH} HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 401")
 
     def logged() -> list[dict[str, object]]:
         return [entry for entry in log_entries(closed_stack.stack) if entry.get("request_id") == "logged-4711"]
