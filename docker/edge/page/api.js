@@ -20,21 +20,28 @@ export function keepKey(key) {
 }
 
 /** The catalogue of models, or a Problem. */
-export async function fetchCatalogue() {
+export const fetchCatalogue = async () => (await get("/playground/models.json")).json();
+
+/** A sample as a Blob, or a Problem. */
+export const fetchSample = async (url) => (await get(url)).blob();
+
+async function get(url) {
   let response;
   try {
-    response = await fetch("/playground/models.json", { cache: "no-store" });
+    response = await fetch(url, { headers: authorisation(), cache: "no-cache" });
   } catch {
     throw new Problem("unreachable");
   }
-  if (!response.ok) throw new Problem("unreachable", { status: response.status });
-  return response.json();
+  if (response.ok) return response;
+  const problem = refusal(response, await response.text());
+  throw ["keyMissing", "keyWrong"].includes(problem.kind) ? problem : new Problem("unreachable");
 }
+
+const authorisation = () => (readKey() ? { Authorization: `Bearer ${readKey()}` } : {});
 
 /** POST a picture (a Blob) → {text, ms, requestId, version, untrained}, or a Problem. An abort is an AbortError. */
 export async function post(path, picture, signal) {
-  const headers = { Accept: "application/json", "Content-Type": contentType(picture) };
-  if (readKey()) headers.Authorization = `Bearer ${readKey()}`;
+  const headers = { Accept: "application/json", "Content-Type": contentType(picture), ...authorisation() };
   const started = performance.now();
   let response, text;
   try {
@@ -45,17 +52,17 @@ export async function post(path, picture, signal) {
     throw new Problem(await isReachable() ? "cutOff" : "unreachable");
   }
   const ms = performance.now() - started;
-  const requestId = response.headers.get("X-Request-Id") ?? "";
-  if (!response.ok) throw refusal(response, text, requestId);
+  if (!response.ok) throw refusal(response, text);
   return {
-    text, ms, requestId,
+    text, ms,
+    requestId: response.headers.get("X-Request-Id") ?? "",
     version: response.headers.get("X-Model-Version") ?? "",
     untrained: response.headers.get("X-Model-Untrained") === "true",
   };
 }
 
 /** A text file would be decoded on its way, a form taken apart: only pictures are sent as what they are. */
-export const contentType = (picture) => (picture.type.startsWith("image/") ? picture.type : "application/octet-stream");
+const contentType = (picture) => (picture.type.startsWith("image/") ? picture.type : "application/octet-stream");
 
 /** An answer's text → {label, share, bars: [[label, share]]}; no bars where the model answers with a label alone. */
 export function readAnswer(text) {
@@ -73,7 +80,7 @@ export function readAnswer(text) {
   return { label: typeof value === "object" ? JSON.stringify(value) : String(value), share: null, bars: [] };
 }
 
-function refusal(response, text, requestId) {
+function refusal(response, text) {
   let said;
   try {
     said = JSON.parse(text);
@@ -83,13 +90,9 @@ function refusal(response, text, requestId) {
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
   let kind = TYPES[response.status] ?? (response.status < 500 ? "notAnImage" : "serverError");
   if (kind === "busy" && !retryAfter) kind = "serverError";
-  if (kind === "tooFast" && !retryAfter) return new Problem(kind, { ...known(), retryAfter: 1 });
   if (kind === "keyMissing" && readKey()) kind = "keyWrong";
-  return new Problem(kind, known());
-
-  function known() {
-    return { message: said.message, requestId: said.request_id ?? requestId, retryAfter, status: response.status };
-  }
+  const requestId = said.request_id ?? response.headers.get("X-Request-Id") ?? "";
+  return new Problem(kind, { message: said.message, requestId, retryAfter, status: response.status });
 }
 
 async function isReachable() {

@@ -6,7 +6,7 @@ import { listenForKey, listenForTheme, showKeyField, showModels, showNotice, sho
 import { heat, seenPart } from "./heat.js";
 import { asCurl, asPython, copy } from "./snippets.js";
 import { Surface, isDrawn } from "./surface.js";
-import { percent, switchLanguage, text, translatePage } from "./texts.js";
+import { percent, problemTexts, switchLanguage, text, translatePage } from "./texts.js";
 
 const RETRY_SECONDS = 3;
 const QUIET_MS = 700; // of a drawing hand, before the answer is read out
@@ -31,16 +31,18 @@ const asker = new Asker(async (asked, signal) => {
       if (card.version === version) card.show({ ...answer, ...readAnswer(answer.text) });
     } catch (error) {
       card.settle();
-      if (!(error instanceof Problem)) throw error;
-      react(card, error, asked);
+      if (error.name === "AbortError") return;
+      react(card, problemOf(error), asked);
     }
   }
   conclude();
 });
 
 const surface = new Surface((next) => {
+  // A drawing goes on: what is on its way is an answer to a part of it.
+  const goesOn = input?.kind === "drawn" && next?.kind === "drawn";
   input = next;
-  asker.cancel();
+  if (!goesOn) asker.cancel();
   for (const card of cards) card.dropExplanation();
   if (next) asker.request(next);
   else cards.forEach((card) => card.empty());
@@ -48,10 +50,21 @@ const surface = new Surface((next) => {
   showCode();
 });
 
+/** A Problem as it is; what else was thrown is an answer of another form, or a fault of this page. */
+function problemOf(error) {
+  if (error instanceof Problem) return error;
+  console.error(error);
+  return new Problem("unreadable");
+}
+
 /** Shows why there is no answer, and does what helps. */
 function react(card, problem, asked) {
   card.fail(problem);
-  if (["keyMissing", "keyWrong"].includes(problem.kind)) showKeyField(true);
+  if (["keyMissing", "keyWrong"].includes(problem.kind)) {
+    showKeyField(true);
+    catalogue.keys = true;
+    showCode();
+  }
   if (problem.kind === "notServed") refresh();
   if (problem.kind === "unreachable") lookAgain();
   if (problem.retryAfter && asked === input) asker.requestLater(asked, problem.retryAfter);
@@ -90,7 +103,7 @@ async function explain(card) {
     const part = picture && seenPart(picture, card.version.input);
     card.explained(heat(JSON.parse(attributions)), part && { source: picture, ...part });
   } catch (error) {
-    if (explained === input) react(card, error instanceof Problem ? error : new Problem("unreadable"), explained);
+    if (explained === input) react(card, problemOf(error), explained);
   }
 }
 
@@ -177,15 +190,14 @@ async function refresh() {
   let fresh;
   try {
     fresh = await fetchCatalogue();
-  } catch {
-    if (!catalogue) showNotice("noServer");
-    lookAgain();
+  } catch (problem) {
+    refused(problem);
     return;
   }
   const known = catalogue?.generation;
   catalogue = fresh;
   if (known === fresh.generation && model) return;
-  showNotice(fresh.models.length ? null : "noModels");
+  showNotice(fresh.models.length ? "" : text("noModels"));
   showKeyField(fresh.keys);
   const wished = model?.name ?? decodeURIComponent(location.hash.slice(1));
   const next = fresh.models.find(({ name }) => name === wished)
@@ -196,6 +208,14 @@ async function refresh() {
     show();
     lookAgain();
   }
+}
+
+/** There is no catalogue: for want of a key, or of a server. */
+function refused({ kind }) {
+  const needsKey = kind !== "unreachable";
+  if (needsKey) showKeyField(true);
+  else lookAgain();
+  if (!catalogue) showNotice(kind === "keyMissing" ? "" : needsKey ? problemTexts(kind, {}).join(" ") : text("noServer"));
 }
 
 function lookAgain() {
@@ -224,7 +244,10 @@ find("compare").addEventListener("click", compare);
 for (const code of ["curl", "python"]) {
   find(`copy-${code}`).addEventListener("click", (event) => copyCode(event.currentTarget, code));
 }
-listenForKey(() => input && asker.request(input));
+listenForKey(async () => {
+  await refresh();
+  if (input) asker.request(input);
+});
 listenForTheme(() => surface.redraw());
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 showLanguage();

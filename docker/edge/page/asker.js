@@ -9,7 +9,7 @@ export class Asker {
   #stop = new AbortController();
   #retry = 0;
 
-  /** ask(input, signal): a promise; it does not reject, but with an AbortError. */
+  /** ask(input, signal): a promise that does not reject. */
   constructor(ask) {
     this.#ask = ask;
   }
@@ -40,11 +40,7 @@ export class Asker {
       const input = this.#next;
       this.#next = null;
       const pause = new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-      try {
-        await this.#ask(input, this.#stop.signal);
-      } catch (error) {
-        if (error.name !== "AbortError") throw error;
-      }
+      await this.#ask(input, this.#stop.signal);
       await pause;
     }
     this.#running = false;

@@ -12,6 +12,7 @@ export const readable = (label) => label.replaceAll("_", " ");
 export class Card {
   #answer = null;
   #problem = null;
+  #explanation = null;
   #clock = 0;
   #slow = 0;
 
@@ -50,6 +51,7 @@ export class Card {
       ".built": day(version.built_at),
     });
     if (this.#answer) this.show(this.#answer);
+    if (this.#explanation) this.explained(...this.#explanation);
     if (this.#problem) this.fail(this.#problem);
   }
 
@@ -124,6 +126,7 @@ export class Card {
   explained(heat, picture) {
     const { label } = this.#answer;
     this.dropExplanation();
+    this.#explanation = [heat, picture];
     this.#find(".heat").hidden = false;
     drawHeat(this.#find(".heat canvas"), heat, picture);
     this.#find(".heat canvas").setAttribute("aria-label", text("heatLabel", { label: readable(label) }));
@@ -133,6 +136,7 @@ export class Card {
 
   dropExplanation() {
     clearInterval(this.#clock);
+    this.#explanation = null;
     this.#find(".why-waiting").textContent = "";
     this.#find(".heat").hidden = true;
     this.#find(".explain").disabled = false;

@@ -28,10 +28,10 @@ export function showUnavailable(unavailable) {
   }));
 }
 
-/** A message about the whole page, or none. */
-export function showNotice(name) {
-  find("notice").textContent = name ? text(name) : "";
-  find("notice").hidden = !name;
+/** A message about the whole page; empty: none. */
+export function showNotice(message) {
+  find("notice").textContent = message;
+  find("notice").hidden = !message;
 }
 
 /** The field for the API key; `changed` is called when another key is to be used. */

@@ -82,7 +82,7 @@ export default {
     keyMissing: ["This server wants an API key.", "Enter one above."],
     keyWrong: ["This API key is not accepted.", "Check it above: it may have been replaced, or not be meant for predictions."],
     tooFast: ["That was faster than this server allows.", "Trying again in {seconds} s."],
-    busy: ["The model is busy: its queue is full.", "Trying again in {seconds} s."],
+    busy: ["No model has room for this just now.", "Trying again in {seconds} s."],
     notServed: ["This version is no longer served.", "The list of models has been refreshed: choose another."],
     serverError: ["The server could not answer.", "It is not your picture’s fault. Try again; if it stays, look at scripts/stack status."],
     timeout: ["The model took too long.", "Try again in a moment."],

@@ -1,5 +1,6 @@
 // Where a picture comes from: the pad, a sample, or a file that is dropped, pasted or picked. Hands on one input at a time:
 // {kind: drawn|sample|file|pasted, blob, name, type, url, base64}.
+import { fetchSample } from "./api.js";
 import { Pad } from "./pad.js";
 import { smallPicture } from "./raster.js";
 import { base64 } from "./snippets.js";
@@ -16,6 +17,7 @@ export class Surface {
   #side = 0;
   #turn = 0; // of what is being read: what comes late is dropped
   #input = null;
+  #samples = new Map(); // URL → its Blob
 
   /** `use` is called with each new input, or with null when there is none any more. */
   constructor(use) {
@@ -35,7 +37,7 @@ export class Surface {
   accept({ input, samples }) {
     const side = isDrawn(input) ? input.size[0] : 0;
     const isOwn = ["file", "pasted"].includes(this.#input?.kind);
-    const isSample = samples.some(({ url }) => new URL(url, location.href).href === this.#input?.url);
+    const isSample = samples.some(({ url }) => this.#input?.url?.endsWith(url));
     const keeps = isOwn || isSample || (side && side === this.#side);
     this.#side = side;
     find("surface").classList.toggle("drawn", side > 0);
@@ -97,14 +99,10 @@ export class Surface {
     this.#set({ kind, name, type: blob.type.startsWith("image/") ? blob.type : "application/octet-stream", blob });
   }
 
-  async #sample({ file, url }) {
-    const turn = ++this.#turn;
-    const response = await fetch(url).catch(() => null);
-    if (turn !== this.#turn || !response?.ok) return;
-    const blob = await response.blob();
-    if (turn !== this.#turn) return;
-    this.#showPicture(url, file);
-    this.#set({ kind: "sample", name: file, type: blob.type, url: new URL(url, location.href).href, blob });
+  #sample(name, url, blob) {
+    this.#turn++;
+    this.#showPicture(URL.createObjectURL(blob), name);
+    this.#set({ kind: "sample", name, type: blob.type, url, blob });
   }
 
   /** Over the pad, whose strokes it ends; null: nothing. What the browser cannot show is named. */
@@ -131,21 +129,28 @@ export class Surface {
 
   #showSamples(samples) {
     find("samples-box").hidden = samples.length === 0;
+    for (const picture of find("samples").querySelectorAll("img")) URL.revokeObjectURL(picture.src);
     find("samples").replaceChildren(...samples.map((sample) => {
-      const button = document.createElement("button");
-      const picture = document.createElement("img");
-      Object.assign(button, { type: "button" });
-      button.dataset.url = new URL(sample.url, location.href).href;
-      button.setAttribute("aria-label", text("sample", { file: sample.file, expected: sample.expected }));
-      button.setAttribute("aria-pressed", String(button.dataset.url === this.#input?.url));
-      Object.assign(picture, { src: sample.url, alt: "" });
-      picture.onload = () => picture.classList.toggle("pixelated", picture.naturalWidth <= SMALL);
-      button.append(picture);
-      button.addEventListener("click", () => this.#sample(sample));
       const item = document.createElement("li");
-      item.append(button);
+      this.#sampleButton(sample).then((button) => item.append(button), () => item.remove());
       return item;
     }));
+  }
+
+  /** Fetched by hand: an image of the page's own could not show an API key. */
+  async #sampleButton({ file, expected, url: path }) {
+    const url = new URL(path, location.href).href;
+    const blob = this.#samples.get(url) ?? await fetchSample(url);
+    this.#samples.set(url, blob);
+    const button = Object.assign(document.createElement("button"), { type: "button" });
+    button.dataset.url = url;
+    button.setAttribute("aria-label", expected ? text("sample", { file, expected }) : file);
+    button.setAttribute("aria-pressed", String(url === this.#input?.url));
+    const picture = Object.assign(document.createElement("img"), { alt: "", src: URL.createObjectURL(blob) });
+    picture.onload = () => picture.classList.toggle("pixelated", picture.naturalWidth <= SMALL);
+    button.append(picture);
+    button.addEventListener("click", () => this.#sample(file, url, blob));
+    return button;
   }
 
   #listen() {

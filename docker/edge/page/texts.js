@@ -42,8 +42,8 @@ export function percent(share, digits = 1) {
     style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits,
   });
   const least = 10 ** -(digits + 2);
-  if (share > 0 && share < least) return `<${format.format(least)}`;
-  if (share < 1 && share > 1 - least) return `>${format.format(1 - least)}`;
+  if (share < least) return `<${format.format(least)}`;
+  if (share > 1 - least) return `>${format.format(1 - least)}`;
   return format.format(share);
 }
 

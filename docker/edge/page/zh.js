@@ -82,7 +82,7 @@ export default {
     keyMissing: ["此服务器需要 API 密钥。", "请在上方填写。"],
     keyWrong: ["API 密钥无效。", "请在上方检查：它可能已被更换，或者没有预测权限。"],
     tooFast: ["请求太频繁了。", "{seconds} 秒后自动重试。"],
-    busy: ["模型正忙，请求队列已满。", "{seconds} 秒后自动重试。"],
+    busy: ["模型正忙，暂时接不了新的请求。", "{seconds} 秒后自动重试。"],
     notServed: ["这个版本已经下线。", "模型列表已刷新，请另选一个。"],
     serverError: ["服务器没能给出结果。", "这不是图片的问题。请重试；若仍然失败，请查看 scripts/stack status。"],
     timeout: ["模型响应超时。", "请稍后再试。"],
