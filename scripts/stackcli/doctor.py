@@ -13,7 +13,7 @@ from stackcli.compose import Project
 from stackcli.errors import StackError
 from stackcli.models import read_manifest, store_folder
 from stackcli.preflight import Check, run_preflight, show
-from stackcli.serving import find_container, health_of
+from stackcli.serving import find_unwell, health_of
 from stackcli.settings import Settings
 from stackcli.status import served_models, state_of
 
@@ -33,7 +33,9 @@ def run_doctor(client: docker.DockerClient | None, project: Project) -> int:
     checks = run_preflight(client, project.settings, "auto", yes=False)
     checks += [check_compose(project), check_manifest(project.settings)]
     if client is not None:
-        checks += check_container(find_container(client, project.settings.compose_project_name), project.settings)
+        name = project.settings.compose_project_name
+        checks += check_container(find_unwell(client, name), project.settings)
+        checks.append(check_edge_container(find_unwell(client, name, "edge")))
     for check in checks:
         show(check)
     return sum(check.verdict == "failed" for check in checks)
@@ -82,10 +84,21 @@ def check_container(container: Container | None, settings: Settings) -> list[Che
     return checks
 
 
-def hint_from(log: str) -> str:
+def check_edge_container(container: Container | None) -> Check:
+    if container is None:
+        return Check("edge", "failed", "no container", "a running edge", "`scripts/stack up`")
+    status, line = health_of(container)
+    found = f"{status}{f': {line}' if line else ''}"
+    if status == "healthy":
+        return Check("edge", "ok", found)
+    log = str(container.logs(tail=300).decode(errors="replace"))
+    return Check("edge", "failed", found, "a healthy container", hint_from(log, "edge"))
+
+
+def hint_from(log: str, service: str = "torchserve") -> str:
     """The remedy for the first known trouble in the log's lines, or where to read them."""
     for line in reversed(log.splitlines()):
         for pattern, remedy in LOG_HINTS.items():
             if re.search(pattern, line):
                 return f"{remedy} (the log says: {line.strip()[:160]})"
-    return "`docker compose logs --tail 50 torchserve`"
+    return f"`docker compose logs --tail 50 {service}`"

@@ -1,17 +1,31 @@
-"""Asks TorchServe from inside its container (docker/torchserve/runtime/ask.py), so that no port need be published."""
+"""Asks TorchServe from inside its container (docker/torchserve/runtime/ask.py), so that no port need be published.
+
+Whoever may use Docker's socket needs no key.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, cast
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
 
 from docker.errors import APIError
 from docker.models.containers import Container
 
 from stackcli.errors import ServeError
 
-Kind = Literal["inference", "management"]
 Described = dict[str, Any]  # one version of a model, as TorchServe's management API describes it
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model's answer to one request, whatever its HTTP status."""
+
+    status: int
+    untrained: bool
+    body: str
 
 
 def ask(container: Container, *words: str) -> str:
@@ -33,10 +47,13 @@ def read_models(container: Container) -> list[Described]:
     return described
 
 
-def read_key(container: Container, kind: Kind) -> str:
-    """A key that has not expired; empty where TorchServe asks for none."""
-    return ask(container, "key", kind)
-
-
-def headers_with(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"} if key else {}
+def predict(container: Container, model: str, version: str | None, file: Path) -> Answer:
+    """The file goes to the container's stdin, for which Docker's own client is the simplest way."""
+    words = ["predict", model, *([version] if version else [])]
+    command = ["docker", "exec", "--interactive", str(container.id), "python", "-m", "runtime.ask", *words]
+    with file.open("rb") as body:
+        ended = subprocess.run(command, stdin=body, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        last = (ended.stderr.strip() or "no output").splitlines()[-1]
+        raise ServeError("an answer of TorchServe in its container", last, "`scripts/stack up`")
+    return Answer(**json.loads(ended.stdout))

@@ -29,11 +29,24 @@ SERVED = STATE / "served.json"  # start of a container → digest of what it rea
 CONFIG = ROOT / "config.properties"
 
 
-def find_container(client: docker.DockerClient, project_name: str, service: str = "torchserve") -> Container | None:
-    """The project's container of that service (the first, where there are several), running or not."""
+def find_containers(client: docker.DockerClient, project_name: str, service: str = "torchserve") -> list[Container]:
+    """The project's containers of that service in the order of their numbers, running or not."""
     labels = [f"com.docker.compose.project={project_name}", f"com.docker.compose.service={service}"]
     labels.append("com.docker.compose.oneoff=False")
-    return next(iter(client.containers.list(all=True, filters={"label": labels})), None)
+    found = client.containers.list(all=True, filters={"label": labels})
+    return sorted(found, key=lambda container: int(container.labels["com.docker.compose.container-number"]))
+
+
+def find_container(client: docker.DockerClient, project_name: str, service: str = "torchserve") -> Container | None:
+    """The first of them."""
+    return next(iter(find_containers(client, project_name, service)), None)
+
+
+def find_unwell(client: docker.DockerClient, project_name: str, service: str = "torchserve") -> Container | None:
+    """The first of them that is not healthy; where all are, the first."""
+    found = find_containers(client, project_name, service)
+    unwell = (container for container in found if health_of(container)[0] != "healthy")
+    return next(unwell, next(iter(found), None))
 
 
 def start(client: docker.DockerClient, project: Project) -> None:
@@ -109,7 +122,7 @@ def watch_health(
     deadline = time.monotonic() + seconds
     container, status, line = None, "not created", ""
     while time.monotonic() < deadline:
-        container = find_container(client, project.settings.compose_project_name, service)
+        container = find_unwell(client, project.settings.compose_project_name, service)
         if container is not None:
             status, line = health_of(container)
             if status in ("healthy", "exited", "dead") or container.attrs["RestartCount"] >= MAX_RESTARTS:

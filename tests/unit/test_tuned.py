@@ -63,7 +63,7 @@ def test_a_damaged_file_is_refused_with_a_remedy_and_status_says_so(
 
 
 def test_status_marks_a_tuned_model() -> None:
-    table = models_table(Serving("healthy", "", [(MNIST, "READY")], {"mnist 1.0": ENTRY}))
+    table = models_table(Serving(("healthy", ""), ("healthy", ""), [(MNIST, "READY")], {"mnist 1.0": ENTRY}))
     assert list(table.columns[-1].cells) == ["tuned for throughput"]
 
 

@@ -57,7 +57,7 @@ def serve() -> int:
     """Prepares everything TorchServe needs, starts it and supervises it; returns the container's exit status."""
     drain_seconds = _drain_seconds(os.environ)
     state.forget()
-    base = {**torchserve.read_properties(CONFIG), **torchserve.authorization(os.environ)}
+    base = torchserve.read_properties(CONFIG)
     store = Path(base["model_store"])
     found = judged_models(store)
     models = [model for model in found if model.verdict is Verdict.SERVED]
@@ -74,7 +74,7 @@ def serve() -> int:
         return subprocess.Popen(
             torchserve.java_command(config, config_path, state.TEMP, drain_seconds),
             env=torchserve.java_environment(chosen),
-            cwd=state.TEMP,  # where Java writes its keys: the root file system is read-only
+            cwd=state.TEMP,  # the root file system is read-only
             start_new_session=True,  # a Ctrl-C in the terminal is for the entrypoint alone; and see `end_workers`
         )
 

@@ -43,14 +43,6 @@ def read_properties(path: Path) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def authorization(env: Mapping[str, str]) -> dict[str, str]:
-    """What AUTHORIZATION decides of the configuration: "true" makes TorchServe ask for its keys, "" does not."""
-    text = env.get("AUTHORIZATION", "")
-    if text not in ("", "true"):
-        raise ServingError("AUTHORIZATION to be true or empty", repr(text), "AUTHORIZATION=true")
-    return {"disable_token_authorization": "false"} if text else {}
-
-
 def effective_config(
     base: Mapping[str, str], served: Sequence[tuple[Model, Mapping[str, Any]]], store: Path, cpus: float
 ) -> dict[str, str]:
