@@ -6,11 +6,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from stackcli.errors import ConfigError
-from stackcli.models import read_manifest, store_folder
-from stackcli.paths import ROOT
+from stackcli.models import find_sample, read_manifest, store_folder
 from stackcli.settings import Settings
 
 
@@ -26,7 +23,8 @@ class Served:
 
 def unpack(settings: Settings, names: list[str], folder: Path) -> list[Served]:
     """Each archive into `folder`/<model>, anew. Raises ConfigError where one is not in the store."""
-    available = {model.name: model for model in read_manifest(settings).models if model.is_available}
+    models = [model for model in read_manifest(settings).models if model.is_available and not model.candidate]
+    available = {model.name: model for model in reversed(models)}  # the newest version of each
     served = []
     for name in names:
         if name not in available:
@@ -37,11 +35,10 @@ def unpack(settings: Settings, names: list[str], folder: Path) -> list[Served]:
             )
         model = available[name]
         extract(find_archive(store_folder(settings), name, model.version), folder / name)
-        samples = source_folder(settings, name) / "samples"
-        images = [samples / sample.file for sample in model.samples] or sorted(samples.glob("*.[jp][pn]*g"))
-        if not images:
-            raise ConfigError(f"an image in {samples}", "none", "adding one")
-        served.append(Served(name, model.precision, model.trained, images[0]))
+        image = find_sample(model, settings)
+        if image is None:
+            raise ConfigError(f"a sample of {name} in the model store", "none", "one in its folder's samples/")
+        served.append(Served(name, model.precision, model.trained, image))
     return served
 
 
@@ -60,11 +57,3 @@ def extract(archive: Path, folder: Path) -> None:
         return
     folder.mkdir(parents=True)
     shutil.unpack_archive(archive, folder, "gztar" if archive.name.endswith(".tar.gz") else "zip")
-
-
-def source_folder(settings: Settings, name: str) -> Path:
-    """Where in MODEL_SRC the model's model.yaml lies."""
-    for file in sorted((ROOT / settings.model_src).glob("*/model.yaml")):
-        if yaml.safe_load(file.read_text()).get("name") == name:
-            return file.parent
-    raise ConfigError(f"a folder of {name} in {settings.model_src}", "none", "MODEL_SRC as it was when it was built")

@@ -24,7 +24,7 @@ from stackcli.compose import Project
 from stackcli.engine import connect
 from stackcli.errors import ServeError, StackError
 from stackcli.load import find_server, read_memory, run_generator
-from stackcli.models import Model, read_manifest
+from stackcli.models import Model, read_manifest, store_folder
 from stackcli.paths import ROOT
 from stackcli.secrets import write_secrets
 from stackcli.settings import load_settings
@@ -160,7 +160,7 @@ def main(
     project = with_images(client, project, ("torchserve", "load"))
     warn_of_others(client)
     model = pick_version(read_manifest(settings).models, MODEL, None)
-    body, expected = pick_sample(model, ROOT / settings.model_src / model.name / "samples")
+    body, expected = pick_sample(model, store_folder(settings) / "samples" / f"{model.name}-{model.version}")
     interrupt_on_every_signal()
     with open_testbed(client, project, model, body) as testbed:
         results = soak(testbed, expected, minutes)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from common.image_handler import ImageHandler
+from common.probabilities import softmax
 
 TOP = 5
 
@@ -19,8 +20,7 @@ class ImageClassifier(ImageHandler):
 
     def answer(self, scores: np.ndarray) -> dict[str, float]:
         """scores: float32 [classes] → {label: probability}, best first."""
-        exponentials = np.exp(scores - scores.max())
-        probabilities = exponentials / exponentials.sum()
+        probabilities = softmax(scores)
         answer: dict[str, float] = {}
         for index in np.argsort(-probabilities, kind="stable")[:TOP]:
             name = self.classes[str(index)]

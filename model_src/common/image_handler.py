@@ -51,7 +51,10 @@ class ImageHandler:
                 context.set_response_header(index, "X-Model-Untrained", "true")
             row, image = next(rows)
             wants_explanation = context.get_request_header(index, "explain") == "True"
-            answers.append(self.explainer.explain(image, int(row.argmax())) if wants_explanation else self.answer(row))
+            if wants_explanation:
+                answers.append(self.explainer.explain(image, int(row.argmax())))
+            else:
+                answers.append(self.answer_json(row) if accepts_json(context, index) else self.answer(row))
         return answers
 
     def scores(self, inputs: np.ndarray) -> np.ndarray:
@@ -61,6 +64,10 @@ class ImageHandler:
     def answer(self, scores: np.ndarray) -> Any:
         """What one row of scores (float32 [classes]) means to the client; anything json.dumps takes."""
         return int(scores.argmax())
+
+    def answer_json(self, scores: np.ndarray) -> Any:
+        """The answer to a client that accepts JSON alone; another one than `answer`'s where that says less."""
+        return self.answer(scores)
 
     def read(self, body: object) -> np.ndarray:
         """One request's body → uint8 [height, width, channels]. Raises BadImageError."""
@@ -82,6 +89,18 @@ class ImageHandler:
                 # Not the error itself: its traceback would keep a decoded image until the batch is answered.
                 refusals.append((error.status, str(error)))
         return pixels, refusals
+
+
+def accepts_json(context: Any, index: int) -> bool:
+    """Whether request `index` of the batch says `Accept: application/json` and nothing beside it.
+
+    Clients that accept anything as well (`*/*`: curl, axios) get what they always got. HTTP/2 and proxies write the
+    names of headers in lower case, curl does not; a form's fields are among them, each with a dict of its own.
+    """
+    return any(
+        isinstance(value, str) and name.lower() == "accept" and value.strip().lower() == "application/json"
+        for name, value in context.get_all_request_header(index).items()
+    )
 
 
 def image_input(settings: dict) -> ImageInput:

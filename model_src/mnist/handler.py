@@ -1,9 +1,10 @@
-"""Answer the bare digit, of a picture of any size: bring it to the form that the model was trained on."""
+"""Answer the digit in a picture of any size, or the ten probabilities: bring it to the form of the training images."""
 
 import numpy as np
 from common.bodies import image_bytes
 from common.image_handler import ImageHandler
 from common.pictures import read_picture
+from common.probabilities import softmax
 from PIL import Image
 
 FIELD, BOX = 28, 20
@@ -21,6 +22,10 @@ class MNISTDigitClassifier(ImageHandler):
     def answer(self, scores: np.ndarray) -> int:
         """scores: float32 [10], log-probabilities → 0 to 9."""
         return int(scores.argmax())
+
+    def answer_json(self, scores: np.ndarray) -> dict[str, float]:
+        """scores: float32 [10], log-probabilities → {digit: probability}, from 0 to 9."""
+        return {str(digit): float(probability) for digit, probability in enumerate(softmax(scores))}
 
     def read(self, body: object) -> np.ndarray:
         """One request's body → uint8 [28, 28, 1], light on dark. Raises BadImageError.

@@ -8,14 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from dataset import read_images, read_labels
+from tensors import evaluate, load
 from torch import nn
 from torch.nn import functional
 
 BATCH = 128
 EPOCHS = 4
 MAX_LEARNING_RATE = 4e-3
-MEAN, STD = 0.1307, 0.3081
 
 
 def train(model: nn.Module, data: Path, seed: int, log: Callable[[str], None]) -> list[dict[str, float]]:
@@ -25,8 +24,8 @@ def train(model: nn.Module, data: Path, seed: int, log: Callable[[str], None]) -
     torch.use_deterministic_algorithms(True)
     model.to(memory_format=torch.channels_last)
     bfloat16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text()
-    images, labels = _load(data, "train")
-    test_images, test_labels = _load(data, "t10k")
+    images, labels = load(data, "train")
+    test_images, test_labels = load(data, "t10k")
     optimiser = torch.optim.AdamW(model.parameters(), lr=MAX_LEARNING_RATE, fused=True)
     steps_per_epoch = len(images) // BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -35,17 +34,11 @@ def train(model: nn.Module, data: Path, seed: int, log: Callable[[str], None]) -
     history = []
     for epoch in range(1, EPOCHS + 1):
         loss, accuracy = _train_epoch(model, images, labels, optimiser, schedule, bfloat16)
-        test_loss, test_accuracy = _evaluate(model, test_images, test_labels)
+        test_loss, test_accuracy = evaluate(model, test_images, test_labels)
         history.append({"loss": loss, "accuracy": accuracy, "test_loss": test_loss, "test_accuracy": test_accuracy})
         log(f"epoch {epoch}/{EPOCHS}: loss {loss:.4f}, test loss {test_loss:.4f}, test accuracy {test_accuracy:.2%}")
     model.to(memory_format=torch.contiguous_format)
     return history
-
-
-def _load(data: Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:
-    images = torch.from_numpy(read_images(data, part).copy()).unsqueeze(1).float().div_(255)
-    labels = torch.from_numpy(read_labels(data, part).copy()).long()
-    return images.sub_(MEAN).div_(STD), labels
 
 
 def _train_epoch(model, images, labels, optimiser, schedule, bfloat16) -> tuple[float, float]:
@@ -64,11 +57,3 @@ def _train_epoch(model, images, labels, optimiser, schedule, bfloat16) -> tuple[
         correct += int((scores.argmax(1) == labels[batch]).sum())
         seen += len(batch)
     return total_loss / seen, correct / seen
-
-
-def _evaluate(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
-    """Mean loss (nats) and accuracy (0 to 1) over all images."""
-    model.eval()
-    with torch.inference_mode():
-        scores = torch.cat([model(batch) for batch in images.split(1000)])
-    return functional.nll_loss(scores, labels).item(), (scores.argmax(1) == labels).float().mean().item()

@@ -60,7 +60,7 @@ def run_bench(client: docker.DockerClient, project: Project, bench: Bench) -> Pa
     warm_up(client, project, model, body)
 
     def run(connections: int | None = None, rate: float | None = None) -> Run:
-        return measure(project, client, model.name, body, connections=connections, rate=rate, seconds=bench.seconds)
+        return measure(project, client, path_of(model), body, connections=connections, rate=rate, seconds=bench.seconds)
 
     asked = bench.rates or bench.connections
     results: dict[str, Any] = {
@@ -84,10 +84,11 @@ def run_bench(client: docker.DockerClient, project: Project, bench: Bench) -> Pa
 
 
 def pick_model(models: list[Model], name: str | None) -> Model:
-    """The named one; without a name the available one that is most often right."""
+    """The named one; without a name the available one that is most often right. A candidate only for want of others."""
     available = [model for model in models if model.is_available and name in (None, model.name)]
+    available = [model for model in available if not model.candidate] or available
     if not available:
-        found = ", ".join(model.name for model in models if model.is_available) or "none"
+        found = ", ".join(dict.fromkeys(model.name for model in models if model.is_available)) or "none"
         raise ConfigError(f"{name or 'a model'} among the served models", found, "`scripts/stack status`")
     return max(available, key=lambda model: model.accuracy.top1 if model.accuracy else 0)
 
@@ -96,7 +97,7 @@ def pick_file(file: Path | None, model: Model, settings: Settings) -> Path:
     """The named file, or the model's first sample."""
     body = file or find_sample(model, settings)
     if body is None or not body.is_file():
-        found = str(file) if file else f"no sample in {settings.model_src}/{model.name}/samples"
+        found = str(file) if file else f"no sample in {settings.model_store}/samples/{model.name}-{model.version}"
         raise ConfigError(f"an image for {model.name}", found, "--file with the path of one")
     return body
 
@@ -113,12 +114,19 @@ def with_images(client: docker.DockerClient, project: Project, services: tuple[s
 
 def warm_up(client: docker.DockerClient, project: Project, model: Model, body: Path) -> None:
     """Its figures are thrown away; a model that answers nothing is not measured."""
-    run = measure(project, client, model.name, body, connections=WARM_UP_CONNECTIONS, seconds=WARM_UP_SECONDS, warmup=0)
+    run = measure(
+        project, client, path_of(model), body, connections=WARM_UP_CONNECTIONS, seconds=WARM_UP_SECONDS, warmup=0
+    )
     if run.latency_ms is None:
         statuses = [f"{count} × HTTP {status}" for status, count in run.statuses.items()]
         errors = [f"{count} × {kind}" for kind, count in run.errors.items() if kind != "non-2xx"]
         found = ", ".join(statuses + errors) or "nothing"
         raise ServeError(f"an answer of {model.name}", found, f"`scripts/stack predict {model.name} {shown(body)}`")
+
+
+def path_of(model: Model) -> str:
+    """What is asked, whichever version of it is the default one."""
+    return f"{model.name}/{model.version}"
 
 
 def asked_runs(run: Callable[..., Run], bench: Bench) -> Iterator[Run]:
@@ -178,9 +186,10 @@ def cpu_name() -> str:
 
 def served_settings(container: Container, settings: Settings, model: Model) -> dict[str, Any]:
     """How TorchServe runs the model, in its own words, and the container's limits."""
-    served = next((one for one in read_models(container) if one["modelName"] == model.name), None)
+    key = (model.name, model.version)
+    served = next((one for one in read_models(container) if (one["modelName"], one["modelVersion"]) == key), None)
     if served is None:
-        raise ServeError(f"{model.name} among the served models", "it is not", "`scripts/stack doctor`")
+        raise ServeError(f"{model.name} {model.version} among the served models", "it is not", "`scripts/stack doctor`")
     return {
         "workers": len(served["workers"]),
         "batchSize": served["batchSize"],

@@ -26,7 +26,7 @@ class Accuracy(BaseModel):
 
 
 class Sample(BaseModel):
-    """`file`: its name in the model's samples folder."""
+    """`file`: its name in the model store's folder of the model's samples."""
 
     file: str
     expected: str | None = None
@@ -42,7 +42,7 @@ class Exactness(BaseModel):
 
 
 class Model(BaseModel):
-    """One entry of manifest.json, as far as the host needs it."""
+    """One entry of manifest.json, as far as the host needs it. `candidate`: served, but not the default version."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -57,6 +57,7 @@ class Model(BaseModel):
     precisions: dict[str, Exactness] = {}
     serving: dict[str, Any] = {}
     trained: bool = True
+    candidate: bool = False
     accuracy: Accuracy | None = None
     samples: list[Sample] = []
     reason: str = ""
@@ -91,9 +92,9 @@ def read_manifest(settings: Settings) -> Manifest:
 
 
 def find_sample(model: Model, settings: Settings) -> Path | None:
-    """The model's first sample that lies in model_src, where a folder bears the model's name."""
+    """The model's first sample that lies in the model store."""
     for sample in model.samples:
-        file = ROOT / settings.model_src / model.name / "samples" / sample.file
+        file = store_folder(settings) / "samples" / f"{model.name}-{model.version}" / sample.file
         if file.is_file():
             return file
     return None

@@ -53,6 +53,7 @@ class Settings(BaseModel):
     torchserve_threads: Count = ""
     edge_memory: str = "1g"
     edge_rate: Count = ""
+    edge_request_seconds: Annotated[int, Field(ge=1)] = 30
     edge_access_log: Literal["", "all", "failures"] = ""
     edge_threads: Count = ""
     drain_seconds: Annotated[int, Field(ge=0)] = 20

@@ -126,6 +126,7 @@ def models_table(serving: Serving) -> Table:
         accuracy = f"{model.accuracy.top1:.2%} of {model.accuracy.images}" if model.accuracy else "-"
         colour = {"READY": "green", "UNAVAILABLE": "yellow"}.get(state, "red")
         notes = ["[red]UNTRAINED[/red]"] if model.is_available and not model.trained else []
+        notes += ["candidate"] if model.candidate else []
         tuned = serving.tuned.get(label_of(model))
         notes += [escape(f"tuned for {tuned.goal}")] if tuned and model.is_available else []
         table.add_row(model.name, model.version, f"[{colour}]{state}[/{colour}]", accuracy, ", ".join(notes))
@@ -133,8 +134,8 @@ def models_table(serving: Serving) -> Table:
 
 
 def example_command(serving: Serving, settings: Settings) -> str | None:
-    """A request to try: a sample of the served model that is most often right."""
-    served = [model for model, state in serving.models if state == "READY"]
+    """A request to try: a sample of the served model that is most often right, by the version that answers it."""
+    served = [model for model, state in serving.models if state == "READY" and not model.candidate]
     served.sort(key=lambda model: model.accuracy.top1 if model.accuracy else 0, reverse=True)
     for model in served:
         file = find_sample(model, settings)

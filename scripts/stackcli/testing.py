@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from stackcli import console
+from stackcli.browser import ensure_browser
 from stackcli.compose import Project
 from stackcli.errors import BuildError
 from stackcli.paths import ROOT, STATE
@@ -20,6 +21,7 @@ from stackcli.serving import find_container
 from stackcli.up import Options, bring_up, chosen_settings
 
 REQUIREMENTS = ROOT / "scripts" / "requirements-test.txt"
+BROWSER_TESTS = ROOT / "tests" / "browser"
 
 
 def install_requirements() -> None:
@@ -42,16 +44,24 @@ def run_tests(options: Options, arguments: list[str]) -> int:
     """Returns pytest's exit status; its summary is the last line printed."""
     console.phase("Preparing the tests…")
     install_requirements()
+    paths = [] if options.base == "auto" or any(Path(word).exists() for word in arguments) else ["tests/integration"]
+    if drives_a_browser([*paths, *arguments]):
+        ensure_browser(options.yes)
     if options.base != "auto":
         stop_default_project(options)
     client, project = bring_up(options)
     client.close()
     console.phase("Testing…")
-    paths = [] if options.base == "auto" or any(Path(word).exists() for word in arguments) else ["tests/integration"]
     status = pytest([*paths, *arguments], project)
     if options.base != "auto":
         project.capture("down")
     return status
+
+
+def drives_a_browser(arguments: list[str]) -> bool:
+    """Whether pytest, so called, runs tests/browser: it names them, or what they lie in, or nothing at all."""
+    named = [path for word in arguments if (path := (ROOT / word.partition("::")[0])).exists()]
+    return not named or any(BROWSER_TESTS.is_relative_to(path) or path.is_relative_to(BROWSER_TESTS) for path in named)
 
 
 def pytest(arguments: list[str], project: Project) -> int:

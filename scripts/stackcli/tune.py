@@ -95,13 +95,13 @@ def forget(settings: Settings, name: str, version: str | None) -> None:
 
 
 def pick_version(models: list[Model], name: str, version: str | None) -> Model:
-    """The newest where none is named: the manifest has it first."""
+    """The newest where none is named: the manifest has it first. A candidate only for want of others, or by name."""
     available = [model for model in models if model.is_available]
-    for model in available:
-        if model.name == name and version in (None, model.version):
-            return model
-    found = ", ".join(label_of(model) for model in available) or "none"
-    raise ConfigError(f"{named(name, version)} in the model store", found, "`scripts/stack status`")
+    found = [model for model in available if model.name == name and version in (None, model.version)]
+    if found:
+        return next((model for model in found if not model.candidate), found[0])
+    others = ", ".join(label_of(model) for model in available) or "none"
+    raise ConfigError(f"{named(name, version)} in the model store", others, "`scripts/stack status`")
 
 
 def named(name: str, version: str | None) -> str:

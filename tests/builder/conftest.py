@@ -43,7 +43,7 @@ class Brightness(ImageHandler):
     pass
 """
 # Modules of the model's folder: every test writes its own.
-OWN_MODULES = ("model", "handler", "dataset")
+OWN_MODULES = ("model", "handler", "dataset", "train", "steps")
 
 
 @pytest.fixture
@@ -61,18 +61,17 @@ def model_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def build(model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Build the small model in this process: (spec or None, archive format) → (record, staging folder)."""
+    """Build the small model, or that of another folder, in this process → (record, staging folder)."""
     path, modules, deterministic = list(sys.path), dict(sys.modules), torch.are_deterministic_algorithms_enabled()
     count = iter(range(100))
 
-    def run(spec: "ModelSpec | None" = None, archive_format: str = "zip-store"):
+    def run(spec: "ModelSpec | None" = None, archive_format: str = "zip-store", folder: Path = model_folder):
         staging = tmp_path / f"staging-{next(count)}"
         staging.mkdir()
         for name in OWN_MODULES:
             sys.modules.pop(name, None)
-        record = build_model(
-            spec or load_spec(model_folder / "model.yaml"), model_folder, tmp_path / "cache", archive_format, staging
-        )
+        spec = spec or load_spec(folder / "model.yaml")
+        record = build_model(spec, folder, tmp_path / "cache", archive_format, staging)
         return record, staging
 
     yield run

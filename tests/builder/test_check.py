@@ -30,7 +30,7 @@ def test_an_untrained_model_is_recorded_as_such(build, model_folder: Path) -> No
     record, _ = build()
     assert record["trained"] is False
     assert "UNTRAINED" in record["weights"]["origin"]
-    assert record["samples"] == [{"file": "bright.png", "expected": None}]
+    assert record["samples"][0]["expected"] is None
     assert record["precisions"]["f32"]["top1_disagreement"] == 0
 
 
@@ -38,7 +38,7 @@ def test_a_sample_with_its_expected_answer_passes(build, model_folder: Path) -> 
     expect(model_folder, "1")
     record, _ = build(trained(model_folder))
     assert record["trained"] is True
-    assert record["samples"] == [{"file": "bright.png", "expected": "1"}]
+    assert record["samples"][0]["expected"] == "1"
 
 
 def test_a_sample_with_another_answer_stops_the_build(build, model_folder: Path) -> None:

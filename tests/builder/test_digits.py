@@ -13,6 +13,8 @@ MNIST = Path(common.__file__).parents[1] / "mnist"
 SPEC = importlib.util.spec_from_file_location("mnist_handler", MNIST / "handler.py")
 MODULE = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(MODULE)
+# What is tested here needs nothing that a worker loads.
+HANDLER = MODULE.MNISTDigitClassifier.__new__(MODULE.MNISTDigitClassifier)
 SAMPLES = [MNIST / f"samples/{digit}.png" for digit in range(10)]
 
 
@@ -20,8 +22,7 @@ def read(image: Image.Image, kind: str = "PNG", **options: object) -> np.ndarray
     """What the model is given: int [28, 28]."""
     file = io.BytesIO()
     image.save(file, format=kind, **options)
-    # `read` needs nothing that a worker loads.
-    pixels = MODULE.MNISTDigitClassifier.__new__(MODULE.MNISTDigitClassifier).read(file.getvalue())
+    pixels = HANDLER.read(file.getvalue())
     assert pixels.dtype == np.uint8
     assert pixels.shape == (28, 28, 1)
     return pixels[:, :, 0].astype(int)
@@ -107,3 +108,17 @@ def test_a_picture_full_of_ink_is_read_all_the_same() -> None:
     assert read(Image.fromarray(noise)).any()
     checks = np.indices((30, 30)).sum(axis=0) % 2 * 255
     read(Image.fromarray(checks.astype(np.uint8)))
+
+
+def test_a_client_of_json_gets_ten_probabilities_of_which_the_digit_has_the_most() -> None:
+    scores = np.log(np.float32([0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.6, 0.08, 0.04]))
+    answer = HANDLER.answer_json(scores)
+    assert list(answer) == [str(digit) for digit in range(10)]
+    assert list(answer.values()) == pytest.approx(np.exp(scores), rel=1e-5)
+    assert sum(answer.values()) == pytest.approx(1)
+    assert max(answer, key=answer.get) == str(HANDLER.answer(scores)) == "7"
+
+
+def test_scores_that_are_no_log_probabilities_become_probabilities_all_the_same() -> None:
+    answer = HANDLER.answer_json(np.float32([900, *[-900] * 9]))
+    assert list(answer.values()) == [1, *[0] * 9]

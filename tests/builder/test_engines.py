@@ -8,7 +8,7 @@ import yaml
 from common.engines import usable
 from test_check import labelled, trained, write_labelled
 
-from builder import served
+from builder import check, served
 from builder.convert import OPENVINO_INT8
 from builder.errors import CheckFailed, ConversionFailed
 from builder.export import SETTINGS
@@ -138,6 +138,18 @@ def test_a_cpu_without_the_instructions_gets_float32(tmp_path: Path, flags: str,
 def test_without_the_engines_package_the_model_itself_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert usable(tmp_path, "openvino", "int8") == ("eager", "f32", "openvino is not installed")
+
+
+def test_int8_is_not_calibrated_for_a_cpu_that_cannot_compute_it(
+    build, model_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setattr(check, "write_int8", lambda images, folder: pytest.fail("calibrated for nothing"))
+    changes = write_calibration(model_folder)
+    engines = model_folder.parent / "common" / "engines.py"
+    engines.write_text(engines.read_text().replace('"int8": (', '"int8": ("an instruction of next year",'))
+    record, _ = build(trained(model_folder, **changes, engine=Engine(precision="int8")))
+    assert (record["precision"], set(record["precisions"])) == ("f32", {"f32"})
+    assert "int8 is left out" in capsys.readouterr().out
 
 
 def spoil_int8(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,10 +28,16 @@ def served(build, model_folder):
 
 
 def handle(served: ServedModel, requests: list, **headers: str):
-    """(answers, statuses) of one batch."""
-    processors = [RequestProcessor(dict(headers)) for _ in requests]
+    """(answers, statuses) of one batch, each request with the same headers."""
+    return handle_each(served, [(request, headers) for request in requests])
+
+
+def handle_each(served: ServedModel, requests: list):
+    """(answers, statuses) of one batch of (request, headers)."""
+    requests, headers = zip(*requests)
+    processors = [RequestProcessor(dict(own)) for own in headers]
     served._context.request_processor = processors
-    answers = served.handler.handle(requests, served._context)
+    answers = served.handler.handle(list(requests), served._context)
     return answers, processors
 
 
@@ -86,3 +92,29 @@ def test_an_explanation_has_the_shape_of_the_input(served: ServedModel) -> None:
     assert np.shape(answers[0]) == (1, 4, 4)
     assert np.abs(answers[0]).max() > 0
     json.dumps(answers[0])
+
+
+ACCEPTS = {
+    "JSON alone": ({"Accept": "application/json"}, True),
+    "as a proxy writes it": ({"accept": " Application/JSON "}, True),
+    "anything, as curl": ({"Accept": "*/*"}, False),
+    "anything as well, as axios": ({"Accept": "application/json, text/plain, */*"}, False),
+    "text": ({"Accept": "text/plain"}, False),
+    "nothing said": ({}, False),
+    "a form field of that name": ({"accept": {"content-type": "application/json"}}, False),
+}
+
+
+def test_each_request_of_a_batch_gets_the_answer_that_it_accepts(
+    served: ServedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served.handler, "answer", lambda scores: "bare")
+    monkeypatch.setattr(served.handler, "answer_json", lambda scores: "all")
+    answers, _ = handle_each(served, [({"body": png(10)}, headers) for headers, _ in ACCEPTS.values()])
+    assert dict(zip(ACCEPTS, answers)) == {name: "all" if wants else "bare" for name, (_, wants) in ACCEPTS.items()}
+
+
+def test_a_refusal_and_an_explanation_are_the_same_whatever_is_accepted(served: ServedModel) -> None:
+    requests = [({"body": b"junk"}, {}), ({"body": png(200)}, {"explain": "True"})]
+    accepting = [(request, {**headers, "Accept": "application/json"}) for request, headers in requests]
+    assert handle_each(served, accepting)[0] == handle_each(served, requests)[0]

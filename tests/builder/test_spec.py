@@ -62,6 +62,12 @@ def test_a_wrong_value_is_rejected(model_folder: Path, old: str, new: str, messa
         load_spec(change(model_folder, old, new))
 
 
+def test_the_files_of_a_model_may_lie_in_another_models_folder(model_folder: Path) -> None:
+    change(model_folder, "handler: handler.py", "handler: ../first/handler.py\nsamples: ../first/samples")
+    spec = load_spec(model_folder / "model.yaml")
+    assert spec.folders(model_folder) == [model_folder, model_folder.parent / "first"]
+
+
 def test_text_that_is_not_yaml_is_rejected(model_folder: Path) -> None:
     (model_folder / "model.yaml").write_text("name: [\n")
     with pytest.raises(SpecError, match="expected YAML"):

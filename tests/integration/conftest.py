@@ -71,7 +71,7 @@ def running_stack() -> Deployment:
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where stores and sources of fresh deployments live; the images it needs exist."""
-    for part in ("builder", "torchserve"):
+    for part in ("builder", "torchserve", "edge"):
         assert docker_engine.images.list(name=image(part)), f"image {image(part)} is missing: run scripts/stack build"
     assert cache_volume() in [volume.name for volume in docker_engine.volumes.list()], (
         f"volume {cache_volume()} is missing: run scripts/stack up first"
@@ -91,7 +91,7 @@ def fresh_deployment(workspace: Path) -> Iterator[FreshDeployments]:
 def workshop(workspace: Path, running_stack: Deployment) -> Iterator[Workshop]:
     """A running stack that tests may stop, kill and reconfigure, as long as they leave it as they found it."""
     sources = workspace / "workshop-src"
-    archive = running_stack.model_store / entry_of(running_stack.model_store, "mnist")["archive"]
+    archive = running_stack.model_store / entry_of(running_stack.model_store, "mnist", "1.0")["archive"]
     copy_mnist(running_stack.model_src, archive, sources, "mnist-1")
     second = copy_mnist(running_stack.model_src, archive, sources, "mnist-2", version="2.0")
     answer_in_words(second)
@@ -149,7 +149,7 @@ def fault_table(pytestconfig: pytest.Config) -> Iterator[FaultTable]:
 
 @pytest.fixture(scope="module")
 def fresh_store(workspace: Path) -> Callable[..., Path]:
-    """Copy some models of the user's store into a store of the test's own."""
+    """Copy some models of the user's store, without candidates, into a store of the test's own."""
 
     def make(*names: str) -> Path:
         source = users_folder("MODEL_STORE", "model_store")

@@ -1,10 +1,10 @@
-"""One compose project as the tests see it: its URLs, its container, its builder; knows nothing of what is asserted."""
+"""One compose project as the tests see it: its URLs, containers and builder; knows nothing of what is asserted."""
 
 import os
 import socket
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,17 @@ ARTIFACTS = PROJECT_ROOT / "artifacts"
 HEALTHY_DEADLINE_S = 180
 STOPPED_DEADLINE_S = 60
 COMMAND_LIMIT_S = 420
-PORT_VARIABLES = ("INFERENCE_PORT", "MANAGEMENT_PORT", "METRICS_PORT", "GRPC_INFERENCE_PORT", "GRPC_MANAGEMENT_PORT")
-DEFAULT_PORTS = (8080, 8081, 8082, 7070, 7071)
+PORT_VARIABLES = (
+    "INFERENCE_PORT",
+    "MANAGEMENT_PORT",
+    "METRICS_PORT",
+    "GRPC_INFERENCE_PORT",
+    "GRPC_MANAGEMENT_PORT",
+    "EDGE_PORT",
+)
+DEFAULT_PORTS = (8080, 8081, 8082, 7070, 7071, 8000)
+CLOSED = PROJECT_ROOT / "compose.prod.yaml"
+SERVING = ("torchserve", "edge")
 
 docker_engine = docker.from_env()
 session = requests.Session()
@@ -37,6 +46,7 @@ class Ports:
     metrics: int
     grpc_inference: int
     grpc_management: int
+    edge: int
 
     @classmethod
     def of_the_user(cls) -> "Ports":
@@ -44,7 +54,7 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        """Five ports that nothing listens on; all are held until the last is known, so no two are the same."""
+        """Six ports that nothing listens on; all are held until the last is known, so no two are the same."""
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in PORT_VARIABLES]
         try:
             return cls(*(listener.getsockname()[1] for listener in sockets))
@@ -53,8 +63,7 @@ class Ports:
                 listener.close()
 
     def variables(self) -> dict[str, str]:
-        values = (self.inference, self.management, self.metrics, self.grpc_inference, self.grpc_management)
-        return {name: str(port) for name, port in zip(PORT_VARIABLES, values, strict=True)}
+        return {name: str(port) for name, port in zip(PORT_VARIABLES, astuple(self), strict=True)}
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,11 @@ class Deployment:
     @property
     def inference(self) -> str:
         return f"http://127.0.0.1:{self.ports.inference}"
+
+    @property
+    def edge(self) -> str:
+        """With compose.prod.yaml it speaks TLS alone, and asks for a key."""
+        return f"{'https' if CLOSED in self.compose_files else 'http'}://127.0.0.1:{self.ports.edge}"
 
     @property
     def direct(self) -> str:
@@ -122,8 +136,9 @@ class Deployment:
         assert ended.returncode == 0, f"docker compose {' '.join(arguments)}: exit {ended.returncode}\n{ended.stdout}"
         return ended.stdout
 
-    def start(self) -> None:
-        self.compose("up", "--detach", "--no-deps", "--no-build", "torchserve")
+    def start(self, *services: str) -> None:
+        """Without names: torchserve alone."""
+        self.compose("up", "--detach", "--no-deps", "--no-build", *(services or ("torchserve",)))
 
     def remove(self) -> None:
         self.compose("--profile", "bench", "down", "--volumes", "--remove-orphans", "--timeout", "5")
@@ -159,26 +174,26 @@ class Deployment:
         found: list[Container] = docker_engine.containers.list(all=True, filters={"label": labels})
         return found
 
-    def state(self) -> dict[str, Any]:
-        """Docker inspect's State of the torchserve container."""
-        state: dict[str, Any] = self.container().attrs["State"]
+    def state(self, service: str = "torchserve") -> dict[str, Any]:
+        """Docker inspect's State of the service's container."""
+        state: dict[str, Any] = self.container(service).attrs["State"]
         return state
 
-    def health(self) -> str:
-        status: str = self.state().get("Health", {}).get("Status", "none")
+    def health(self, service: str = "torchserve") -> str:
+        status: str = self.state(service).get("Health", {}).get("Status", "none")
         return status
 
-    def health_lines(self) -> str:
+    def health_lines(self, service: str = "torchserve") -> str:
         """What the last probes printed."""
-        return "".join(probe["Output"] for probe in self.state().get("Health", {}).get("Log", []))
+        return "".join(probe["Output"] for probe in self.state(service).get("Health", {}).get("Log", []))
 
-    def logs(self) -> str:
-        printed = self.container().logs()
+    def logs(self, service: str = "torchserve") -> str:
+        printed = self.container(service).logs()
         assert isinstance(printed, bytes)
         return printed.decode(errors="replace")
 
-    def execute(self, *command: str) -> str:
-        ended = self.container().exec_run(list(command))
+    def execute(self, *command: str, service: str = "torchserve") -> str:
+        ended = self.container(service).exec_run(list(command))
         assert isinstance(ended.output, bytes)
         text = ended.output.decode(errors="replace")
         assert ended.exit_code == 0, f"{' '.join(command)} in {self.project}: exit {ended.exit_code}\n{text}"
@@ -203,6 +218,7 @@ class Deployment:
         return session.post(f"{self.inference}/predictions/{model}", data=body, timeout=timeout_s)
 
     def wait_until_healthy(self, deadline_s: float = HEALTHY_DEADLINE_S) -> None:
+        """Every container that serves: of torchserve, and of the edge where it was started."""
         wait_until(f"{self.project} is healthy", lambda: self._healthy_or_lines(), deadline_s)
 
     def start_and_watch(self, deadline_s: float = HEALTHY_DEADLINE_S) -> list[Observation]:
@@ -225,9 +241,15 @@ class Deployment:
             return Observation(health, [str(error)])
 
     def _healthy_or_lines(self) -> bool:
-        state = self.state()
-        status = state.get("Health", {}).get("Status", "none")
-        assert status == "healthy", f"{state['Status']}, {status}: {self.health_lines()[-500:]}"
+        containers = [container for service in SERVING for container in self.containers(service)]
+        assert containers, "no container"
+        for container in containers:
+            state = container.attrs["State"]
+            health = state.get("Health", {"Status": "none", "Log": []})
+            lines = "".join(probe["Output"] for probe in health["Log"])
+            assert health["Status"] == "healthy", (
+                f"{container.name}: {state['Status']}, {health['Status']}: {lines[-500:]}"
+            )
         return True
 
 
@@ -245,7 +267,7 @@ def users_folder(variable: str, default: str) -> Path:
 
 
 def image(part: str) -> str:
-    """part: "builder" or "torchserve"."""
+    """part: "builder", "torchserve", "edge" or "load"."""
     return f"torchserve-stack/{part}:{os.environ.get('STACK_TAG') or 'latest'}"
 
 

@@ -60,6 +60,10 @@ class Scenario(Enum):
     LIMIT_DATA = "toxic limit_data"
     ARCHIVE_CUT = "archive cut off while it is served"
     ARCHIVE_REPLACED = "archive replaced while it is served"
+    EDGE_WORKER_KILLED = "through the edge: kill -9 of each worker of mnist"
+    EDGE_REPLICA_KILLED = "through the edge: one of three torchserve containers killed"
+    EDGE_RECONFIGURED = "through the edge: its configuration changed five times"
+    EDGE_STOPPED = "the edge stopped and started"
     DISK_FULL = "the store's disk full during publish"
     BROKEN_CONFIG = "a start with a broken config.properties"
 

@@ -71,9 +71,9 @@ def give_to_container_user(folder: Path) -> Path:
 
 
 def copy_models(source: Path, target: Path, names: Collection[str]) -> Path:
-    """Adds these models of `source` to a store, which need not exist yet."""
+    """Adds these models of `source`, but for candidates, to a store, which need not exist yet."""
     target.mkdir(parents=True, exist_ok=True)
-    entries = [entry for entry in available_models(source) if entry["name"] in names]
+    entries = [entry for entry in available_models(source) if entry["name"] in names and not entry["candidate"]]
     missing = set(names) - {entry["name"] for entry in entries}
     assert not missing, f"{source} does not hold {sorted(missing)}: run scripts/stack up first"
     for entry in entries:
@@ -82,6 +82,8 @@ def copy_models(source: Path, target: Path, names: Collection[str]) -> Path:
             shutil.copytree(archive, target / entry["archive"])
         else:
             shutil.copy2(archive, target / entry["archive"])
+        samples = f"samples/{entry['name']}-{entry['version']}"
+        shutil.copytree(source / samples, target / samples)
     already_there = read_manifest(target) if (target / "manifest.json").exists() else []
     (target / "manifest.json").write_text(json.dumps({"schema": 1, "models": already_there + entries}, indent=1))
     return give_to_container_user(target)

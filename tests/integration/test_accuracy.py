@@ -50,14 +50,15 @@ class Client(threading.local):
         return answer.text
 
 
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
 def test_all_10000_mnist_test_images_over_http_are_as_accurate_as_the_builder_said(
-    running_stack: Deployment, mnist_test_files: Path, capsys: pytest.CaptureFixture[str]
+    running_stack: Deployment, mnist_test_files: Path, capsys: pytest.CaptureFixture[str], version: str
 ) -> None:
     pixels = idx_bytes(mnist_test_files / "t10k-images-idx3-ubyte", IMAGES_SHA256, IMAGE_HEADER_BYTES)
     labels = idx_bytes(mnist_test_files / "t10k-labels-idx1-ubyte", LABELS_SHA256, LABEL_HEADER_BYTES)
     bodies = [png(image) for image in pixels.reshape(-1, 28, 28)]
     assert len(bodies) == len(labels) == 10_000
-    client, url = Client(), f"{running_stack.inference}/predictions/mnist"
+    client, url = Client(), f"{running_stack.inference}/predictions/mnist/{version}"
 
     started = time.monotonic()
     with ThreadPoolExecutor(CLIENTS) as threads:
@@ -65,9 +66,9 @@ def test_all_10000_mnist_test_images_over_http_are_as_accurate_as_the_builder_sa
     seconds = time.monotonic() - started
 
     accuracy = sum(answer == str(label) for answer, label in zip(answers, labels, strict=True)) / len(labels)
-    promised = entry_of(running_stack.model_store, "mnist")["accuracy"]["top1"]
+    promised = entry_of(running_stack.model_store, "mnist", version)["accuracy"]["top1"]
     with capsys.disabled():
-        print(f"\nmnist over HTTP: {accuracy:.2%} of 10,000 test images in {seconds:.1f} s, builder: {promised:.2%}")
+        print(f"\nmnist {version} over HTTP: {accuracy:.2%} right in {seconds:.1f} s, builder: {promised:.2%}")
     assert accuracy >= 0.99
     assert abs(accuracy - promised) <= 0.001
 

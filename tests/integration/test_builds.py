@@ -81,11 +81,11 @@ def test_a_removed_folder_takes_its_entry_and_its_archive_along(day_and_night: D
 def test_two_builds_of_the_same_input_are_identical_byte_for_byte(
     fresh_deployment: FreshDeployments, running_stack: Deployment, day_and_night: Deployment, sources: Path
 ) -> None:
-    """A model with published weights against the user's store, and a model trained here against the shared one."""
+    """A model with published weights against the user's store, and one trained here, anew, against the shared one."""
     published = fresh_deployment(model_src=running_stack.model_src)
     published.build_models("efficientnet_lite0")
     trained = fresh_deployment(model_src=sources)
-    trained.build_models("day")
+    trained.build_models("day", "--force")
     for name, first, second in (
         ("efficientnet_lite0", running_stack.model_store, published.model_store),
         ("day", day_and_night.model_store, trained.model_store),

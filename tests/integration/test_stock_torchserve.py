@@ -26,7 +26,7 @@ PREDICT = (
 @pytest.fixture
 def stock_torchserve(running_stack: Deployment, seven: Path) -> Iterator[Container]:
     """The stack's base image, started by hand on the user's model store."""
-    archive = entry_of(running_stack.model_store, "mnist")["archive"]
+    archive = entry_of(running_stack.model_store, "mnist", "1.0")["archive"]
     options = f"--start --foreground --ncs --disable-token-auth --model-store /model_store --models mnist={archive}"
     container = docker_engine.containers.run(
         os.environ["TORCHSERVE_IMAGE"],

@@ -50,42 +50,52 @@ MODELS = [
     Model(name="densenet161", version="1.0", status="unavailable"),
     Model(name="efficientnet_lite0", version="1.0", status="available", accuracy=Accuracy(top1=0.9, images=20)),
     Model(name="mnist", version="1.0", status="available", accuracy=Accuracy(top1=0.991, images=10000)),
+    Model(name="mnist", version="2.0", status="available", accuracy=Accuracy(top1=0.995, images=10000), candidate=True),
     Model(name="toy", version="1.0", status="available"),
+    Model(name="toy2", version="1.0", status="available", candidate=True),
 ]
 
 
 def test_the_model_most_often_right_is_measured_by_default() -> None:
     assert pick_model(MODELS, None).name == "mnist"
+
+
+def test_a_candidate_is_measured_only_for_want_of_another_version() -> None:
+    assert pick_model(MODELS, "mnist").version == "1.0"
+    assert pick_model(MODELS, "toy2").candidate
+
+
+def test_the_model_that_is_named_is_measured() -> None:
     assert pick_model(MODELS, "toy").name == "toy"
 
 
 @pytest.mark.parametrize("name", ["densenet161", "nist"])
 def test_a_model_that_is_not_served_is_refused_with_those_that_are(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"expected {name} .*found efficientnet_lite0, mnist, toy; try"):
+    with pytest.raises(ConfigError, match=f"expected {name} .*found efficientnet_lite0, mnist, toy, toy2; try"):
         pick_model(MODELS, name)
 
 
 @pytest.fixture
-def model_src(tmp_path: Path) -> Path:
+def model_store(tmp_path: Path) -> Path:
     """Samples of mnist; the first that the manifest names is not there."""
-    (tmp_path / "mnist" / "samples").mkdir(parents=True)
+    (tmp_path / "samples" / "mnist-1.0").mkdir(parents=True)
     for name in ("0.png", "7.png"):
-        (tmp_path / "mnist" / "samples" / name).write_bytes(b"png")
+        (tmp_path / "samples" / "mnist-1.0" / name).write_bytes(b"png")
     return tmp_path
 
 
-def test_the_first_sample_is_sent_by_default(model_src: Path) -> None:
+def test_the_first_sample_is_sent_by_default(model_store: Path) -> None:
     samples = [Sample(file="lost.png"), Sample(file="7.png"), Sample(file="0.png")]
     mnist = Model(name="mnist", version="1.0", status="available", samples=samples)
-    assert pick_file(None, mnist, Settings(model_src=str(model_src))) == model_src / "mnist/samples/7.png"
-    given = model_src / "mnist/samples/0.png"
-    assert pick_file(given, mnist, Settings(model_src=str(model_src))) == given
+    assert pick_file(None, mnist, Settings(model_store=str(model_store))) == model_store / "samples/mnist-1.0/7.png"
+    given = model_store / "samples/mnist-1.0/0.png"
+    assert pick_file(given, mnist, Settings(model_store=str(model_store))) == given
 
 
 @pytest.mark.parametrize("file", [None, Path("/nowhere.png")])
-def test_without_an_image_there_is_a_remedy(model_src: Path, file: Path | None) -> None:
+def test_without_an_image_there_is_a_remedy(model_store: Path, file: Path | None) -> None:
     with pytest.raises(ConfigError, match=r"expected an image for toy, .*try --file"):
-        pick_file(file, MODELS[3], Settings(model_src=str(model_src)))
+        pick_file(file, MODELS[4], Settings(model_store=str(model_store)))
 
 
 def test_the_table_shows_errors_and_marks_what_the_generator_limited() -> None:

@@ -24,6 +24,7 @@ ENTRIES = [
         "samples": [{"file": "7.png", "expected": "7"}],
         "archive": "mnist-1.0.mar",
     },
+    {"name": "mnist", "version": "2.0", "status": "available", "candidate": True},
     {"name": "toy", "version": "1.0", "status": "available", "trained": False, "accuracy": None, "samples": []},
 ]
 
@@ -53,14 +54,15 @@ def test_the_manifest_is_read_with_keys_the_host_does_not_know(tmp_path: Path) -
     assert [(model.name, model.is_available, model.trained) for model in models] == [
         ("densenet161", False, True),
         ("mnist", True, True),
+        ("mnist", True, True),
         ("toy", True, False),
     ]
 
 
-def test_the_table_shows_an_untrained_model_as_untrained() -> None:
+def test_the_table_marks_what_is_untrained_or_a_candidate() -> None:
     models = [(Model.model_validate(entry), "READY") for entry in ENTRIES[1:]]
     notes = list(models_table(Serving("healthy", "", models)).columns[-1].cells)
-    assert notes == ["", "[red]UNTRAINED[/red]"]
+    assert notes == ["", "candidate", "[red]UNTRAINED[/red]"]
 
 
 @pytest.mark.parametrize(

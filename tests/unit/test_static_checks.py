@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,14 @@ LAYERS = [
     ("compose.yaml", "tests/integration/compose.fresh.yaml"),
     ("compose.yaml", "tests/integration/compose.config.yaml"),
 ]
-HOST_CODE = ["scripts/stackcli", "benchmarks/peers", "benchmarks/soak", "tests/unit", "tests/integration"]
+HOST_CODE = [
+    "scripts/stackcli",
+    "benchmarks/edge_cost",
+    "benchmarks/peers",
+    "benchmarks/soak",
+    "tests/unit",
+    "tests/integration",
+]
 
 
 def is_shell(file: Path) -> bool:
@@ -49,8 +57,33 @@ def test_every_python_file_is_formatted() -> None:
     run("ruff", "format", "--check", ".")
 
 
-def test_host_code_is_typed() -> None:
-    run("mypy", "--strict", *HOST_CODE)
+# Apart: there are two modules named conftest.
+@pytest.mark.parametrize("code", [HOST_CODE, ["tests/browser"]], ids=["host code", "browser"])
+def test_host_code_is_typed(code: list[str]) -> None:
+    run("mypy", "--strict", *code)
+
+
+PAGE = [file for file in FILES if file.is_relative_to(ROOT / "docker/edge/page")]
+
+# Where there is a JavaScript engine to ask; the browser's own word is in tests/browser.
+if shutil.which("node"):
+
+    def test_the_pages_modules_can_be_parsed() -> None:
+        for file in PAGE:
+            if file.suffix == ".js":
+                run("sh", "-c", 'node --input-type=module --check < "$1"', "sh", file)
+
+
+def test_the_page_is_small_modules_and_names_no_other_host() -> None:
+    """HAProxy answers with each file from a buffer of half a megabyte."""
+    for file in PAGE:
+        text = file.read_text()
+        assert len(text.splitlines()) < 300, file
+        assert file.stat().st_size < 500_000, file
+        # Of SVG's own namespace nothing is loaded.
+        hosts = set(re.findall(r"https?://[^/\"'`\s]+", text)) - {"http://www.w3.org", "http://localhost:8000"}
+        assert not hosts, f"{file} names {hosts}"
+        assert not re.search(r"\bstyle=|\bon[a-z]+=\"|<style|<script(?! src| type=\"module\" src)", text), file
 
 
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: str(file.relative_to(ROOT)))

@@ -225,6 +225,9 @@ def test_the_newest_version_is_tuned_unless_one_is_named() -> None:
     models = [MNIST.model_copy(update={"version": "2.0"}), MNIST]
     assert pick_version(models, "mnist", None).version == "2.0"
     assert pick_version(models, "mnist", "1.0").version == "1.0"
+    candidate = MNIST.model_copy(update={"version": "3.0", "candidate": True})
+    assert pick_version([candidate, *models], "mnist", None).version == "2.0"
+    assert pick_version([candidate, *models], "mnist", "3.0") is candidate
     with pytest.raises(ConfigError, match=r"expected mnist 3\.0 in the model store, found mnist 2\.0, mnist 1\.0; try"):
         pick_version(models, "mnist", "3.0")
 

@@ -151,6 +151,8 @@ class Build:
             "cache": str(CACHE),
             "archive_format": self.archive_format,
             "staging": str(staging),
+            # Who signs, or forces, wants what was built just now.
+            "reuse": not self.force and self.signer is None,
         }
         (staging / "job.json").write_text(json.dumps(job))
         run = subprocess.run([sys.executable, "-m", "builder.build", str(staging / "job.json")])

@@ -25,8 +25,13 @@ from builder.store import SAMPLES
 OUTCOME = "outcome.json"
 
 
-def build_model(spec: ModelSpec, folder: Path, cache: Path, archive_format: str, staging: Path) -> dict[str, Any]:
-    """The manifest's record of the model, whose archive, samples and report now lie in `staging`. Raises BuildError."""
+def build_model(
+    spec: ModelSpec, folder: Path, cache: Path, archive_format: str, staging: Path, reuse: bool = False
+) -> dict[str, Any]:
+    """The manifest's record of the model, whose archive, samples and report now lie in `staging`. Raises BuildError.
+
+    reuse: whether weights that an earlier build has trained from the same will do.
+    """
     # Imported here, in the model's own process: these import torch, which costs seconds.
     import torch
 
@@ -38,13 +43,13 @@ def build_model(spec: ModelSpec, folder: Path, cache: Path, archive_format: str,
     def log(text: str) -> None:
         print(f"{spec}: {text}", flush=True)
 
-    sys.path[:0] = [str(folder), *map(str, package_wheels(spec, cache))]
+    sys.path[:0] = map(str, [*spec.folders(folder), *package_wheels(spec, cache)])
     seconds: dict[str, float] = {}
     with _timed(seconds, "weights"):
         torch.manual_seed(seed_of(spec))
         module = _model_class(spec, folder)()
         log("getting its weights")
-        weights = load_weights(spec, module, folder, cache, log)
+        weights = load_weights(spec, module, folder, cache, log, reuse)
         log(f"weights: {weights.origin}")
     with _timed(seconds, "export"):
         export = export_model(spec, module, weights.trained, folder, staging / "export")
@@ -87,7 +92,8 @@ def main() -> None:
     spec = ModelSpec.model_validate(job["spec"])
     staging = Path(job["staging"])
     try:
-        outcome = build_model(spec, Path(job["folder"]), Path(job["cache"]), job["archive_format"], staging)
+        folder, cache = Path(job["folder"]), Path(job["cache"])
+        outcome = build_model(spec, folder, cache, job["archive_format"], staging, job["reuse"])
     except BuildError as error:
         outcome = {"failed": str(error)}
     (staging / OUTCOME).write_text(json.dumps(outcome))

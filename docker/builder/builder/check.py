@@ -116,16 +116,16 @@ def _other_precisions(spec: ModelSpec, export: Export, f32: ServedModel, data: P
     """The precisions beside float32 that the engine has and this CPU can compute."""
     if f32.handler.engine.name != "openvino":
         return {}
+    engines = importlib.import_module("common.engines")
     models = {}
     for precision in [name for name in spec.engine.precisions if name != "f32"]:
+        if engines.usable(export.folder, "openvino", precision)[1] != precision:
+            print(f"{spec}: {precision} is left out: this CPU cannot compute it, so nothing could check it", flush=True)
+            continue
         if precision == "int8" and spec.calibration and data:
             files = importlib.import_module(Path(spec.calibration).stem).calibration_images(data)
             write_int8(f32.inputs(list(islice(files, CALIBRATION_IMAGES))), export.folder)
-        model = ServedModel(spec, export, precision)
-        if model.handler.engine.precision == precision:
-            models[precision] = model
-        else:
-            print(f"{spec}: {precision} is left out: this CPU cannot compute it, so nothing could check it", flush=True)
+        models[precision] = ServedModel(spec, export, precision)
     return models
 
 

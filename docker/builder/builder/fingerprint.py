@@ -15,12 +15,12 @@ TOOLS = ("torch", "torchvision", "torchserve", "torch-model-archiver", "numpy", 
 
 
 def fingerprint(spec: ModelSpec, folder: Path, archive_format: str) -> str:
-    """Over the model's folder, common/, the builder's own code, the tools' versions, and what `spec` overrides."""
+    """Over the model's folders, common/, the builder's own code, the tools' versions, and what `spec` overrides."""
     digest = hashlib.sha256()
     digest.update(f"{spec.model_dump_json()}\n{archive_format}\npython {platform.python_version()}\n".encode())
     for tool in TOOLS:
         digest.update(f"{tool} {version(tool)}\n".encode())
-    for root in (folder, folder.parent / "common", Path(__file__).parent):
+    for root in (*spec.folders(folder), folder.parent / "common", Path(__file__).parent):
         for path in sorted(root.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 digest.update(f"{sha256_of(path)}  {root.name}/{path.relative_to(root).as_posix()}\n".encode())

@@ -5,7 +5,6 @@ The same archive gives the same list: its serial number comes from the archive's
 
 from __future__ import annotations
 
-import ast
 import uuid
 from collections.abc import Iterator
 from importlib.metadata import distributions
@@ -18,6 +17,7 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
+from builder.imports import imported_names
 from builder.sources import sha256_of
 from builder.spec import ModelSpec, NpmPackage, PackageWeights, PythonPackage, UrlWeights
 
@@ -58,20 +58,11 @@ def _files(folder: Path) -> Iterator[Component]:
 
 def _packages(folder: Path) -> Iterator[Component]:
     """The installed packages that the archive's code imports, in the versions that it was checked with."""
-    imported = {module for path in folder.rglob("*.py") for module in _imports(path)}
+    imported = {module for path in folder.rglob("*.py") for module in imported_names(path)}
     for distribution in distributions():
         if imported & _modules(distribution):
             purl = PackageURL("pypi", None, distribution.metadata["Name"], distribution.version)
             yield _package(purl)
-
-
-def _imports(path: Path) -> Iterator[str]:
-    """The first part of every absolute import, wherever it stands in the file."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (name.name.partition(".")[0] for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
 
 
 def _modules(distribution: Any) -> set[str]:

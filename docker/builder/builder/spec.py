@@ -153,7 +153,7 @@ class Serving(Section):
 
 
 class ModelSpec(Section):
-    """One model of one version."""
+    """One model of one version. Its files lie beside model.yaml, or in another model's folder: `../mnist/samples`."""
 
     # Protected by pydantic otherwise: `model: model.py` is what the field calls it.
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -187,6 +187,13 @@ class ModelSpec(Section):
     def key(self) -> str:
         """What its archive and its report are called."""
         return f"{self.name}-{self.version}"
+
+    def folders(self, own: Path) -> list[Path]:
+        """Where its code is looked for: its own folder, then those beside it that it names files of."""
+        train = self.weights.train if isinstance(self.weights, TrainedWeights) else None
+        named = (self.model, self.handler, train, self.labelled, self.calibration, self.classes, self.samples)
+        parts = [Path(name).parts for name in named if name]
+        return list(dict.fromkeys([own, *(own.parent / part[1] for part in parts if part[0] == "..")]))
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"

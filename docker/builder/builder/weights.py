@@ -13,6 +13,7 @@ from builder.errors import WeightsRefused
 from builder.fetch import Log, data_folder, weights_file
 from builder.sources import sha256_of
 from builder.spec import ModelSpec, RandomWeights, TrainedWeights
+from builder.trained import TrainedWeightsCache
 
 
 @dataclass
@@ -25,11 +26,24 @@ class Weights:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-def load_weights(spec: ModelSpec, module: torch.nn.Module, folder: Path, cache: Path, log: Log) -> Weights:
-    """Fill `module` with its weights. Raises Unavailable or WeightsRefused."""
+def load_weights(
+    spec: ModelSpec, module: torch.nn.Module, folder: Path, cache: Path, log: Log, reuse: bool = False
+) -> Weights:
+    """Fill `module` with its weights. Raises Unavailable or WeightsRefused.
+
+    reuse: whether weights that an earlier build has trained from the same will do.
+    """
     weights = spec.weights
     if isinstance(weights, TrainedWeights):
-        return _train(spec, weights, module, folder, cache, log)
+        kept = TrainedWeightsCache(spec, folder, cache)
+        earlier = kept.find() if reuse else None
+        if earlier:
+            module.load_state_dict(earlier.state_dict)
+            origin = f"trained by {weights.train} (seed {weights.seed}) at an earlier build, {earlier.date}"
+            return Weights(origin=origin, history=earlier.history)
+        trained = _train(spec, weights, module, folder, cache, log)
+        kept.keep(module.state_dict(), trained.history)
+        return trained
     if isinstance(weights, RandomWeights):
         # The caller seeded torch before it made the module: its initial values are the weights.
         return Weights(origin=f"UNTRAINED: random values from seed {weights.random}", trained=False)
@@ -50,7 +64,7 @@ def _train(
     spec: ModelSpec, weights: TrainedWeights, module: torch.nn.Module, folder: Path, cache: Path, log: Log
 ) -> Weights:
     train: Any = importlib.import_module(Path(weights.train).stem).train
-    history = train(module, data_folder(spec, folder, cache), weights.seed, log)
+    history = train(module, data_folder(spec, folder, cache), weights.seed, log) or []
     return Weights(origin=f"trained here by {weights.train} (seed {weights.seed})", history=history)
 
 

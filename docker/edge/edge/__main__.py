@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import sys
@@ -82,7 +83,10 @@ def announce(settings: Settings) -> None:
     data = (settings.run / DATA).read_text(encoding="utf-8")
     (settings.run / f"{SERVED}.partial").write_text(data, encoding="utf-8")
     (settings.run / f"{SERVED}.partial").replace(settings.run / SERVED)
-    log(f"in force: {data}")
+    for model in json.loads(data)["models"]:
+        canary = model["canary"]
+        share = f", {canary['weight']} % to {canary['version']}" if canary else ""
+        log(f"routing {model['name']} to {model['stable']}{share}")
     if settings.tls and (problem := expiry_problem(settings.secrets)):
         log(f"WARNING: {problem}; try `scripts/stack certs`")
 

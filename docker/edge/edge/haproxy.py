@@ -12,6 +12,8 @@ from edge.errors import EdgeError
 
 # The master's own socket, through which its workers answer as well, also one that takes no connections any more.
 SOCKET = "master.sock"
+# What one worker knows of the TorchServes, for the next.
+STATE, NO_STATE = "servers.state", "1\n"
 RELOAD_SECONDS = 15.0
 # How often is looked whether a stop is complete, and how many looks without a request make it so.
 LOOK_SECONDS, IDLE_LOOKS = 0.2, 5
@@ -28,18 +30,20 @@ class HAProxy:
         """Raises EdgeError with HAProxy's own words."""
         ended = subprocess.run(["haproxy", "-c", "-f", str(config)], capture_output=True, text=True, check=False)
         if ended.returncode != 0:
-            found = " ".join(ended.stderr.split())[-500:]
+            found = " ".join(line.strip() for line in ended.stderr.splitlines() if "[ALERT]" in line)
             raise EdgeError("a configuration that HAProxy accepts", found, "the last change undone")
 
     def start(self) -> None:
         """In the foreground, as master with one worker; its log is this process's stdout."""
-        command = ["haproxy", "-W", "-q", "-f", str(self.config), "-S", f"{self._socket},mode,600"]
+        self._keep_state(NO_STATE)
+        command = ["haproxy", "-W", "-f", str(self.config), "-S", f"{self._socket},mode,600"]
         self._master = subprocess.Popen(command, start_new_session=True)
         self._wait_for_another(0)
 
     def reload(self) -> None:
         """A new worker takes over the listening socket; the old one answers what it has accepted, and ends."""
         before = self.worker()
+        self._keep_state(self._ask("@1 show servers state"))
         self._signal(signal.SIGUSR2)
         self._wait_for_another(before)
 
@@ -80,6 +84,9 @@ class HAProxy:
         if self._master is None:
             raise RuntimeError("HAProxy was not started")
         return self._master
+
+    def _keep_state(self, state: str) -> None:
+        self.config.with_name(STATE).write_text(state, encoding="ascii")
 
     def _signal(self, number: signal.Signals) -> None:
         self._running.send_signal(number)

@@ -13,13 +13,17 @@ LOGGED = ("all", "failures")
 
 @dataclass(frozen=True)
 class Settings:
-    """`rate`: requests per second of one client, 0 for no limit; `secrets`: the folder of keys and certificate."""
+    """`rate`: requests per second of one client, 0 for no limit; `secrets`: the folder of keys and certificate.
+
+    `request_seconds`: how long a client may take to send one request.
+    """
 
     tls: bool
     keys: bool
     rate: int
     access_log: str
     threads: int
+    request_seconds: int
     drain_seconds: int
     store: Path = Path("/model_store")
     page: Path = Path("/opt/stack/page")
@@ -39,6 +43,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         rate=_number(env, "EDGE_RATE", 0),
         access_log=access_log,
         threads=max(1, _number(env, "EDGE_THREADS", 1)),
+        request_seconds=max(1, _number(env, "EDGE_REQUEST_SECONDS", 30)),
         drain_seconds=_number(env, "DRAIN_SECONDS", 20),
     )
 

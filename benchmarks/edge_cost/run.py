@@ -1,0 +1,119 @@
+"""The command: measures both ways in turns on the running stack, and writes docs/EDGE.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+from typing import Annotated, Any
+
+import typer
+
+from stackcli import console
+from stackcli.bench import cpu_name, with_images
+from stackcli.compose import Project
+from stackcli.engine import connect
+from stackcli.errors import ServeError, StackError
+from stackcli.load import find_server, run_generator
+from stackcli.models import Model, read_manifest, store_folder
+from stackcli.paths import ROOT
+from stackcli.secrets import write_secrets
+from stackcli.settings import load_settings
+from stackcli.tune import pick_version
+
+OUT = ROOT / "artifacts" / "edge_cost" / "results.json"
+DOCUMENT = ROOT / "docs" / "EDGE.md"
+WAYS = {"straight": "http://torchserve:8080", "through the edge": "http://edge:8000"}
+# Connections with a small model and with a large one: one for latency, more for throughput.
+LOADS = {"mnist": (1, 64), "efficientnet_lite0": (1, 4)}
+WARM_UP_SECONDS = 3
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model at so many connections: figures of every round, by way. rates: requests/s; p50, p99: ms."""
+
+    model: str
+    connections: int
+    rates: dict[str, list[float]]
+    p50: dict[str, list[float]]
+    p99: dict[str, list[float]]
+
+
+def measure(project: Project, model: Model, connections: int, rounds: int, seconds: int) -> Row:
+    """The two ways take turns; after each round the other one begins."""
+    sample = next(sample for sample in model.samples if sample.expected is not None)
+    body = store_folder(project.settings) / "samples" / f"{model.name}-{model.version}" / sample.file
+    row = Row(model.name, connections, no_figures(), no_figures(), no_figures())
+    for number in range(rounds):
+        for way in list(WAYS) if number % 2 == 0 else list(reversed(WAYS)):
+            console.say(f"{model.name}, {connections} connections, {way}")
+            url = f"{WAYS[way]}/predictions/{model.name}/{model.version}"
+            options = [f"--connections={connections}", f"--seconds={seconds}", f"--warmup={WARM_UP_SECONDS}"]
+            figures = json.loads(
+                run_generator(project, ["run", f"--url={url}", "--body=/body", *options], {"/body": body})
+            )
+            if figures["errors"]:
+                raise ServeError("no errors", str(figures["errors"]), "the servers' logs")
+            row.rates[way].append(figures["achieved_rate"])
+            row.p50[way].append(figures["latency_ms"]["p50"])
+            row.p99[way].append(figures["latency_ms"]["p99"])
+    return row
+
+
+def no_figures() -> dict[str, list[float]]:
+    return {way: [] for way in WAYS}
+
+
+def render(rows: list[Row], machine: str, rounds: int, seconds: int) -> str:
+    """docs/EDGE.md."""
+    text = f"""# What the edge costs
+
+Written by `benchmarks/edge_cost/run`; change nothing here by hand. {machine}. The load generator, the edge and
+TorchServe share the cores. TorchServe is asked straight and through the edge in turns, {rounds} rounds of {seconds} s
+each; medians.
+
+| model | connections | requests/s straight | edge | cost | p50 straight | edge | p99 straight | edge |
+|---|---|---|---|---|---|---|---|---|
+"""
+    for row in rows:
+        rate, p50, p99 = ([median(figures[way]) for way in WAYS] for figures in (row.rates, row.p50, row.p99))
+        cells = [row.model, str(row.connections), f"{rate[0]:,.0f}", f"{rate[1]:,.0f}", f"{1 - rate[1] / rate[0]:.1%}"]
+        cells += [f"{value:.2f} ms" for value in (*p50, *p99)]
+        text += f"| {' | '.join(cells)} |\n"
+    return text
+
+
+@app.command()
+def main(rounds: Annotated[int, typer.Option(min=1)] = 4, seconds: Annotated[int, typer.Option(min=1)] = 8) -> None:
+    """Measure the running stack straight and through the edge, in turns."""
+    settings = load_settings(ROOT, os.environ)
+    client = connect()
+    project = with_images(client, Project(settings, settings.torchserve_image, write_secrets()), ("load",))
+    find_server(client, project)
+    models = read_manifest(settings).models
+    rows = [
+        measure(project, pick_version(models, name, None), connections, rounds, seconds)
+        for name, loads in LOADS.items()
+        for connections in loads
+    ]
+    info: dict[str, Any] = client.info()
+    date = datetime.now().astimezone().strftime("%Y-%m-%d")
+    machine = f"{date}, {info['NCPU']} cores of {cpu_name()}, {info['OperatingSystem']}"
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
+    DOCUMENT.write_text(render(rows, machine, rounds, seconds))
+    console.done(f"{DOCUMENT}, figures: {OUT}")
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except StackError as error:
+        console.fail(str(error))
+        sys.exit(1)

@@ -1,0 +1,104 @@
+// The requests to this server, and what its refusals mean. Nothing here knows the page.
+
+const TYPES = { 400: "notAnImage", 401: "keyMissing", 403: "keyWrong", 404: "notServed", 413: "tooLarge",
+  415: "unsupported", 429: "tooFast", 408: "timeout", 503: "busy", 504: "timeout" };
+const KEY = "apiKey";
+
+/** Why a request got no answer: `kind` names its text in en.js, `retryAfter` is in seconds, or 0. */
+export class Problem extends Error {
+  constructor(kind, { message = "", retryAfter = 0, requestId = "", status = 0 } = {}) {
+    super(message || kind);
+    Object.assign(this, { kind, retryAfter, requestId, status });
+  }
+}
+
+export const readKey = () => sessionStorage.getItem(KEY) ?? "";
+
+export function keepKey(key) {
+  if (key) sessionStorage.setItem(KEY, key);
+  else sessionStorage.removeItem(KEY);
+}
+
+/** The catalogue of models, or a Problem. */
+export const fetchCatalogue = async () => (await get("/playground/models.json")).json();
+
+/** A sample as a Blob, or a Problem. */
+export const fetchSample = async (url) => (await get(url)).blob();
+
+async function get(url) {
+  let response;
+  try {
+    response = await fetch(url, { headers: authorisation(), cache: "no-cache" });
+  } catch {
+    throw new Problem("unreachable");
+  }
+  if (response.ok) return response;
+  const problem = refusal(response, await response.text());
+  throw ["keyMissing", "keyWrong"].includes(problem.kind) ? problem : new Problem("unreachable");
+}
+
+const authorisation = () => (readKey() ? { Authorization: `Bearer ${readKey()}` } : {});
+
+/** POST a picture (a Blob) → {text, ms, requestId, version, untrained}, or a Problem. An abort is an AbortError. */
+export async function post(path, picture, signal) {
+  const headers = { Accept: "application/json", "Content-Type": contentType(picture), ...authorisation() };
+  const started = performance.now();
+  let response, text;
+  try {
+    response = await fetch(path, { method: "POST", body: picture, headers, signal });
+    text = await response.text();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(await isReachable() ? "cutOff" : "unreachable");
+  }
+  const ms = performance.now() - started;
+  if (!response.ok) throw refusal(response, text);
+  return {
+    text, ms,
+    requestId: response.headers.get("X-Request-Id") ?? "",
+    version: response.headers.get("X-Model-Version") ?? "",
+    untrained: response.headers.get("X-Model-Untrained") === "true",
+  };
+}
+
+/** A text file would be decoded on its way, a form taken apart: only pictures are sent as what they are. */
+const contentType = (picture) => (picture.type.startsWith("image/") ? picture.type : "application/octet-stream");
+
+/** An answer's text → {label, share, bars: [[label, share]]}; no bars where the model answers with a label alone. */
+export function readAnswer(text) {
+  let value;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = text.trim();
+  }
+  const entries = value && typeof value === "object" ? Object.entries(value) : [];
+  if (entries.length && entries.every(([, share]) => typeof share === "number")) {
+    const [label, share] = entries.reduce((best, entry) => (entry[1] > best[1] ? entry : best));
+    return { label, share, bars: entries };
+  }
+  return { label: typeof value === "object" ? JSON.stringify(value) : String(value), share: null, bars: [] };
+}
+
+function refusal(response, text) {
+  let said;
+  try {
+    said = JSON.parse(text);
+  } catch {
+    said = {};
+  }
+  const retryAfter = Number(response.headers.get("Retry-After")) || 0;
+  let kind = TYPES[response.status] ?? (response.status < 500 ? "notAnImage" : "serverError");
+  if (kind === "busy" && !retryAfter) kind = "serverError";
+  if (kind === "keyMissing" && readKey()) kind = "keyWrong";
+  const requestId = said.request_id ?? response.headers.get("X-Request-Id") ?? "";
+  return new Problem(kind, { message: said.message, requestId, retryAfter, status: response.status });
+}
+
+async function isReachable() {
+  try {
+    return (await fetch("/playground/models.json", { cache: "no-store" })).ok;
+  } catch {
+    return false;
+  }
+}

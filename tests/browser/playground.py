@@ -1,0 +1,39 @@
+"""Where the playground is, and what a page of it must never do."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from playwright.sync_api import ConsoleMessage, Page, Request
+
+from stackcli.paths import ROOT
+
+ARTIFACTS = ROOT / "artifacts/browser"
+EDGE = f"http://127.0.0.1:{os.environ.get('EDGE_PORT', '8000')}"
+DESKTOP, PHONE = (1280, 900), (390, 844)
+Open = Callable[..., Page]
+
+
+@dataclass
+class Watch:
+    """What a page did that it must not. `refusals`: HTTP statuses that the test provokes, and Chromium complains of."""
+
+    refusals: set[int] = field(default_factory=set)
+    network_fails: bool = False
+    found: list[str] = field(default_factory=list)
+
+    def follow(self, page: Page) -> None:
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.found.append(f"page error: {error}"))
+        page.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        expected = [f"responded with a status of {status} " for status in self.refusals]
+        if self.network_fails:
+            expected.append("net::ERR_")
+        if message.type in ("error", "warning") and not any(text in message.text for text in expected):
+            self.found.append(f"console {message.type}: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((f"{EDGE}/", f"blob:{EDGE}/", "data:")):
+            self.found.append(f"request to {request.url}")

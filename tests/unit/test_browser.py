@@ -1,0 +1,61 @@
+"""A missing browser is installed where it may be, and else an error that says what to do; never a skipped test."""
+
+import pytest
+
+from stackcli import browser
+from stackcli.browser import PACKAGES, ensure_browser
+from stackcli.errors import BuildError
+from stackcli.testing import drives_a_browser
+
+Commands = list[list[str]]
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """A Debian without a browser, as root; what apt-get is told to do."""
+    commands: Commands = []
+    monkeypatch.setattr(browser, "find_browser", lambda: None)
+    monkeypatch.setattr(browser, "read_os_release", lambda: {"ID": "debian"})
+    monkeypatch.setattr(browser, "apt", commands.append)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    return commands
+
+
+def test_with_yes_it_is_installed_from_debians_packages(machine: Commands) -> None:
+    ensure_browser(yes=True)
+    assert [command[1] for command in machine] == ["update", "install"]
+    assert machine[1][-len(PACKAGES) :] == list(PACKAGES)
+
+
+def test_without_yes_nothing_is_installed_and_the_error_names_the_remedy(machine: Commands) -> None:
+    with pytest.raises(BuildError, match=r"found none on the PATH; try `apt-get install chromium .*test --yes`"):
+        ensure_browser(yes=False)
+    assert machine == []
+
+
+def test_another_system_is_asked_for_chromium_or_chrome(machine: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browser, "read_os_release", lambda: {"ID": "ubuntu"})
+    with pytest.raises(BuildError, match=r"try installing Chromium or Chrome$"):
+        ensure_browser(yes=True)
+    assert machine == []
+
+
+def test_a_browser_that_is_there_is_used(machine: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browser, "find_browser", lambda: "/usr/bin/chromium")
+    ensure_browser(yes=True)
+    assert machine == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "drives"),
+    [
+        ([], True),
+        (["-x", "-k", "drawn"], True),
+        (["tests"], True),
+        (["tests/browser/test_answers.py::test_a_drawn_seven_wins"], True),
+        (["tests/unit"], False),
+        (["tests/integration", "-x"], False),
+    ],
+)
+def test_only_a_run_of_its_tests_needs_one(arguments: list[str], drives: bool) -> None:
+    assert drives_a_browser(arguments) is drives
