@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any, Callable
 
+from runtime import state
 from runtime.manifest import Model, Verdict
 
 MANAGEMENT = "http://127.0.0.1:8081"
@@ -62,8 +63,9 @@ def judge(models: Sequence[Model], describe_model: Callable[[str], Versions]) ->
 
 
 def check(models: Sequence[Model]) -> tuple[bool, str]:
-    """The verdict on this container, now."""
+    """The verdict on this container, now: on these models, and on those that were deployed since."""
     try:
-        return judge(models, describe)
+        added = [Model(verdict=Verdict.SERVED, **version) for version in state.deployed()]
+        return judge([*models, *added], describe)
     except (OSError, ValueError) as error:
         return False, f"unhealthy: TorchServe does not answer on {MANAGEMENT}: {error}"
