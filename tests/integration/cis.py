@@ -254,7 +254,7 @@ RULES = (
     Rule("5.6", "Sensitive host directories are not mounted", mounts_nothing_of_the_system, "compose.yaml"),
     Rule("5.7", "sshd is not run within containers", has_no_ssh, "no ssh, sshd or telnetd in any image"),
     Rule("5.8", "Privileged ports are not mapped", publishes_no_privileged_port, "7070 and up"),
-    Rule("5.9", "Only needed ports are open", publishes_only_what_is_needed, "TorchServe's five, or none; the edge's one"),
+    Rule("5.9", "Only needed ports are open", publishes_only_what_is_needed, "compose.yaml; compose.prod.yaml: one"),
     Rule("5.10", "The host's network namespace is not shared", shares_no_namespace("NetworkMode"), "compose.yaml"),
     Rule("5.11", "Memory usage is limited", limits_memory, "`mem_limit`"),
     Rule("5.12", "CPU priority is set appropriately", has_a_cpu_priority, "`cpu_shares`; ceiling: `…_CPUS`"),
