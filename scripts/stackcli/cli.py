@@ -13,20 +13,19 @@ from stackcli import tune as tuning
 from stackcli.base_image import BaseChoice
 from stackcli.bench import Bench, run_bench
 from stackcli.candidates import Goal
-from stackcli.compose import Project
 from stackcli.doctor import run_doctor
 from stackcli.edge_secrets import CA, secrets_folder
-from stackcli.engine import connect, find_engine
+from stackcli.engine import connect
 from stackcli.errors import ConfigError, StackError
 from stackcli.load import SECONDS
 from stackcli.models import run_builder
 from stackcli.paths import ROOT, shown
 from stackcli.predict import predict as send
-from stackcli.preflight import check_engine, connect_if_running
-from stackcli.secrets import write_secrets
+from stackcli.preflight import connect_if_running
+from stackcli.release_cli import release_app
 from stackcli.settings import load_settings
 from stackcli.testing import run_tests
-from stackcli.up import Options, bring_up, prepare
+from stackcli.up import Options, bring_up, current_project, prepare
 
 app = typer.Typer(
     help="Train, archive and serve PyTorch models with TorchServe.",
@@ -38,6 +37,7 @@ app = typer.Typer(
 
 key_app = typer.Typer(help="API keys of the edge, for compose.prod.yaml.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
+app.add_typer(release_app, name="release")
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Install and start what is missing (as root).")]
 Strict = Annotated[bool, typer.Option("--strict", help="An unavailable model is an error.")]
@@ -224,15 +224,6 @@ def doctor() -> None:
 def test(context: typer.Context, yes: Yes = False, base: Base = "auto") -> None:
     """Set everything up, then run all checks and tests; other arguments go to pytest."""
     raise typer.Exit(run_tests(Options(yes=yes, base=base), context.args))
-
-
-def current_project(needs_engine: bool = True) -> Project:
-    """The project as it is, for commands that build nothing."""
-    settings = load_settings(ROOT, os.environ)
-    engine = find_engine()
-    if needs_engine and not engine.is_usable:
-        raise check_engine(engine, yes=False).error()
-    return Project(settings, settings.torchserve_image, write_secrets())
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from stackcli.models import read_manifest, store_folder
 from stackcli.preflight import Check, run_preflight, show
 from stackcli.serving import find_unwell, health_of
 from stackcli.settings import Settings
-from stackcli.status import served_models, state_of
+from stackcli.status import known_releases, served_models, state_of
 
 LOG_HINTS: Mapping[str, str] = {
     r"OutOfMemoryError|out of memory|Killed": "a larger TORCHSERVE_MEMORY in .env, or TORCHSERVE_WORKERS=1",
@@ -75,10 +75,10 @@ def check_container(container: Container | None, settings: Settings) -> list[Che
         checks = [Check("torchserve", "ok", found)]
     else:
         checks = [Check("torchserve", "failed", found, "a healthy container", hint_from(log))]
-    served = served_models(container)
+    served, releases = served_models(container), known_releases(settings)
     for model in read_manifest(settings).models:
-        state = state_of(model, served)
-        if model.is_available and state != "READY":
+        state = state_of(model, served, releases.get(model.name))
+        if model.is_available and state not in ("READY", "BUILT"):
             name = f"model {model.name} {model.version}"
             checks.append(Check(name, "failed", state, "READY workers", hint_from(log)))
     return checks

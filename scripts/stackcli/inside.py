@@ -14,7 +14,7 @@ from typing import Any, cast
 from docker.errors import APIError
 from docker.models.containers import Container
 
-from stackcli.errors import ServeError
+from stackcli.errors import FAILURE, ServeError
 
 Described = dict[str, Any]  # one version of a model, as TorchServe's management API describes it
 
@@ -30,15 +30,22 @@ class Answer:
 
 def ask(container: Container, *words: str) -> str:
     """The answer; fails where the container does not run, or TorchServe in it does not answer."""
+    return run_inside(container, "runtime.ask", *words)
+
+
+def run_inside(container: Container, module: str, *words: str) -> str:
+    """The last line that `python -m MODULE WORDS` prints in the container. Raises ServeError, with its own words."""
     try:
-        ended = container.exec_run(["python", "-m", "runtime.ask", *words], demux=True)
+        ended = container.exec_run(["python", "-m", module, *words], demux=True)
     except APIError as error:
         raise ServeError("a running torchserve container", str(error.explanation), "`scripts/stack up`") from None
     printed, errors = (cast("bytes | None", part) or b"" for part in ended.output)
     if ended.exit_code != 0:
         last = (errors.decode(errors="replace").strip() or "no output").splitlines()[-1]
+        if match := FAILURE.search(last):
+            raise ServeError(match["expected"], match["found"], match["remedy"])
         raise ServeError("an answer of TorchServe in its container", last, "`scripts/stack doctor`")
-    return printed.decode().strip()
+    return (printed.decode().strip().splitlines() or [""])[-1]
 
 
 def read_models(container: Container) -> list[Described]:

@@ -15,8 +15,7 @@ from docker.models.containers import Container
 
 from stackcli import console
 from stackcli.compose import Project
-from stackcli.errors import ServeError
-from stackcli.models import FAILURE
+from stackcli.errors import FAILURE, ServeError
 from stackcli.paths import ROOT
 from stackcli.serving import find_container, health_of
 

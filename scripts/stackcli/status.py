@@ -18,6 +18,7 @@ from stackcli.inside import Described, read_models
 from stackcli.models import Model, find_sample, read_manifest
 from stackcli.paths import shown
 from stackcli.preflight import check_edge
+from stackcli.releases import Release, read_releases
 from stackcli.serving import find_unwell, health_of
 from stackcli.settings import Settings
 from stackcli.tuned import Tuned, label_of, read_tuned
@@ -45,8 +46,11 @@ class Serving:
         return [model for model, _ in self.models if not model.is_available]
 
 
-def state_of(model: Model, served: list[Described] | None) -> str:
-    """READY, how many of its workers are, UNAVAILABLE, NOT SERVED, or NO ANSWER where `served` is None."""
+def state_of(model: Model, served: list[Described] | None, release: Release | None = None) -> str:
+    """READY, how many of its workers are, UNAVAILABLE, NOT SERVED, or NO ANSWER where `served` is None.
+
+    BUILT is what a `release` of its model leaves out.
+    """
     if not model.is_available:
         return "UNAVAILABLE"
     if served is None:
@@ -54,7 +58,7 @@ def state_of(model: Model, served: list[Described] | None) -> str:
     key = (model.name, model.version)
     found = next((one for one in served if (one["modelName"], one["modelVersion"]) == key), None)
     if found is None:
-        return "NOT SERVED"
+        return "BUILT" if release and model.version not in release.deployed else "NOT SERVED"
     workers = [worker["status"] for worker in found["workers"]]
     ready = workers.count("READY")
     return "READY" if workers and ready == len(workers) else f"{ready}/{len(workers)} READY"
@@ -65,7 +69,8 @@ def read_serving(client: docker.DockerClient, project: Project) -> Serving:
     container, edge = find_unwell(client, name), find_unwell(client, name, "edge")
     health, edge_health = (health_of(found) if found else ("not running", "") for found in (container, edge))
     served = served_models(container)
-    models = [(model, state_of(model, served)) for model in read_manifest(project.settings).models]
+    releases = known_releases(project.settings)
+    models = [(m, state_of(m, served, releases.get(m.name))) for m in read_manifest(project.settings).models]
     return Serving(health, edge_health, models, tuned_models(project.settings), published_ports(container))
 
 
@@ -87,6 +92,15 @@ def tuned_models(settings: Settings) -> Mapping[str, Tuned]:
     """None where the file is damaged: the runtime serves without it too."""
     try:
         return read_tuned(settings)
+    except ConfigError as error:
+        console.warn(str(error))
+        return {}
+
+
+def known_releases(settings: Settings) -> Mapping[str, Release]:
+    """None where the file is damaged: the runtime serves without it too."""
+    try:
+        return read_releases(settings)
     except ConfigError as error:
         console.warn(str(error))
         return {}
@@ -126,7 +140,7 @@ def models_table(serving: Serving) -> Table:
     table = Table("model", "version", "state", "accuracy", "note", box=None, padding=(0, 2, 0, 0), header_style="bold")
     for model, state in serving.models:
         accuracy = f"{model.accuracy.top1:.2%} of {model.accuracy.images}" if model.accuracy else "-"
-        colour = {"READY": "green", "UNAVAILABLE": "yellow"}.get(state, "red")
+        colour = {"READY": "green", "BUILT": "blue", "UNAVAILABLE": "yellow"}.get(state, "red")
         notes = ["[red]UNTRAINED[/red]"] if model.is_available and not model.trained else []
         notes += ["candidate"] if model.candidate else []
         tuned = serving.tuned.get(label_of(model))

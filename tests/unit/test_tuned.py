@@ -10,7 +10,7 @@ from stackcli.compose import Project
 from stackcli.errors import ConfigError
 from stackcli.models import Model
 from stackcli.secrets import Secrets
-from stackcli.serving import digest_of_inputs
+from stackcli.serving import inputs_of
 from stackcli.settings import Settings
 from stackcli.status import Serving, models_table, tuned_models
 from stackcli.testbed import copy_model
@@ -69,11 +69,11 @@ def test_status_marks_a_tuned_model() -> None:
 
 def test_what_was_tuned_is_an_input_of_the_server(settings: Settings, tmp_path: Path) -> None:
     project = Project(settings, "", Secrets(*[Path("/dev/null")] * 4))
-    untuned = digest_of_inputs(project)
+    untuned = inputs_of(project)["settings"]
     keep_tuned(settings, MNIST, ENTRY)
-    tuned = digest_of_inputs(project)
+    tuned = inputs_of(project)["settings"]
     forget_tuned(settings, "mnist", None)
-    assert len({untuned, tuned, digest_of_inputs(project)}) == 3
+    assert len({untuned, tuned, inputs_of(project)["settings"]}) == 3
 
 
 @pytest.mark.parametrize("is_folder", [False, True], ids=["mar", "no-archive"])

@@ -38,14 +38,20 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def described_models() -> "list[dict[str, Any]]":
-    """Every version of every registered model, as the management API describes it."""
+    """Every version of every registered model, as the management API describes it, and whether it is the `default`."""
     names, token = [], "0"
     while token:
         with health.open_management(f"/models?limit={PAGE}&next_page_token={token}") as answer:
             page = json.load(answer)
         names += [model["modelName"] for model in page["models"]]
         token = page.get("nextPageToken", "")
-    return [version for name in names for version in health.describe(name)]
+    return [version for name in names for version in described_versions(name)]
+
+
+def described_versions(name: str) -> "list[dict[str, Any]]":
+    with health.open_management(f"/models/{name}") as answer:
+        default = json.load(answer)[0]["modelVersion"]
+    return [{**version, "default": version["modelVersion"] == default} for version in health.describe(name)]
 
 
 def predicted(path: Sequence[str], body: bytes) -> "dict[str, Any]":
