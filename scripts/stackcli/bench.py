@@ -24,7 +24,7 @@ from stackcli.images import ensure_images
 from stackcli.inside import read_models
 from stackcli.load import Run, find_server, measure, name_of, run_generator
 from stackcli.models import Model, find_sample, read_manifest
-from stackcli.paths import ROOT
+from stackcli.paths import shown
 from stackcli.settings import Settings
 
 # Before the first run: Java compiles what it runs often, and wants some 10,000 requests of a small model for it.
@@ -217,9 +217,3 @@ def runs_table(runs: list[Run]) -> Table:
             f"[red]{escape(errors)}[/red]" if errors else "0",
         )
     return table
-
-
-def shown(path: Path) -> str:
-    """As a person in the checkout would type it."""
-    path = path.resolve()
-    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)

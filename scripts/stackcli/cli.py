@@ -8,25 +8,24 @@ from typing import Annotated
 
 import typer
 
-from stackcli import console, status
+from stackcli import certificates, console, keys, status
 from stackcli import tune as tuning
 from stackcli.base_image import BaseChoice
 from stackcli.bench import Bench, run_bench
 from stackcli.candidates import Goal
-from stackcli.compose import Project
 from stackcli.doctor import run_doctor
-from stackcli.engine import connect, find_engine
-from stackcli.errors import StackError
-from stackcli.inside import Kind, read_key
-from stackcli.load import SECONDS, find_server
+from stackcli.edge_secrets import CA, secrets_folder
+from stackcli.engine import connect
+from stackcli.errors import ConfigError, StackError
+from stackcli.load import SECONDS
 from stackcli.models import run_builder
-from stackcli.paths import ROOT
+from stackcli.paths import ROOT, shown
 from stackcli.predict import predict as send
-from stackcli.preflight import check_engine, connect_if_running
-from stackcli.secrets import write_secrets
+from stackcli.preflight import connect_if_running
+from stackcli.release_cli import release_app
 from stackcli.settings import load_settings
 from stackcli.testing import run_tests
-from stackcli.up import Options, bring_up, prepare
+from stackcli.up import Options, bring_up, current_project, prepare
 
 app = typer.Typer(
     help="Train, archive and serve PyTorch models with TorchServe.",
@@ -35,6 +34,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+key_app = typer.Typer(help="API keys of the edge, for compose.prod.yaml.", no_args_is_help=True)
+app.add_typer(key_app, name="key")
+app.add_typer(release_app, name="release")
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Install and start what is missing (as root).")]
 Strict = Annotated[bool, typer.Option("--strict", help="An unavailable model is an error.")]
@@ -96,14 +99,55 @@ def predict(
 
 
 @app.command()
-def token(kind: Annotated[Kind, typer.Argument(metavar="inference|management")]) -> None:
-    """Print a key that has not expired: curl -H "Authorization: Bearer $(scripts/stack token inference)" …"""
-    project = current_project()
-    container = find_server(connect(), project)
-    key = read_key(container, kind)
-    if not key:
-        console.err.print("TorchServe asks for no key here; compose.prod.yaml makes it", markup=False)
+def certs(
+    host: Annotated[
+        list[str] | None, typer.Option("--host", metavar="NAME", help="Beside localhost; may be repeated.")
+    ] = None,
+    days: Annotated[int, typer.Option("--days", metavar="N", min=1, help="How long it is valid.")] = certificates.DAYS,
+    certificate: Annotated[Path | None, typer.Option("--certificate", metavar="FILE", help="Your own, in PEM.")] = None,
+    private_key: Annotated[Path | None, typer.Option("--private-key", metavar="FILE", help="The key of it.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the one that is there.")] = False,
+) -> None:
+    """Make the edge's certificate, or take your own; a running edge takes it over by itself."""
+    settings = load_settings(ROOT, os.environ)
+    if certificate and private_key:
+        pair = certificates.install_own(settings, certificate, private_key, force)
+    elif certificate or private_key:
+        raise ConfigError("--certificate and --private-key", "one of them", "both")
+    else:
+        pair = certificates.install_generated(settings, host or [], days, force)
+    console.done(f"certificate: {', '.join(pair.hosts)}, until {pair.ends:%Y-%m-%d}")
+    authority = secrets_folder(settings) / CA
+    trust = f"--cacert {shown(authority)} " if authority.is_file() else ""
+    url = f"https://{(pair.hosts or ['localhost'])[0]}:{settings.edge_port}"
+    console.out.print(f"Clients: curl {trust}{url}/ping", markup=False)
+
+
+@key_app.command("add")
+def add_key(
+    name: Annotated[str, typer.Argument(help="Whose it is; shown in the access log.")],
+    scope: Annotated[keys.Scope, typer.Option("--scope", help="predict, or admin: also descriptions of models.")] = (
+        "predict"
+    ),
+) -> None:
+    """Print a new key, once: only its hash is stored. The edge takes it within a second."""
+    key = keys.add_key(load_settings(ROOT, os.environ), name, scope)
     console.out.print(key, markup=False)
+    console.err.print(f"Clients send: Authorization: Bearer {keys.PREFIX}…; it is not shown again", markup=False)
+
+
+@key_app.command("list")
+def list_keys() -> None:
+    """Names, scopes and the start of the hashes."""
+    for key in keys.read_keys(load_settings(ROOT, os.environ)):
+        console.out.print(f"{key.name}  {key.scope}  {key.sha256[:12]}", markup=False)
+
+
+@key_app.command("remove")
+def remove_key(name: str) -> None:
+    """From now on it opens nothing, on connections that are open neither."""
+    keys.remove_key(load_settings(ROOT, os.environ), name)
+    console.done(f"removed the key of {name}")
 
 
 @app.command()
@@ -180,15 +224,6 @@ def doctor() -> None:
 def test(context: typer.Context, yes: Yes = False, base: Base = "auto") -> None:
     """Set everything up, then run all checks and tests; other arguments go to pytest."""
     raise typer.Exit(run_tests(Options(yes=yes, base=base), context.args))
-
-
-def current_project(needs_engine: bool = True) -> Project:
-    """The project as it is, for commands that build nothing."""
-    settings = load_settings(ROOT, os.environ)
-    engine = find_engine()
-    if needs_engine and not engine.is_usable:
-        raise check_engine(engine, yes=False).error()
-    return Project(settings, settings.torchserve_image, write_secrets())
 
 
 def main() -> None:

@@ -26,7 +26,8 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        values = {name.upper(): str(value) for name, value in self.settings}
+        # COMPOSE_FILE is for Compose to read where it stands: an empty one would be no file.
+        values = {name.upper(): str(value) for name, value in self.settings if name != "compose_file"}
         return {**os.environ, **values, **self.secrets.environment, "TORCHSERVE_IMAGE": self.base_image}
 
     def capture(self, *arguments: str) -> subprocess.CompletedProcess[str]:

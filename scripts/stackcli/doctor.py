@@ -13,9 +13,9 @@ from stackcli.compose import Project
 from stackcli.errors import StackError
 from stackcli.models import read_manifest, store_folder
 from stackcli.preflight import Check, run_preflight, show
-from stackcli.serving import find_container, health_of
+from stackcli.serving import find_unwell, health_of
 from stackcli.settings import Settings
-from stackcli.status import served_models, state_of
+from stackcli.status import known_releases, served_models, state_of
 
 LOG_HINTS: Mapping[str, str] = {
     r"OutOfMemoryError|out of memory|Killed": "a larger TORCHSERVE_MEMORY in .env, or TORCHSERVE_WORKERS=1",
@@ -33,7 +33,9 @@ def run_doctor(client: docker.DockerClient | None, project: Project) -> int:
     checks = run_preflight(client, project.settings, "auto", yes=False)
     checks += [check_compose(project), check_manifest(project.settings)]
     if client is not None:
-        checks += check_container(find_container(client, project.settings.compose_project_name), project.settings)
+        name = project.settings.compose_project_name
+        checks += check_container(find_unwell(client, name), project.settings)
+        checks.append(check_edge_container(find_unwell(client, name, "edge")))
     for check in checks:
         show(check)
     return sum(check.verdict == "failed" for check in checks)
@@ -73,19 +75,30 @@ def check_container(container: Container | None, settings: Settings) -> list[Che
         checks = [Check("torchserve", "ok", found)]
     else:
         checks = [Check("torchserve", "failed", found, "a healthy container", hint_from(log))]
-    served = served_models(container)
+    served, releases = served_models(container), known_releases(settings)
     for model in read_manifest(settings).models:
-        state = state_of(model, served)
-        if model.is_available and state != "READY":
+        state = state_of(model, served, releases.get(model.name))
+        if model.is_available and state not in ("READY", "BUILT"):
             name = f"model {model.name} {model.version}"
             checks.append(Check(name, "failed", state, "READY workers", hint_from(log)))
     return checks
 
 
-def hint_from(log: str) -> str:
+def check_edge_container(container: Container | None) -> Check:
+    if container is None:
+        return Check("edge", "failed", "no container", "a running edge", "`scripts/stack up`")
+    status, line = health_of(container)
+    found = f"{status}{f': {line}' if line else ''}"
+    if status == "healthy":
+        return Check("edge", "ok", found)
+    log = str(container.logs(tail=300).decode(errors="replace"))
+    return Check("edge", "failed", found, "a healthy container", hint_from(log, "edge"))
+
+
+def hint_from(log: str, service: str = "torchserve") -> str:
     """The remedy for the first known trouble in the log's lines, or where to read them."""
     for line in reversed(log.splitlines()):
         for pattern, remedy in LOG_HINTS.items():
             if re.search(pattern, line):
                 return f"{remedy} (the log says: {line.strip()[:160]})"
-    return "`docker compose logs --tail 50 torchserve`"
+    return f"`docker compose logs --tail 50 {service}`"

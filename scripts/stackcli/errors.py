@@ -9,6 +9,11 @@ StackError
 
 from __future__ import annotations
 
+import re
+
+# How the containers say it.
+FAILURE = re.compile(r"(?:(?P<who>[^:]+): )?FAIL: expected (?P<expected>.+), found (?P<found>.+); try (?P<remedy>.+)")
+
 
 class StackError(Exception):
     """A failure a person can act on: what was expected, what was found, what to try."""

@@ -15,9 +15,7 @@ from docker.models.containers import Container
 
 from stackcli import console
 from stackcli.compose import Project
-from stackcli.errors import ServeError
-from stackcli.inside import headers_with, read_key
-from stackcli.models import FAILURE
+from stackcli.errors import FAILURE, ServeError
 from stackcli.paths import ROOT
 from stackcli.serving import find_container, health_of
 
@@ -83,8 +81,6 @@ def measure(
     container = find_server(client, project)
     load = f"--connections={connections}" if rate is None else f"--rate={rate}"
     options = [f"--seconds={seconds}", f"--warmup={warmup}", f"--timeout={TIMEOUT_SECONDS}"]
-    headers = headers_with(read_key(container, "inference"))
-    options += [f"--header={name}: {value}" for name, value in headers.items()]
     url = f"http://torchserve:8080/predictions/{model}"
     before = read_memory(container)
     cpu: dict[str, int] = {}

@@ -11,11 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stackcli import console
 from stackcli.compose import Project
-from stackcli.errors import BuildError
+from stackcli.errors import FAILURE, BuildError
 from stackcli.paths import ROOT
 from stackcli.settings import Settings
-
-FAILURE = re.compile(r"(?:(?P<who>[^:]+): )?FAIL: expected (?P<expected>.+), found (?P<found>.+); try (?P<remedy>.+)")
 
 
 class Accuracy(BaseModel):

@@ -8,3 +8,9 @@ ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".stack"
 SECRETS = STATE / "secrets"
 LOGS = STATE / "logs"
+
+
+def shown(path: Path) -> str:
+    """As a person in the checkout would type it."""
+    path = path.resolve()
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)

@@ -15,14 +15,18 @@ from docker.errors import DockerException
 
 from stackcli import console
 from stackcli.base_image import BaseChoice, find_base_image, has_image, why_unreachable
+from stackcli.certificates import days_left, read_pair, time_problem
+from stackcli.edge_secrets import CERTIFICATE, EDGE_ID, KEYS, PRIVATE_KEY, secrets_folder
 from stackcli.engine import Engine, connect, describe, find_engine
 from stackcli.errors import StackError
+from stackcli.keys import read_keys
 from stackcli.paths import ROOT
 from stackcli.settings import NO_KEY, Settings
 
 BUILD_GIB = 15  # free disk that base image, both others and the build cache take
 RUN_GIB = 1
 MEMORY_GIB = 4
+EXPIRY_DAYS = 30  # a certificate that ends sooner is worth a warning
 GIB = 1024**3
 SERVING_ID = 1000  # user and group of docker/torchserve; the builder runs as STACK_UID
 
@@ -64,6 +68,7 @@ def run_preflight(client: docker.DockerClient | None, settings: Settings, base: 
         check_ports(client, settings),
         check_base(client, settings, base),
         check_keys(settings),
+        *check_edge(settings),
     ]
 
 
@@ -201,6 +206,57 @@ def judge_key(file: Path, variable: str, kind: str, uid: int, gid: int) -> Check
             "signatures", "warning", found, "a private key that only its owner may read", f"`chmod 600 {file}`"
         )
     return None
+
+
+def check_edge(settings: Settings) -> list[Check]:
+    """What the edge needs where compose.prod.yaml closes the stack; nothing otherwise."""
+    return [check_certificate(settings), check_api_keys(settings)] if settings.is_closed else []
+
+
+def check_certificate(settings: Settings) -> Check:
+    """Also as clients would: one whose time has run out, or soon will."""
+    folder = secrets_folder(settings)
+    make, renew = "`scripts/stack certs`", "`scripts/stack certs --force`"
+    files = folder / CERTIFICATE, folder / PRIVATE_KEY
+    for file in files:
+        if problem := edge_read_problem(file):
+            return Check("certificate", "failed", problem, "a certificate and its private key for the edge", make)
+    try:
+        pair = read_pair(*files)
+    except StackError as error:
+        return Check("certificate", "failed", error.found, error.expected, renew)
+    if problem := time_problem(pair.certificate):
+        return Check("certificate", "failed", problem, "a certificate that is valid today", renew)
+    found = f"{', '.join(pair.hosts)}, until {pair.ends:%Y-%m-%d}"
+    if days_left(pair.certificate) < EXPIRY_DAYS:
+        return Check("certificate", "warning", found, f"a certificate for {EXPIRY_DAYS} days more", renew)
+    return Check("certificate", "ok", found)
+
+
+def check_api_keys(settings: Settings) -> Check:
+    file, remedy = secrets_folder(settings) / KEYS, "`scripts/stack key add NAME`"
+    problem = edge_read_problem(file)
+    if problem:
+        return Check("API keys", "failed", problem, "an API key for clients", remedy)
+    try:
+        keys = read_keys(settings)
+    except StackError as error:
+        return Check("API keys", "failed", error.found, error.expected, error.remedy)
+    if not keys:
+        return Check("API keys", "failed", f"none in {file}", "an API key for clients", remedy)
+    return Check("API keys", "ok", ", ".join(f"{key.name} ({key.scope})" for key in keys))
+
+
+def edge_read_problem(file: Path) -> str:
+    """Why the edge cannot read the file; empty where it can."""
+    try:
+        status = file.stat()
+    except OSError as error:
+        return f"{file}: {error.strerror}"
+    bit = 0o400 if status.st_uid == EDGE_ID else 0o040 if status.st_gid == EDGE_ID else 0o004
+    if status.st_mode & bit:
+        return ""
+    return f"{file}, which user {EDGE_ID} may not read (mode {status.st_mode & 0o777:o}, owner {status.st_uid})"
 
 
 def connect_if_running() -> docker.DockerClient | None:

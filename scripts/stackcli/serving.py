@@ -18,6 +18,7 @@ from stackcli.compose import Project
 from stackcli.errors import ServeError
 from stackcli.models import read_manifest, store_folder
 from stackcli.paths import ROOT, STATE
+from stackcli.releases import read_releases, releases_file
 from stackcli.secrets import write_if_changed
 from stackcli.tuned import tuned_file
 
@@ -25,15 +26,30 @@ SERVING = ("torchserve", "edge")
 HEALTHY_SECONDS = 300
 MAX_RESTARTS = 3
 LOG_LINES = 20
-SERVED = STATE / "served.json"  # start of a container → digest of what it read
+SERVED = STATE / "served.json"  # start of a container → Inputs: what it read, or was told since
 CONFIG = ROOT / "config.properties"
+
+Inputs = dict[str, str]  # by "<name> <version>" the record's digest, by "<name>" its stable version, and "settings"
+
+
+def find_containers(client: docker.DockerClient, project_name: str, service: str = "torchserve") -> list[Container]:
+    """The project's containers of that service in the order of their numbers, running or not."""
+    labels = [f"com.docker.compose.project={project_name}", f"com.docker.compose.service={service}"]
+    labels.append("com.docker.compose.oneoff=False")
+    found = client.containers.list(all=True, filters={"label": labels})
+    return sorted(found, key=lambda container: int(container.labels["com.docker.compose.container-number"]))
 
 
 def find_container(client: docker.DockerClient, project_name: str, service: str = "torchserve") -> Container | None:
-    """The project's container of that service (the first, where there are several), running or not."""
-    labels = [f"com.docker.compose.project={project_name}", f"com.docker.compose.service={service}"]
-    labels.append("com.docker.compose.oneoff=False")
-    return next(iter(client.containers.list(all=True, filters={"label": labels})), None)
+    """The first of them."""
+    return next(iter(find_containers(client, project_name, service)), None)
+
+
+def find_unwell(client: docker.DockerClient, project_name: str, service: str = "torchserve") -> Container | None:
+    """The first of them that is not healthy; where all are, the first."""
+    found = find_containers(client, project_name, service)
+    unwell = (container for container in found if health_of(container)[0] != "healthy")
+    return next(unwell, next(iter(found), None))
 
 
 def start(client: docker.DockerClient, project: Project) -> None:
@@ -47,7 +63,7 @@ def start(client: docker.DockerClient, project: Project) -> None:
         project.do("restart", "--no-deps", "torchserve")
         after = find_container(client, name)
     if after:
-        write_if_changed(SERVED, json.dumps({start_of(after): digest_of_inputs(project)}) + "\n")
+        note_served(after, inputs_of(project))
 
 
 def start_of(container: Container) -> str:
@@ -57,21 +73,64 @@ def start_of(container: Container) -> str:
 
 def is_outdated(project: Project, container: Container) -> bool:
     """By content for a start made here; by the files' times for one made by Docker or by a person."""
-    served = json.loads(SERVED.read_text()) if SERVED.is_file() else {}
-    known = served.get(start_of(container))
+    known = noted_inputs(container)
     if known is not None:
-        return bool(known != digest_of_inputs(project))
+        return known != inputs_of(project)
     started = datetime.fromisoformat(f"{container.attrs['State']['StartedAt'][:19]}+00:00").timestamp()
-    read = (store_folder(project.settings) / "manifest.json", tuned_file(project.settings), CONFIG)
+    settings = project.settings
+    read = (store_folder(settings) / "manifest.json", tuned_file(settings), releases_file(settings), CONFIG)
     return any(file.is_file() and file.stat().st_mtime > started for file in read)
 
 
-def digest_of_inputs(project: Project) -> str:
-    """Of what is served and how; why another model is unavailable makes no difference to TorchServe."""
-    available = [model.model_dump() for model in read_manifest(project.settings).models if model.is_available]
-    read = (CONFIG, tuned_file(project.settings), ROOT / project.settings.stack_verify_key)
+def inputs_of(project: Project) -> Inputs:
+    """What is served and how; why another model is unavailable, or what is not deployed, is nothing to TorchServe."""
+    settings = project.settings
+    releases = read_releases(settings)
+    available = [model for model in read_manifest(settings).models if model.is_available]
+    inputs = {}
+    for model in available:
+        versions = {one.version for one in available if one.name == model.name}
+        release = releases.get(model.name)
+        if release is None or model.version in release.deployed or not versions.intersection(release.deployed):
+            inputs[f"{model.name} {model.version}"] = digest_of(model.model_dump_json())
+        if release:
+            inputs[model.name] = release.stable
+    read = (CONFIG, tuned_file(settings), ROOT / settings.stack_verify_key)
     texts = [file.read_text() if file.is_file() else "" for file in read]
-    return sha256(json.dumps([available, *texts], sort_keys=True).encode()).hexdigest()
+    return {**inputs, "settings": digest_of(*texts)}
+
+
+def digest_of(*texts: str) -> str:
+    return sha256(json.dumps(texts).encode()).hexdigest()
+
+
+def noted_inputs(container: Container) -> Inputs | None:
+    """None for a start of which nothing is noted: Docker's own, or a person's."""
+    noted: dict[str, Inputs] = json.loads(SERVED.read_text()) if SERVED.is_file() else {}
+    return noted.get(start_of(container))
+
+
+def note_served(container: Container, inputs: Inputs) -> None:
+    write_if_changed(SERVED, json.dumps({start_of(container): inputs}) + "\n")
+
+
+def note_release(
+    project: Project, container: Container, before: Inputs | None, name: str, deployed: tuple[str, ...]
+) -> None:
+    """A release has changed what the running container serves: that is no reason to restart it.
+
+    before: `inputs_before_release`. deployed: versions that it serves since just now.
+    """
+    if before is not None:
+        now = inputs_of(project)
+        changed = {name, *(f"{name} {version}" for version in deployed)}
+        note_served(container, {**before, **{key: value for key, value in now.items() if key in changed}})
+
+
+def inputs_before_release(project: Project, container: Container) -> Inputs | None:
+    """What the container serves; None where that is not known, and it may be something else than it should."""
+    noted = noted_inputs(container)
+    return inputs_of(project) if noted is None and not is_outdated(project, container) else noted
 
 
 def health_of(container: Container) -> tuple[str, str]:
@@ -109,7 +168,7 @@ def watch_health(
     deadline = time.monotonic() + seconds
     container, status, line = None, "not created", ""
     while time.monotonic() < deadline:
-        container = find_container(client, project.settings.compose_project_name, service)
+        container = find_unwell(client, project.settings.compose_project_name, service)
         if container is not None:
             status, line = health_of(container)
             if status in ("healthy", "exited", "dead") or container.attrs["RestartCount"] >= MAX_RESTARTS:

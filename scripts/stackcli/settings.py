@@ -30,6 +30,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     compose_project_name: str = "torchserve-stack"
+    compose_file: str = ""
     torchserve_image: str = "pytorch/torchserve:0.12.0-cpu"
     torch_index_url: str = "https://download.pytorch.org/whl/cpu"
     debian_image: str = "debian:bookworm-slim"
@@ -51,11 +52,13 @@ class Settings(BaseModel):
     torchserve_cpus: Cpus = "0"
     torchserve_workers: Count = ""
     torchserve_threads: Count = ""
+    torchserve_replicas: Annotated[int, Field(ge=1)] = 1
     edge_memory: str = "1g"
     edge_rate: Count = ""
     edge_request_seconds: Annotated[int, Field(ge=1)] = 30
     edge_access_log: Literal["", "all", "failures"] = ""
     edge_threads: Count = ""
+    edge_secrets: str = "./.stack/secrets/edge"
     drain_seconds: Annotated[int, Field(ge=0)] = 20
     model_weights: str = ""
     archive_format: Literal["default", "zip-store", "tgz", "no-archive"] = "zip-store"
@@ -64,8 +67,15 @@ class Settings(BaseModel):
     stack_verify_key: str = NO_KEY
 
     @property
+    def is_closed(self) -> bool:
+        """Whether compose.prod.yaml is among the files: only the edge is published, with TLS and keys."""
+        return any(Path(file).name == "compose.prod.yaml" for file in self.compose_file.split(":"))
+
+    @property
     def ports(self) -> dict[str, int]:
         """Published port by the name of its variable."""
+        if self.is_closed:
+            return {"EDGE_PORT": self.edge_port}
         return {name.upper(): port for name, port in self if name.endswith("_port")}
 
     @property
@@ -81,7 +91,8 @@ class Settings(BaseModel):
         return "127.0.0.1" if self.bind_address in ("0.0.0.0", "::") else self.bind_address  # noqa: S104
 
     def url(self, port: int) -> str:
-        return f"http://{'localhost' if self.host == '127.0.0.1' else self.host}:{port}"
+        scheme = "https" if self.is_closed else "http"
+        return f"{scheme}://{'localhost' if self.host == '127.0.0.1' else self.host}:{port}"
 
     @property
     def image(self) -> str:

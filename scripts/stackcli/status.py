@@ -6,50 +6,51 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import docker
-import requests
 from docker.models.containers import Container
 from rich.markup import escape
 from rich.table import Table
 
 from stackcli import console
 from stackcli.compose import Project
+from stackcli.edge_secrets import CA, secrets_folder
 from stackcli.errors import ConfigError, ServeError
 from stackcli.inside import Described, read_models
 from stackcli.models import Model, find_sample, read_manifest
-from stackcli.paths import ROOT
-from stackcli.serving import find_container, health_of
+from stackcli.paths import shown
+from stackcli.preflight import check_edge
+from stackcli.releases import Release, read_releases
+from stackcli.serving import find_unwell, health_of
 from stackcli.settings import Settings
 from stackcli.tuned import Tuned, label_of, read_tuned
 
 
 @dataclass(frozen=True)
 class Serving:
-    """`health`: Docker's word for the container, `line`: its probe's last line, `ports`: published ones, as inside."""
+    """`health`, `edge`: Docker's word for torchserve (of several: the worst) and the edge, each with its probe's line.
 
-    health: str
-    line: str
+    `ports`: torchserve's published ones, as inside.
+    """
+
+    health: tuple[str, str]
+    edge: tuple[str, str]
     models: list[tuple[Model, str]]  # each with its state
     tuned: Mapping[str, Tuned] = field(default_factory=dict)
     ports: frozenset[int] = frozenset()
 
     @property
     def is_healthy(self) -> bool:
-        return self.health == "healthy"
+        return self.health[0] == self.edge[0] == "healthy"
 
     @property
     def unavailable(self) -> list[Model]:
         return [model for model, _ in self.models if not model.is_available]
 
 
-def local_session() -> requests.Session:
-    """Straight to the published port: a proxy for the outside world has no part in it."""
-    session = requests.Session()
-    session.trust_env = False
-    return session
+def state_of(model: Model, served: list[Described] | None, release: Release | None = None) -> str:
+    """READY, how many of its workers are, UNAVAILABLE, NOT SERVED, or NO ANSWER where `served` is None.
 
-
-def state_of(model: Model, served: list[Described] | None) -> str:
-    """READY, how many of its workers are, UNAVAILABLE, NOT SERVED, or NO ANSWER where `served` is None."""
+    BUILT is what a `release` of its model leaves out.
+    """
     if not model.is_available:
         return "UNAVAILABLE"
     if served is None:
@@ -57,18 +58,20 @@ def state_of(model: Model, served: list[Described] | None) -> str:
     key = (model.name, model.version)
     found = next((one for one in served if (one["modelName"], one["modelVersion"]) == key), None)
     if found is None:
-        return "NOT SERVED"
+        return "BUILT" if release and model.version not in release.deployed else "NOT SERVED"
     workers = [worker["status"] for worker in found["workers"]]
     ready = workers.count("READY")
     return "READY" if workers and ready == len(workers) else f"{ready}/{len(workers)} READY"
 
 
 def read_serving(client: docker.DockerClient, project: Project) -> Serving:
-    container = find_container(client, project.settings.compose_project_name)
-    health, line = health_of(container) if container else ("not running", "")
+    name = project.settings.compose_project_name
+    container, edge = find_unwell(client, name), find_unwell(client, name, "edge")
+    health, edge_health = (health_of(found) if found else ("not running", "") for found in (container, edge))
     served = served_models(container)
-    models = [(model, state_of(model, served)) for model in read_manifest(project.settings).models]
-    return Serving(health, line, models, tuned_models(project.settings), published_ports(container))
+    releases = known_releases(project.settings)
+    models = [(m, state_of(m, served, releases.get(m.name))) for m in read_manifest(project.settings).models]
+    return Serving(health, edge_health, models, tuned_models(project.settings), published_ports(container))
 
 
 def served_models(container: Container | None) -> list[Described] | None:
@@ -94,9 +97,19 @@ def tuned_models(settings: Settings) -> Mapping[str, Tuned]:
         return {}
 
 
+def known_releases(settings: Settings) -> Mapping[str, Release]:
+    """None where the file is damaged: the runtime serves without it too."""
+    try:
+        return read_releases(settings)
+    except ConfigError as error:
+        console.warn(str(error))
+        return {}
+
+
 def show(serving: Serving, settings: Settings) -> None:
-    colour = "green" if serving.is_healthy else "red"
-    console.out.print(f"torchserve: [{colour}]{serving.health}[/{colour}]", escape(serving.line))
+    for service, (health, line) in (("torchserve", serving.health), ("edge", serving.edge)):
+        colour = "green" if health == "healthy" else "red"
+        console.out.print(f"{service}: [{colour}]{health}[/{colour}]", escape(line))
     urls = Table.grid(padding=(0, 2))
     urls.add_row("playground", settings.url(settings.edge_port), "and the API of inference, by release")
     for name, inside, port in (
@@ -112,6 +125,9 @@ def show(serving: Serving, settings: Settings) -> None:
         urls.add_row("gRPC", settings.host + ", ".join(published))
     urls.add_row("signatures", settings.signatures)
     console.out.print(urls)
+    for check in check_edge(settings):
+        if check.verdict != "ok":
+            console.warn(f"{check.name}: expected {check.expected}, found {check.found}; try {check.remedy}")
     console.out.print(models_table(serving))
     for model in serving.unavailable:
         console.warn(f"{model.name} {model.version} is unavailable: {model.reason}; try {model.remedy}")
@@ -124,7 +140,7 @@ def models_table(serving: Serving) -> Table:
     table = Table("model", "version", "state", "accuracy", "note", box=None, padding=(0, 2, 0, 0), header_style="bold")
     for model, state in serving.models:
         accuracy = f"{model.accuracy.top1:.2%} of {model.accuracy.images}" if model.accuracy else "-"
-        colour = {"READY": "green", "UNAVAILABLE": "yellow"}.get(state, "red")
+        colour = {"READY": "green", "BUILT": "blue", "UNAVAILABLE": "yellow"}.get(state, "red")
         notes = ["[red]UNTRAINED[/red]"] if model.is_available and not model.trained else []
         notes += ["candidate"] if model.candidate else []
         tuned = serving.tuned.get(label_of(model))
@@ -140,6 +156,10 @@ def example_command(serving: Serving, settings: Settings) -> str | None:
     for model in served:
         file = find_sample(model, settings)
         if file is not None:
-            shown = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
-            return f"curl {settings.url(settings.inference_port)}/predictions/{model.name} -T {shown}"
+            request = f"predictions/{model.name} -T {shown(file)}"
+            if not settings.is_closed:
+                return f"curl {settings.url(settings.inference_port)}/{request}"
+            authority = secrets_folder(settings) / CA
+            trust = f"--cacert {shown(authority)} " if authority.is_file() else ""
+            return f"curl {trust}-H 'Authorization: Bearer KEY' {settings.url(settings.edge_port)}/{request}"
     return None

@@ -21,7 +21,7 @@ from stackcli.errors import ServeError
 from stackcli.load import Run, measure
 from stackcli.models import Model, store_folder
 from stackcli.paths import LOGS, ROOT, STATE
-from stackcli.serving import find_container, wait_until_healthy, watch_health
+from stackcli.serving import find_containers, wait_until_healthy, watch_health
 from stackcli.tuned import Tuned, label_of, write
 
 START_SECONDS = 120
@@ -97,7 +97,7 @@ def open_testbed(client: docker.DockerClient, project: Project, model: Model, bo
     name = f"{project.settings.compose_project_name}-tune"
     store = STATE / "tune" / name
     ports = {name.lower(): 0 for name in project.settings.ports}
-    changes = {"compose_project_name": name, "model_store": str(store), **ports}
+    changes = {"compose_project_name": name, "model_store": str(store), "torchserve_replicas": 1, **ports}
     own = replace(project, settings=project.settings.model_copy(update=changes))
     try:
         remove(own, store)  # what a killed one has left
@@ -144,18 +144,20 @@ def reason_in(log: str) -> str:
 def paused(client: docker.DockerClient, project: Project) -> Iterator[bool]:
     """The project's torchserve, stopped meanwhile and started again whatever happens; yields whether it was running."""
     name = project.settings.compose_project_name
-    container = find_container(client, name)
-    if container is None or container.status not in ("running", "restarting"):
+    running = [one for one in find_containers(client, name) if one.status in ("running", "restarting")]
+    if not running:
         yield False
         return
     console.say(f"stopping torchserve of {name} until this is done: two servers would share the cores")
     try:
-        container.stop()
+        for container in running:
+            container.stop()
         yield True
     finally:
         with uninterrupted():
             console.say(f"starting torchserve of {name} again")
-            container.start()
+            for container in running:
+                container.start()
         wait_until_healthy(client, project)
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import docker
 
 from stackcli import console, search, tune_report
-from stackcli.bench import SLOW_MS, describe, pick_file, shown, with_images
+from stackcli.bench import SLOW_MS, describe, pick_file, with_images
 from stackcli.candidates import Candidate, Goal, Space
 from stackcli.compose import Project
 from stackcli.errors import ConfigError, ServeError
 from stackcli.load import Run
 from stackcli.models import Model, read_manifest
-from stackcli.paths import STATE
+from stackcli.paths import STATE, shown
 from stackcli.search import Trial
 from stackcli.settings import Settings
 from stackcli.testbed import Testbed, interrupt_on_every_signal, open_testbed, paused

@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from stackcli import console
-from stackcli.bench import shown
 from stackcli.candidates import Candidate, Goal
 from stackcli.load import run_generator
 from stackcli.models import Model
+from stackcli.paths import shown
 from stackcli.search import Result, Trial, best_of, pareto_front
 from stackcli.testbed import Testbed
 from stackcli.tuned import Figures, Tuned

@@ -11,11 +11,11 @@ import docker
 from stackcli import console, status
 from stackcli.base_image import RECIPES, BaseChoice, ensure_base_image, ensure_edge_base
 from stackcli.compose import Project
-from stackcli.engine import connect, ensure_engine
+from stackcli.engine import connect, ensure_engine, find_engine
 from stackcli.images import ensure_images
 from stackcli.models import run_builder
 from stackcli.paths import ROOT
-from stackcli.preflight import connect_if_running, run_preflight, show
+from stackcli.preflight import check_engine, connect_if_running, run_preflight, show
 from stackcli.secrets import write_secrets
 from stackcli.serving import SERVING, start, wait_until_healthy
 from stackcli.settings import Settings, load_settings, with_weights
@@ -83,3 +83,12 @@ def bring_up(options: Options) -> tuple[docker.DockerClient, Project]:
     if command:
         console.out.print(f"Try: {command}", markup=False)
     return client, project
+
+
+def current_project(needs_engine: bool = True) -> Project:
+    """The project as it is, for commands that build nothing."""
+    settings = load_settings(ROOT, os.environ)
+    engine = find_engine()
+    if needs_engine and not engine.is_usable:
+        raise check_engine(engine, yes=False).error()
+    return Project(settings, settings.torchserve_image, write_secrets())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from closed import ClosedStack, start_closed_stack
 from deployment import (
     PROJECT_ROOT,
     Deployment,
@@ -110,6 +111,18 @@ def workshop_stack(workshop: Workshop) -> Deployment:
     """The workshop's stack, healthy again whatever the test before did."""
     workshop.stack.wait_until_healthy()
     return workshop.stack
+
+
+@pytest.fixture(scope="session")
+def closed_stack(
+    workspace: Path, running_stack: Deployment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ClosedStack]:
+    """The production stack with mnist, healthy."""
+    deployments = FreshDeployments(workspace)
+    try:
+        yield start_closed_stack(deployments, running_stack.model_store, tmp_path_factory.mktemp("secrets"))
+    finally:
+        deployments.remove_all()
 
 
 @pytest.fixture(scope="session")

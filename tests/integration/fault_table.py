@@ -61,6 +61,7 @@ class Scenario(Enum):
     ARCHIVE_CUT = "archive cut off while it is served"
     ARCHIVE_REPLACED = "archive replaced while it is served"
     EDGE_WORKER_KILLED = "through the edge: kill -9 of each worker of mnist"
+    EDGE_JVM_KILLED = "through the edge: kill -9 of the only JVM"
     EDGE_REPLICA_KILLED = "through the edge: one of three torchserve containers killed"
     EDGE_RECONFIGURED = "through the edge: its configuration changed five times"
     EDGE_STOPPED = "the edge stopped and started"

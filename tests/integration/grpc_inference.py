@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,9 +28,10 @@ def compile_messages(folder: Path) -> ModuleType:
 
 
 class InferenceClient:
-    """What a gRPC client of port 7070 does, with the messages of inference.proto."""
+    """What a gRPC client of port 7070 does, with the messages of inference.proto; `metadata` goes with every call."""
 
-    def __init__(self, channel: grpc.Channel, messages: ModuleType) -> None:
+    def __init__(self, channel: grpc.Channel, messages: ModuleType, metadata: Sequence[tuple[str, str]] = ()) -> None:
+        self._metadata = metadata
         service = "/org.pytorch.serve.grpc.inference.InferenceAPIsService"
         self._request_type: Any = messages.PredictionsRequest
         self._ping: Callable[..., Any] = channel.unary_unary(
@@ -45,7 +46,7 @@ class InferenceClient:
         )
 
     def ping(self) -> str:
-        health: str = self._ping(None, timeout=DEADLINE_S).health
+        health: str = self._ping(None, metadata=self._metadata, timeout=DEADLINE_S).health
         return health
 
     def predict(self, model: str, body: bytes) -> bytes:
@@ -53,5 +54,5 @@ class InferenceClient:
 
     def predict_anything(self, model: str, version: str, inputs: Mapping[str, bytes]) -> bytes:
         request = self._request_type(model_name=model, model_version=version, input=inputs)
-        prediction: bytes = self._predictions(request, timeout=DEADLINE_S).prediction
+        prediction: bytes = self._predictions(request, metadata=self._metadata, timeout=DEADLINE_S).prediction
         return prediction

@@ -7,23 +7,24 @@ from pathlib import Path
 import pytest
 
 from cis import LOOK_INSIDE, RULES, SERVICES, Rule, Subject
-from deployment import PROJECT_ROOT, Deployment, docker_engine, run_in_image
+from deployment import PROJECT_ROOT, SERVING, Deployment, docker_engine, run_in_image
 from fresh import FreshDeployments
 
 REPORT = PROJECT_ROOT / "docs/CIS.md"
 DOCKERFILES = {
     "builder": "docker/builder/Dockerfile",
     "torchserve": "docker/torchserve/Dockerfile",
+    "edge": "docker/edge/Dockerfile",
     "load": "benchmarks/load/Dockerfile",
 }
 INTRODUCTION = """# CIS Docker Benchmark
 
 Sections 4 and 5 of version 1.6.0, on the containers of compose.yaml. Written by `scripts/stack test
 tests/integration/test_cis.py --write-docs`, which runs each check on each service (tests/integration/cis.py); change
-nothing here by hand. compose.prod.yaml's server passes the same checks (tests/integration/test_control.py).
+nothing here by hand. compose.prod.yaml's services pass the same checks (tests/integration/test_control.py).
 
-| id | recommendation | builder | torchserve | load | where, or why not here |
-|---|---|---|---|---|---|
+| id | recommendation | builder | torchserve | edge | load | where, or why not here |
+|---|---|---|---|---|---|---|
 """
 REMARKS = """
 "-": not a compose project's to satisfy, or not this service's; the last column says why.
@@ -61,7 +62,7 @@ def subjects(created_stack: Deployment) -> dict[str, Subject]:
 def subject_of(stack: Deployment, service: str) -> Subject:
     container = stack.container(service)
     image = docker_engine.images.get(container.attrs["Image"])
-    secrets = [file.read_text() for file in (PROJECT_ROOT / ".stack/secrets").glob("*")]
+    secrets = [file.read_text() for file in (PROJECT_ROOT / ".stack/secrets").rglob("*") if file.is_file()]
     return Subject(
         service=service,
         container=container.attrs,
@@ -107,8 +108,8 @@ def result_of(rule: Rule, subject: Subject) -> str:
 def test_the_command_line_enters_containers_without_privileges() -> None:
     """CIS 5.23 and 5.24."""
     for file in (PROJECT_ROOT / "scripts/stackcli").glob("*.py"):
-        calls = re.findall(r"exec_run\((?:[^()]|\([^()]*\))*\)", file.read_text())
-        assert not [call for call in calls if "privileged" in call or "user=" in call], file
+        calls = re.findall(r"exec_run\((?:[^()]|\([^()]*\))*\)|\"exec\",[^]]*\]", file.read_text())
+        assert not [call for call in calls if re.search("privileged|user=|--user|-u\\b", call)], file
 
 
 def test_log_files_are_rotated(subjects: dict[str, Subject]) -> None:
@@ -124,24 +125,33 @@ def test_nothing_on_a_tmpfs_can_be_executed(subjects: dict[str, Subject]) -> Non
         assert not [folder for folder, options in mounts.items() if "exec" in options.split(",")]
 
 
-def test_the_server_reads_the_model_store_and_cannot_write_it(running_stack: Deployment) -> None:
-    mounts = {mount["Destination"]: mount for mount in running_stack.container().attrs["Mounts"]}
-    assert mounts["/home/model-server/model-store"]["RW"] is False
+@pytest.mark.parametrize(
+    ("service", "store"), [("torchserve", "/home/model-server/model-store"), ("edge", "/model_store")]
+)
+def test_what_serves_reads_the_model_store_and_cannot_write_it(
+    running_stack: Deployment, service: str, store: str
+) -> None:
+    mounts = {mount["Destination"]: mount for mount in running_stack.container(service).attrs["Mounts"]}
+    assert mounts[store]["RW"] is False
 
 
-def test_the_running_server_has_no_root_no_capabilities_and_no_writable_root(running_stack: Deployment) -> None:
-    inside = running_stack.execute("cat", "/proc/1/status")
+@pytest.mark.parametrize(("service", "folder"), [("torchserve", "/home/model-server"), ("edge", "/opt/stack")])
+def test_what_serves_has_no_root_no_capabilities_and_no_writable_root(
+    running_stack: Deployment, service: str, folder: str
+) -> None:
+    inside = running_stack.execute("cat", "/proc/1/status", service=service)
     fields = dict(line.split(":", 1) for line in inside.splitlines() if ":" in line)
     assert "0" not in fields["Uid"].split()
     assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
     assert fields["NoNewPrivs"].strip() == "1"
-    refused = running_stack.container().exec_run(["touch", "/home/model-server/written"])
+    refused = running_stack.container(service).exec_run(["touch", f"{folder}/written"])
     assert refused.exit_code != 0
     assert b"Read-only" in refused.output
 
 
+@pytest.mark.parametrize("service", SERVING)
 def test_the_running_stack_is_inspected_as_hardened_as_the_created_one(
-    running_stack: Deployment, created_stack: Deployment
+    running_stack: Deployment, created_stack: Deployment, service: str
 ) -> None:
     """The user's containers come from the same compose file: no drift between what is checked and what runs."""
     keys = (
@@ -154,6 +164,6 @@ def test_the_running_stack_is_inspected_as_hardened_as_the_created_one(
         "RestartPolicy",
         "Ulimits",
     )
-    running, created = running_stack.container().attrs, created_stack.container().attrs
+    running, created = running_stack.container(service).attrs, created_stack.container(service).attrs
     assert {key: running["HostConfig"][key] for key in keys} == {key: created["HostConfig"][key] for key in keys}
     assert running["Config"]["User"] == created["Config"]["User"]

@@ -1,34 +1,27 @@
-"""compose.prod.yaml: only inference is published, it asks for a key, and the server reaches nobody outside.
+"""compose.prod.yaml: what serves reaches nobody outside, and nobody outside reaches it but through the edge.
 
 Models come from the builder alone, in production and elsewhere.
 """
 
-import json
 import os
 import re
-import socket
-import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
-import requests
 import yaml
 
 from cis import RULES
-from deployment import PROJECT_ROOT, Deployment, docker_engine, image, run_command, session
+from closed import ClosedStack
+from deployment import PROJECT_ROOT, SERVING, Deployment, docker_engine, image, run_command, session
 from fresh import FreshDeployments
-from polling import wait_until
 from test_cis import subject_of
 
-# TorchServe's own unit: 9 s, so that keys expire while the tests look.
-EXPIRY_MIN = 0.15
-DEADLINE_S = 60
 INSIDE = "/home/model-server"
 CONNECT = """
 import socket, sys
@@ -54,11 +47,9 @@ except OSError as error:
 # Of the management API, which no port of the production stack publishes.
 REQUEST = """
 import sys, urllib.error, urllib.request
-from runtime.keys import usable_key
 method, url = sys.argv[1:]
-headers = {"Authorization": "Bearer " + usable_key("management")}
 try:
-    print(urllib.request.urlopen(urllib.request.Request(url, method=method, headers=headers)).status)
+    print(urllib.request.urlopen(urllib.request.Request(url, method=method)).status)
 except urllib.error.HTTPError as refused:
     print(refused.code, refused.read().decode())
 """
@@ -74,18 +65,6 @@ def with_settings(folder: Path, **changes: str) -> Path:
     mount = f"{config}:{INSIDE}/config.properties:ro"
     overlay.write_text(yaml.safe_dump({"services": {"torchserve": {"volumes": [mount]}}}))
     return overlay
-
-
-@pytest.fixture(scope="module")
-def closed_stack(
-    fresh_deployment: FreshDeployments, fresh_store: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> Deployment:
-    """The production stack with mnist, healthy; its keys last 9 s."""
-    short = with_settings(tmp_path_factory.mktemp("control") / "short", token_expiration_min=str(EXPIRY_MIN))
-    stack = fresh_deployment(model_store=fresh_store("mnist"), overlays=(PROJECT_ROOT / "compose.prod.yaml", short))
-    stack.start()
-    stack.wait_until_healthy()
-    return stack
 
 
 @pytest.fixture
@@ -107,22 +86,6 @@ def server_of_archives() -> Iterator[tuple[int, list[str]]]:
         server.shutdown()
 
 
-def keys_of(stack: Deployment) -> dict[str, str]:
-    written = json.loads(stack.execute("cat", f"{INSIDE}/tmp/key_file.json"))
-    return {kind: entry["key"] for kind, entry in written.items()}
-
-
-def predict(stack: Deployment, body: bytes, key: str | None) -> requests.Response:
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return session.post(f"{stack.inference}/predictions/mnist", data=body, headers=headers, timeout=30)
-
-
-def stack_command(stack: Deployment, *arguments: str) -> subprocess.CompletedProcess[str]:
-    files = ":".join(str(file) for file in stack.compose_files)
-    command = [str(PROJECT_ROOT / "scripts/stack"), *arguments]
-    return run_command(command, {**stack.environment(), "COMPOSE_FILE": files})
-
-
 def upstream_name_server() -> str:
     """The first of this machine's that a container can be told of: not on loopback."""
     files = [Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")]
@@ -133,8 +96,8 @@ def upstream_name_server() -> str:
     return found
 
 
-def address_of(stack: Deployment) -> str:
-    (network,) = stack.container().attrs["NetworkSettings"]["Networks"].values()
+def address_of(stack: Deployment, service: str) -> str:
+    (network,) = stack.container(service).attrs["NetworkSettings"]["Networks"].values()
     address: str = network["IPAddress"]
     return address
 
@@ -164,104 +127,56 @@ def models_inside(stack: Deployment) -> str:
     return stack.execute("find", f"{INSIDE}/tmp/models-unpacked", f"{INSIDE}/model-store", "-maxdepth", "1")
 
 
-def test_management_metrics_and_grpc_management_are_not_published(closed_stack: Deployment) -> None:
-    assert set(closed_stack.container().attrs["HostConfig"]["PortBindings"]) == {"8080/tcp", "7070/tcp"}
-    for port in (closed_stack.ports.management, closed_stack.ports.metrics, closed_stack.ports.grpc_management):
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port), timeout=5)
-
-
-def test_another_network_does_not_reach_the_servers_ports(
-    closed_stack: Deployment, elsewhere: Callable[..., str]
+@pytest.mark.parametrize(("service", "port"), [("torchserve", "8080"), ("torchserve", "8081"), ("edge", "8000")])
+def test_another_network_does_not_reach_the_containers_ports(
+    closed_stack: ClosedStack, elsewhere: Callable[..., str], service: str, port: str
 ) -> None:
-    assert closed_stack.execute("python", "-c", CONNECT, address_of(closed_stack), "8081").strip() == "connected"
-    assert elsewhere(CONNECT, address_of(closed_stack), "8081").startswith("no way")
+    stack = closed_stack.stack
+    address = address_of(stack, service)
+    assert stack.execute("python", "-c", CONNECT, address, port).strip() == "connected"
+    assert elsewhere(CONNECT, address, port).startswith("no way")
 
 
-def test_the_server_reaches_nobody_outside(closed_stack: Deployment, elsewhere: Callable[..., str]) -> None:
+@pytest.mark.parametrize("service", SERVING)
+def test_what_serves_reaches_nobody_outside(
+    closed_stack: ClosedStack, elsewhere: Callable[..., str], service: str
+) -> None:
     """Compared with an ordinary container, which this machine's name server answers."""
     server = upstream_name_server()
     assert re.search(r"answered [^2]", elsewhere(ASK_NAME_SERVER, server)), "nothing to compare with"
-    assert closed_stack.execute("python", "-c", ASK_NAME_SERVER, server).startswith(f"{server} silent")
-    own = closed_stack.execute("python", "-c", ASK_NAME_SERVER)
+    ask = partial(closed_stack.stack.execute, "python3", "-c", ASK_NAME_SERVER, service=service)
+    assert ask(server).startswith(f"{server} silent")
+    own = ask()
     assert re.search(r"silent|answered 2", own), f"Docker's name server asked for it: {own}"  # 2: server failure
 
 
-def test_inference_wants_the_inference_key(closed_stack: Deployment, seven: Path) -> None:
-    picture = seven.read_bytes()
-    for wrong in (None, "wrong", keys_of(closed_stack)["management"]):
-        answer = predict(closed_stack, picture, wrong)
-        assert answer.status_code == 400
-        assert answer.json()["type"] == "InvalidKeyException"
-    key = stack_command(closed_stack, "token", "inference").stdout.strip()
-    answer = predict(closed_stack, picture, key)
-    assert (answer.status_code, answer.text) == (200, "7")
-
-
-def test_an_expired_key_is_refused_and_the_command_line_gets_a_fresh_one(closed_stack: Deployment, seven: Path) -> None:
-    picture = seven.read_bytes()
-    old = stack_command(closed_stack, "token", "inference").stdout.strip()
-    wait_until("the key expires", lambda: predict(closed_stack, picture, old).status_code == 400, DEADLINE_S)
-    predicted = stack_command(closed_stack, "predict", "mnist", str(seven))
-    assert (predicted.returncode, predicted.stdout) == (0, "7\n")
-    assert keys_of(closed_stack)["inference"] != old
-
-
-def test_health_outlives_the_keys(closed_stack: Deployment) -> None:
-    seen = {keys_of(closed_stack)["management"]}
-
-    def three_generations() -> bool:
-        seen.add(keys_of(closed_stack)["management"])
-        assert closed_stack.health() == "healthy", closed_stack.health_lines()
-        return len(seen) >= 3
-
-    wait_until("the entrypoint renews the management key twice", three_generations, DEADLINE_S)
-
-
-def test_grpc_wants_the_inference_key_too(closed_stack: Deployment) -> None:
-    address = f"127.0.0.1:{closed_stack.ports.grpc_inference}"
-    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
-        ping: Callable[..., bytes] = channel.unary_unary("/org.pytorch.serve.grpc.inference.InferenceAPIsService/Ping")
-        for wrong in ((), (("authorization", "Bearer wrong"),)):
-            with pytest.raises(grpc.RpcError, match="Token Authorization failed"):
-                ping(b"", metadata=wrong, timeout=DEADLINE_S)
-        key = stack_command(closed_stack, "token", "inference").stdout.strip()
-        assert b"Healthy" in ping(b"", metadata=(("authorization", f"Bearer {key}"),), timeout=DEADLINE_S)
-
-
-def test_the_command_line_shows_the_closed_stack(closed_stack: Deployment) -> None:
-    shown = stack_command(closed_stack, "status")
-    assert shown.returncode == 0, shown.stdout
-    assert "READY" in shown.stdout
-    assert str(closed_stack.ports.inference) in shown.stdout
-    assert str(closed_stack.ports.management) not in shown.stdout
-
-
-def test_the_closed_server_is_as_hardened(closed_stack: Deployment) -> None:
-    subject = subject_of(closed_stack, "torchserve")
+@pytest.mark.parametrize("service", SERVING)
+def test_the_closed_stack_is_as_hardened(closed_stack: ClosedStack, service: str) -> None:
+    subject = subject_of(closed_stack.stack, service)
     for rule in RULES:
-        if rule.check and "torchserve" in rule.services:
+        if rule.check and service in rule.services:
             rule.check(subject)
 
 
 @pytest.mark.parametrize("method_and_path", ["POST /models?url=mnist.mar", "DELETE /models/mnist"])
 def test_models_are_registered_and_removed_by_the_manifest_alone(
-    closed_stack: Deployment, method_and_path: str
+    closed_stack: ClosedStack, method_and_path: str
 ) -> None:
     method, path = method_and_path.split()
-    answered = closed_stack.execute("python", "-c", REQUEST, method, f"http://127.0.0.1:8081{path}")
+    answered = closed_stack.stack.execute("python", "-c", REQUEST, method, f"http://127.0.0.1:8081{path}")
     assert answered.startswith("405")
 
 
 def test_no_address_brings_a_model_into_the_closed_stack(
-    closed_stack: Deployment, server_of_archives: tuple[int, list[str]]
+    closed_stack: ClosedStack, server_of_archives: tuple[int, list[str]]
 ) -> None:
     port, asked = server_of_archives
-    before = models_inside(closed_stack)
-    for address in ("file:///etc/passwd", f"http://{gateway_of(closed_stack)}:{port}/evil.mar"):
+    stack = closed_stack.stack
+    before = models_inside(stack)
+    for address in ("file:///etc/passwd", f"http://{gateway_of(stack)}:{port}/evil.mar"):
         url = f"http://127.0.0.1:8081/models?url={address}"
-        assert closed_stack.execute("python", "-c", REQUEST, "POST", url).startswith("405")
-    assert models_inside(closed_stack) == before
+        assert stack.execute("python", "-c", REQUEST, "POST", url).startswith("405")
+    assert models_inside(stack) == before
     assert asked == []
 
 

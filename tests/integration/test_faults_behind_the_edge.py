@@ -14,7 +14,7 @@ from edge_load import edge_address, edge_predictions
 from fault_table import FaultTable, Scenario
 from fresh import FreshDeployments
 from polling import wait_until
-from processes import kill
+from processes import java_pids, kill
 from store import copy_models
 
 RATE = 100
@@ -51,7 +51,7 @@ def ready_servers(stack: Deployment) -> int:
     ask += "s.sendall(b'show servers state torchserve\\n'); print(s.makefile().read())"
     lines = stack.execute("python3", "-c", ask, service="edge").splitlines()
     rows = [line.split() for line in lines if line[:1].isdigit() and " torchserve " in line]
-    return sum((row[4], row[5]) != ("-", "0") and row[5] == "2" for row in rows)
+    return sum(row[3] != "nobody" and row[5] == "2" for row in rows)
 
 
 def assert_all_answered(outcome: Outcome) -> None:
@@ -77,6 +77,26 @@ def test_killed_workers_cost_no_answer(edge_stack: Deployment, fault_table: Faul
     fault_table.add(Scenario.EDGE_WORKER_KILLED, load.outcome, "what a worker takes with it is asked again")
     assert_all_answered(load.outcome)
     assert not set(victims) & set(workers_of(edge_stack))
+
+
+def test_where_the_only_torchserve_is_gone_every_client_is_told(
+    edge_stack: Deployment, fault_table: FaultTable, seven: Path
+) -> None:
+    (victim,) = java_pids(edge_stack)
+    with constant_load(edge_predictions(edge_stack), seven.read_bytes(), expected="7", rate=RATE) as load:
+        load.keep_up(BEFORE_S)
+        load.mark_fault()
+        kill(edge_stack, victim)
+        wait_until("the edge finds it ready again", lambda: is_back(edge_stack, victim), DEADLINE_S)
+        load.keep_up(AFTER_S)
+    fault_table.add(Scenario.EDGE_JVM_KILLED, load.outcome, "503 with Retry-After, none is cut off")
+    assert load.outcome.count("lost") == load.outcome.count("wrong") == 0, load.outcome.details("lost", "wrong")
+    assert load.outcome.count("refused") > 0, "the fault was not seen"
+    assert {one.kind for one in load.outcome.requests[-RATE // 2 :]} == {"answered"}
+
+
+def is_back(stack: Deployment, former: str) -> bool:
+    return java_pids(stack) not in ([], [former]) and ready_servers(stack) == 1
 
 
 def test_a_changed_configuration_costs_no_answer(edge_stack: Deployment, fault_table: FaultTable, seven: Path) -> None:

@@ -59,7 +59,7 @@ def readers_stack(running_stack: Deployment, workspace: Path, tmp_path: Path) ->
     shutil.copytree(running_stack.model_src, tmp_path / "model_src", ignore=shutil.ignore_patterns("__pycache__"))
     deployments = FreshDeployments(workspace)
     store = give_to_container_user(shutil.copytree(running_stack.model_store, tmp_path / "model_store"))
-    yield deployments(model_src=tmp_path / "model_src", model_store=store)
+    yield deployments(model_src=tmp_path / "model_src", model_store=store, EDGE_SECRETS=str(tmp_path / "edge"))
     deployments.remove_all()
 
 
@@ -71,9 +71,12 @@ def test_the_commands_of_the_readme_do_what_it_shows(readers_stack: Deployment, 
         commands = example.commands.replace("localhost:8080", f"localhost:{ports.inference}")
         commands = commands.replace("localhost:8081", f"localhost:{ports.management}")
         commands = commands.replace("localhost:8082", f"localhost:{ports.metrics}")
+        commands = commands.replace("localhost:8000", f"localhost:{ports.edge}")
+        commands = commands.replace(".stack/secrets/edge", str(tmp_path / "edge"))
         ended = run_command(["bash", "-euc", f"cd {tmp_path}\n{commands}"], readers_stack.environment())
         assert ended.returncode == 0, f"{example.commands}\nexit {ended.returncode}\n{ended.stdout}"
         shown = [line.replace("localhost:8080", f"localhost:{ports.inference}") for line in example.output]
+        shown = [line.replace("localhost:8000", f"localhost:{ports.edge}") for line in shown]
         assert_shown_in_order(shown, ended.stdout)
 
 

@@ -137,7 +137,7 @@ def test_the_log_says_whether_signatures_are_verified(
     monkeypatch.setattr(entrypoint, "VERIFY_KEY", tmp_path / "verify.pem")
     (store / "mnist-1.0.mar").write_bytes(b"weights")
     publish([signed(record("mnist", b"weights"))])
-    entrypoint.judged_models(store)
+    entrypoint.served_models(store)
     expected = f"verified with {RecordVerifier(key).keyid}" if key else "not verified (no STACK_VERIFY_KEY)"
     assert f"entrypoint: signatures: {expected}\n" in capsys.readouterr().out
 
@@ -149,4 +149,4 @@ def test_where_everything_is_refused_nothing_starts(
     monkeypatch.setattr(entrypoint, "VERIFY_KEY", tmp_path / "verify.pem")
     publish([record("mnist", b"weights")])
     with pytest.raises(ServingError, match=r"a model to serve .*found mnist 1\.0 refused"):
-        entrypoint.judged_models(store)
+        entrypoint.served_models(store)

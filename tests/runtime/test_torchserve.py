@@ -27,7 +27,8 @@ MODELS = [Model("mnist", v, Verdict.SERVED, archive=f"mnist-{v}.mar") for v in (
 def test_the_models_are_named_in_the_manifests_order_and_the_users_keys_are_kept(tmp_path: Path) -> None:
     base = {"model_store": "/store", "load_models": "all", "cors_allowed_origin": "*"}
     served = [(MODELS[0], SETTINGS), (MODELS[1], {**SETTINGS, "maxBatchDelay": 5})]
-    config = torchserve.effective_config(base, served, Path("/unpacked"), cpus=4.0)
+    snapshot = torchserve.snapshot(served, {"mnist": "2.0"})
+    config = torchserve.effective_config(base, snapshot, Path("/unpacked"), cpus=4.0)
     torchserve.write_config(config, tmp_path / "c")
     written = torchserve.read_properties(tmp_path / "c")
     restored = json.loads(written.pop("model_snapshot"))
@@ -53,6 +54,12 @@ def test_the_models_are_named_in_the_manifests_order_and_the_users_keys_are_kept
         "number_of_netty_threads": "2",
         "netty_client_threads": "2",
     }
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    config = {"model_snapshot": '{"a": "b\\\\c=d"}', "vmargs": "-Xmx1g -Da=b"}
+    torchserve.write_config(config, tmp_path / "c")
+    assert torchserve.read_config(tmp_path / "c") == config
 
 
 def test_comments_and_equal_signs_in_values_are_read_as_the_wrapper_reads_them(tmp_path: Path) -> None:

@@ -58,17 +58,12 @@ def serving(folder: Path, **properties: str) -> Iterator["subprocess.Popen[bytes
 @contextmanager
 def starting(folder: Path, **properties: str) -> Iterator["subprocess.Popen[bytes]"]:
     """TorchServe's process, just started; its worker loads the model when no `loading` lies beside its handler."""
-    archive = unpacked(folder)
-    (archive / "MAR-INF").mkdir(parents=True)
-    (archive / "handler.py").write_text(textwrap.dedent(HANDLER))
-    about = {"modelName": MODEL.name, "modelVersion": MODEL.version, "handler": "handler.py:handle"}
-    manifest = {"createdOn": "", "runtime": "python", "model": about, "archiverVersion": "0.12.0"}
-    (archive / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(manifest))
+    write_archive(unpacked(folder), MODEL.version)
     base = {"disable_token_authorization": "true", "model_store": str(folder), **properties}
-    config = torchserve.effective_config(base, [(MODEL, SETTINGS)], folder / "unpacked", cpus=2.0)
-    snapshot = json.loads(config["model_snapshot"])
+    snapshot = torchserve.snapshot([(MODEL, SETTINGS)], {MODEL.name: MODEL.version})
     snapshot["models"]["toy"]["1.0"]["maxBatchDelay"] = DELAY_MS
-    torchserve.write_config({**config, "model_snapshot": json.dumps(snapshot)}, folder / "config.properties")
+    config = torchserve.effective_config(base, snapshot, folder / "unpacked", cpus=2.0)
+    torchserve.write_config(config, folder / "config.properties")
     environment = {
         **torchserve.java_environment(Sizing(1, 1, ())),
         "TEMP": str(folder),
@@ -90,6 +85,15 @@ def starting(folder: Path, **properties: str) -> Iterator["subprocess.Popen[byte
             java.wait(SECONDS)
             # Shown where a test fails.
             print((folder / "log").read_text())
+
+
+def write_archive(archive: Path, version: str, handler: str = HANDLER, **described: str) -> None:
+    """An unpacked archive of the toy model. described: of the model in its MANIFEST.json."""
+    (archive / "MAR-INF").mkdir(parents=True)
+    (archive / "handler.py").write_text(textwrap.dedent(handler))
+    about = {"modelName": MODEL.name, "modelVersion": version, "handler": "handler.py:handle", **described}
+    manifest = {"createdOn": "", "runtime": "python", "model": about, "archiverVersion": "0.12.0"}
+    (archive / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(manifest))
 
 
 def unpacked(folder: Path) -> Path:

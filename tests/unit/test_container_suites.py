@@ -27,13 +27,20 @@ def run(command: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("context", "tests"),
-    [("docker/builder", "builder"), ("docker/torchserve", "runtime"), ("benchmarks/load", "load")],
+    [
+        ("docker/builder", "builder"),
+        ("docker/torchserve", "runtime"),
+        ("docker/edge", "edge"),
+        ("benchmarks/load", "load"),
+    ],
 )
 def test_the_suite_inside_the_image_passes(project: Project, context: str, tests: str) -> None:
     tag = f"torchserve-stack/{Path(context).name}-test:{project.settings.stack_tag}"
     secrets = [f"--secret=id={name},src={file}" for name, file in vars(project.secrets).items()]
     build = ["docker", "build", "--quiet", "--target", "test", "--tag", tag, *secrets]
-    run([*build, "--build-arg", f"BASE_IMAGE={project.base_image}", str(ROOT / context)])
+    bases = {"BASE_IMAGE": project.base_image, "DEBIAN_IMAGE": project.settings.debian_image}
+    name = "DEBIAN_IMAGE" if tests == "edge" else "BASE_IMAGE"
+    run([*build, "--build-arg", f"{name}={bases[name]}", str(ROOT / context)])
     folders = {ROOT / "tests" / tests: "/tests", Path(ROOT / project.settings.model_src): "/model_src"}
     mounts = [f"--volume={folder}:{target}:ro" for folder, target in folders.items()]
     hardened = ["--network=none", "--read-only", "--tmpfs=/tmp:mode=1777", "--env=HOME=/tmp", "--workdir=/tmp"]

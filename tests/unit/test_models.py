@@ -61,7 +61,7 @@ def test_the_manifest_is_read_with_keys_the_host_does_not_know(tmp_path: Path) -
 
 def test_the_table_marks_what_is_untrained_or_a_candidate() -> None:
     models = [(Model.model_validate(entry), "READY") for entry in ENTRIES[1:]]
-    notes = list(models_table(Serving("healthy", "", models)).columns[-1].cells)
+    notes = list(models_table(Serving(("healthy", ""), ("healthy", ""), models)).columns[-1].cells)
     assert notes == ["", "candidate", "[red]UNTRAINED[/red]"]
 
 

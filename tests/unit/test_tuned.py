@@ -10,7 +10,7 @@ from stackcli.compose import Project
 from stackcli.errors import ConfigError
 from stackcli.models import Model
 from stackcli.secrets import Secrets
-from stackcli.serving import digest_of_inputs
+from stackcli.serving import inputs_of
 from stackcli.settings import Settings
 from stackcli.status import Serving, models_table, tuned_models
 from stackcli.testbed import copy_model
@@ -63,17 +63,17 @@ def test_a_damaged_file_is_refused_with_a_remedy_and_status_says_so(
 
 
 def test_status_marks_a_tuned_model() -> None:
-    table = models_table(Serving("healthy", "", [(MNIST, "READY")], {"mnist 1.0": ENTRY}))
+    table = models_table(Serving(("healthy", ""), ("healthy", ""), [(MNIST, "READY")], {"mnist 1.0": ENTRY}))
     assert list(table.columns[-1].cells) == ["tuned for throughput"]
 
 
 def test_what_was_tuned_is_an_input_of_the_server(settings: Settings, tmp_path: Path) -> None:
     project = Project(settings, "", Secrets(*[Path("/dev/null")] * 4))
-    untuned = digest_of_inputs(project)
+    untuned = inputs_of(project)["settings"]
     keep_tuned(settings, MNIST, ENTRY)
-    tuned = digest_of_inputs(project)
+    tuned = inputs_of(project)["settings"]
     forget_tuned(settings, "mnist", None)
-    assert len({untuned, tuned, digest_of_inputs(project)}) == 3
+    assert len({untuned, tuned, inputs_of(project)["settings"]}) == 3
 
 
 @pytest.mark.parametrize("is_folder", [False, True], ids=["mar", "no-archive"])

@@ -12,9 +12,9 @@ from pathlib import Path
 from edge.certificate import CERTIFICATE, PRIVATE_KEY, expiry_problem
 from edge.errors import EdgeError
 from edge.haproxy import HAProxy
-from edge.keys import KEYS
+from edge.keys import KEYS, REMEDY
 from edge.models import MANIFEST, RELEASES
-from edge.render import CONFIG, DATA, render, write
+from edge.render import CONFIG, DATA, KEYS_MAP, render, write
 from edge.settings import Settings, read_settings
 
 LOOK_SECONDS = 0.5
@@ -60,8 +60,10 @@ def serve(settings: Settings) -> int:
 
 def follow(settings: Settings, haproxy: HAProxy) -> None:
     """Takes a change over; what cannot be used changes nothing."""
+    known = accepted_keys(settings)
     try:
         apply(settings, haproxy)
+        haproxy.forget(KEYS_MAP, known - accepted_keys(settings))
         haproxy.reload()
         announce(settings)
     except EdgeError as failure:
@@ -78,6 +80,12 @@ def apply(settings: Settings, haproxy: HAProxy) -> None:
     write(rendered, settings.run)
 
 
+def accepted_keys(settings: Settings) -> set[str]:
+    """The hashes in HAProxy's map, each with what it may do: a key whose scope changes is another one."""
+    path = settings.run / KEYS_MAP
+    return set(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else set()
+
+
 def announce(settings: Settings) -> None:
     """Says what is in force."""
     data = (settings.run / DATA).read_text(encoding="utf-8")
@@ -88,7 +96,9 @@ def announce(settings: Settings) -> None:
         share = f", {canary['weight']} % to {canary['version']}" if canary else ""
         log(f"routing {model['name']} to {model['stable']}{share}")
     if settings.tls and (problem := expiry_problem(settings.secrets)):
-        log(f"WARNING: {problem}; try `scripts/stack certs`")
+        log(f"WARNING: {problem}; try `scripts/stack certs --force`")
+    if settings.keys and not accepted_keys(settings):
+        log(f"WARNING: expected an API key, found none: nobody may ask for anything; try {REMEDY}")
 
 
 def digest_of(settings: Settings) -> str:

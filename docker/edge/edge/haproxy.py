@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from edge.errors import EdgeError
@@ -39,6 +40,12 @@ class HAProxy:
         command = ["haproxy", "-W", "-f", str(self.config), "-S", f"{self._socket},mode,600"]
         self._master = subprocess.Popen(command, start_new_session=True)
         self._wait_for_another(0)
+
+    def forget(self, name: str, lines: Iterable[str]) -> None:
+        """Takes lines (`KEY VALUE`) from a map at once: a connection's next request may still go to an older worker."""
+        for line in lines:
+            for worker in self._workers():
+                self._ask(f"@!{worker} del map {name} {line.split()[0]}")
 
     def reload(self) -> None:
         """A new worker takes over the listening socket; the old one answers what it has accepted, and ends."""
@@ -75,6 +82,11 @@ class HAProxy:
                 return int(line[5:])
         return 0
 
+    def _workers(self) -> list[str]:
+        """The process ids of all workers, those too that only answer what they have accepted."""
+        found = (line.split() for line in self._ask("show proc").splitlines())
+        return [words[0] for words in found if words[1:2] == ["worker"]]
+
     @property
     def _socket(self) -> str:
         return str(self.config.with_name(SOCKET))
@@ -100,7 +112,7 @@ class HAProxy:
         raise EdgeError("HAProxy to start", "none that answers", "the lines above")
 
     def _ask(self, command: str) -> str:
-        """The answer on the admin socket; empty where nobody answers."""
+        """The answer on the master's socket; empty where nobody answers."""
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(2)

@@ -28,16 +28,13 @@ class Key:
 
 
 def read_keys(folder: Path) -> list[Key]:
-    """Raises EdgeError: where there are no keys, nobody could ask for anything."""
+    """Raises EdgeError where there is no such file. One without keys is a file: its last key was taken from it."""
     path = folder / KEYS
     try:
         lines = path.read_text(encoding="ascii").splitlines()
     except (OSError, ValueError) as error:
         raise EdgeError("a file of API keys", str(error), REMEDY) from None
-    keys = [_parse(line.split(), number) for number, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
-    if not keys:
-        raise EdgeError(f"an API key in {path}", "none", REMEDY)
-    return keys
+    return [_parse(line.split(), number) for number, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
 
 
 def _parse(words: list[str], number: int) -> Key:

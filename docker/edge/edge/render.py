@@ -13,7 +13,7 @@ from edge.models import read_models
 from edge.page import DATA_PATH, File, models_json, page_files, sample_files
 from edge.settings import Settings
 
-CONFIG, DATA = "haproxy.cfg", "models.json"
+CONFIG, DATA, KEYS_MAP = "haproxy.cfg", "models.json", "keys.map"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def render(settings: Settings) -> Rendered:
         "stable.map": "".join(f"{model.name} {model.stable}\n" for model in models),
     }
     if settings.keys:
-        files["keys.map"] = "".join(f"{key.sha256} {key.scope}:{key.name}\n" for key in read_keys(settings.secrets))
+        files[KEYS_MAP] = "".join(f"{key.sha256} {key.scope}:{key.name}\n" for key in read_keys(settings.secrets))
     if settings.tls:
         files["tls.pem"] = read_certificate(settings.secrets)
     # Nothing to escape: what comes from the model store is checked name by name (models.py, page.py).

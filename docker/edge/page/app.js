@@ -65,6 +65,7 @@ function react(card, problem, asked) {
     catalogue.keys = true;
     showCode();
   }
+  if (problem.kind === "tooFast") asker.slowDown();
   if (problem.kind === "notServed") refresh();
   if (problem.kind === "unreachable") lookAgain();
   if (problem.retryAfter && asked === input) asker.requestLater(asked, problem.retryAfter);

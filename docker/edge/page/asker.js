@@ -1,6 +1,7 @@
 // One request at a time, and the latest input wins: what was overtaken while waiting is never sent.
 
-const PAUSE_MS = 80; // from one start to the next: a drawing hand needs no more
+// From one start to the next: a drawing hand needs no more often than the first, and any server bears the last.
+const PAUSE_MS = [80, 1000];
 
 export class Asker {
   #ask;
@@ -8,6 +9,7 @@ export class Asker {
   #running = false;
   #stop = new AbortController();
   #retry = 0;
+  #pause = PAUSE_MS[0];
 
   /** ask(input, signal): a promise that does not reject. */
   constructor(ask) {
@@ -26,6 +28,11 @@ export class Asker {
     this.#retry = setTimeout(() => this.request(input), seconds * 1000);
   }
 
+  /** Half as often from now on: the server said that it was too often. */
+  slowDown() {
+    this.#pause = Math.min(2 * this.#pause, PAUSE_MS[1]);
+  }
+
   /** Forgets what waits and what is on its way. */
   cancel() {
     clearTimeout(this.#retry);
@@ -39,7 +46,7 @@ export class Asker {
     while (this.#next) {
       const input = this.#next;
       this.#next = null;
-      const pause = new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      const pause = new Promise((resolve) => setTimeout(resolve, this.#pause));
       await this.#ask(input, this.#stop.signal);
       await pause;
     }

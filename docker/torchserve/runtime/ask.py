@@ -1,18 +1,24 @@
 """`python -m runtime.ask`: what scripts/stack asks inside the container, where no port has to be published.
 
-`models` prints TorchServe's own description of every model version as JSON; `key inference` or `key management` prints
-one usable key, or an empty line where TorchServe asks for none.
+`models` prints TorchServe's own description of every model version as JSON; `predict MODEL [VERSION]` sends what it
+reads from stdin to the model, and prints the answer as JSON: its `status`, its `body` as text, and whether the model is
+`untrained`.
 """
 
 import json
 import sys
+import urllib.error
+import urllib.parse
+import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
 from runtime import health
 from runtime.errors import ServingError
-from runtime.keys import KINDS, MANAGEMENT, open_with, usable_key
 
+INFERENCE = "http://127.0.0.1:8080"
+# Above a model's longest responseTimeout.
+PREDICTION_SECONDS = 600
 PAGE = 100  # names per request; TorchServe gives no more than that
 
 
@@ -21,10 +27,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if list(arguments) == ["models"]:
             print(json.dumps(described_models()))
-        elif len(arguments) == 2 and arguments[0] == "key" and arguments[1] in KINDS:
-            print(usable_key(arguments[1]))
+        elif arguments[:1] == ["predict"] and len(arguments) in (2, 3):
+            print(json.dumps(predicted(arguments[1:], sys.stdin.buffer.read())))
         else:
-            raise ServingError("`models`, `key inference` or `key management`", " ".join(arguments), "one of these")
+            raise ServingError("`models` or `predict MODEL [VERSION]`", " ".join(arguments), "one of these")
     except (ServingError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -32,14 +38,37 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def described_models() -> "list[dict[str, Any]]":
-    """Every version of every registered model, as the management API describes it."""
+    """Every version of every registered model, as the management API describes it, and whether it is the `default`."""
     names, token = [], "0"
     while token:
-        with open_with(usable_key("management"), f"{MANAGEMENT}/models?limit={PAGE}&next_page_token={token}") as answer:
+        with health.open_management(f"/models?limit={PAGE}&next_page_token={token}") as answer:
             page = json.load(answer)
         names += [model["modelName"] for model in page["models"]]
         token = page.get("nextPageToken", "")
-    return [version for name in names for version in health.describe(name)]
+    return [version for name in names for version in described_versions(name)]
+
+
+def described_versions(name: str) -> "list[dict[str, Any]]":
+    with health.open_management(f"/models/{name}") as answer:
+        default = json.load(answer)[0]["modelVersion"]
+    return [{**version, "default": version["modelVersion"] == default} for version in health.describe(name)]
+
+
+def predicted(path: Sequence[str], body: bytes) -> "dict[str, Any]":
+    """The answer to a prediction, whatever its status. `path`: model, or model and version."""
+    url = "/".join([f"{INFERENCE}/predictions", *(urllib.parse.quote(part, safe="") for part in path)])
+    headers = {"Content-Type": "application/octet-stream"}
+    request = urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310
+    try:
+        answer = urllib.request.urlopen(request, timeout=PREDICTION_SECONDS)  # noqa: S310
+    except urllib.error.HTTPError as refusal:
+        answer = refusal
+    with answer:
+        return {
+            "status": answer.status,
+            "untrained": answer.headers.get("X-Model-Untrained") is not None,
+            "body": answer.read().decode(errors="replace"),
+        }
 
 
 if __name__ == "__main__":

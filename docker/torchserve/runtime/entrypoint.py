@@ -14,6 +14,7 @@ from typing import Any, Callable
 from runtime import health, sizing, state, torchserve
 from runtime.errors import ServingError
 from runtime.manifest import REBUILD, Model, Verdict, judge_all, read_manifest, unlisted
+from runtime.served import Served, choose_served, read_releases
 from runtime.signatures import load_verifier
 from runtime.tuning import read_tuned
 from runtime.unpack import merged, unpack
@@ -57,36 +58,43 @@ def serve() -> int:
     """Prepares everything TorchServe needs, starts it and supervises it; returns the container's exit status."""
     drain_seconds = _drain_seconds(os.environ)
     state.forget()
-    base = {**torchserve.read_properties(CONFIG), **torchserve.authorization(os.environ)}
+    base = torchserve.read_properties(CONFIG)
     store = Path(base["model_store"])
-    found = judged_models(store)
+    served = served_models(store)
+    found = served.models
     models = [model for model in found if model.verdict is Verdict.SERVED]
     limits = sizing.read_limits()
     chosen = sizing.choose(limits, models, os.environ)
     for reason in chosen.reasons:
         log(reason)
+    shutil.rmtree(UNPACKED, ignore_errors=True)
     settings = unpack_models(models, store, chosen, limits.cpus)
-    config = torchserve.effective_config(base, list(zip(models, settings)), UNPACKED, limits.cpus)
-    config_path = state.TEMP / "config.properties"
+    snapshot = torchserve.snapshot(list(zip(models, settings)), served.defaults)
+    config = torchserve.effective_config(base, snapshot, UNPACKED, limits.cpus)
+    config_path = state.TEMP / state.CONFIG
     torchserve.write_config(config, config_path)
 
     def start_java() -> Java:
         return subprocess.Popen(
             torchserve.java_command(config, config_path, state.TEMP, drain_seconds),
             env=torchserve.java_environment(chosen),
-            cwd=state.TEMP,  # where Java writes its keys: the root file system is read-only
+            cwd=state.TEMP,  # the root file system is read-only
             start_new_session=True,  # a Ctrl-C in the terminal is for the entrypoint alone; and see `end_workers`
         )
 
     return supervise(start_java, found, drain_seconds + JAVA_STOP_SECONDS)
 
 
-def judged_models(store: Path) -> list[Model]:
+def served_models(store: Path) -> Served:
     """The manifest's models in its order, at least one of them to be served; every finding goes to the log."""
     verifier = load_verifier(VERIFY_KEY)
     log(f"signatures: verified with {verifier.keyid}" if verifier else "signatures: not verified (no STACK_VERIFY_KEY)")
     entries = read_manifest(store)
-    models = judge_all(store, entries, verifier)
+    releases, problems = read_releases(store)
+    served = choose_served(judge_all(store, entries, verifier), releases)
+    models = served.models
+    for problem in problems + served.problems:
+        log(f"WARNING: {problem}")
     for model in models:
         if model.verdict is Verdict.SERVED:
             log(f"{model.label}: verified, {model.archive}, {model.size / 1e6:.1f} MB")
@@ -99,13 +107,12 @@ def judged_models(store: Path) -> list[Model]:
     if not any(model.verdict is Verdict.SERVED for model in models):
         found = ", ".join(f"{model.label} {model.verdict.value}" for model in models) or "an empty manifest"
         raise ServingError(f"a model to serve in {store}", found, REBUILD)
-    return models
+    return served
 
 
 def unpack_models(models: Sequence[Model], store: Path, chosen: sizing.Sizing, cpus: float) -> list[dict[str, Any]]:
     """Every model in UNPACKED; the settings that this start decides, and one line in the log, for each."""
     settings = []
-    shutil.rmtree(UNPACKED, ignore_errors=True)
     tuned, problem = read_tuned(store)
     if problem:
         log(f"WARNING: {problem}")

@@ -6,19 +6,29 @@ says Healthy with no model loaded, with a crash-looping worker and with a corrup
 
 import json
 import urllib.error
+import urllib.request
 from collections.abc import Sequence
 from typing import Any, Callable
 
-from runtime.keys import MANAGEMENT, open_with, usable_key
+from runtime import state
 from runtime.manifest import Model, Verdict
 
+MANAGEMENT = "http://127.0.0.1:8081"
+# A healthy TorchServe answers in milliseconds, a busy machine's in a second.
+TIMEOUT_SECONDS = 2
+
 Versions = list[dict[str, Any]]
+
+
+def open_management(path: str) -> Any:
+    """The answer of a GET to the management API. Raises OSError (HTTPError for a refusal)."""
+    return urllib.request.urlopen(MANAGEMENT + path, timeout=TIMEOUT_SECONDS)  # noqa: S310
 
 
 def describe(name: str) -> Versions:
     """All versions of a model with their workers, from the management API; [] where TorchServe does not know it."""
     try:
-        with open_with(usable_key("management"), f"{MANAGEMENT}/models/{name}/all") as response:
+        with open_management(f"/models/{name}/all") as response:
             versions: Versions = json.load(response)
             return versions
     except urllib.error.HTTPError as error:
@@ -53,8 +63,9 @@ def judge(models: Sequence[Model], describe_model: Callable[[str], Versions]) ->
 
 
 def check(models: Sequence[Model]) -> tuple[bool, str]:
-    """The verdict on this container, now."""
+    """The verdict on this container, now: on these models, and on those that were deployed since."""
     try:
-        return judge(models, describe)
+        added = [Model(verdict=Verdict.SERVED, **version) for version in state.deployed()]
+        return judge([*models, *added], describe)
     except (OSError, ValueError) as error:
         return False, f"unhealthy: TorchServe does not answer on {MANAGEMENT}: {error}"

@@ -28,6 +28,7 @@ class Verdict(Enum):
     """What becomes of a model of the manifest."""
 
     SERVED = "served"
+    BUILT = "built"
     CORRUPT = "corrupt"
     REFUSED = "refused"
     UNAVAILABLE = "unavailable"
@@ -37,7 +38,8 @@ class Verdict(Enum):
 class Model:
     """One model version of the manifest with the entrypoint's verdict on it; `size` is the archive's, in bytes.
 
-    `precisions`: those the archive holds, checked; none where its engine has no choice of them.
+    `precisions`: those the archive holds, checked; none where its engine has no choice of them. `candidate`: without a
+    release it is not the default version. `samples`: as in the manifest.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Model:
     engine: str = "eager"
     serving: Mapping[str, Any] = field(default_factory=dict)
     precisions: tuple[str, ...] = ()
+    candidate: bool = False
+    samples: tuple[Record, ...] = ()
 
     @property
     def label(self) -> str:
@@ -118,6 +122,8 @@ def judge(store: Path, entry: Record, verifier: Optional[RecordVerifier] = None)
                 engine=str(record.get("engine", "eager")),
                 serving=record.get("serving") or {},
                 precisions=tuple(record.get("precisions") or ()),
+                candidate=bool(record.get("candidate", False)),
+                samples=tuple(record.get("samples") or ()),
             )
         else:
             found = f"sha256 {digest} of {archive}"

@@ -29,6 +29,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 # PYTHONPATH would let a model import this package; TS_CONFIG_FILE would override the effective configuration.
 _WITHHELD_VARIABLES = ("PYTHONPATH", "TS_CONFIG_FILE")
 
+SNAPSHOT = "model_snapshot"
 _RESTORED_SETTINGS = ("minWorkers", "maxWorkers", "batchSize", "maxBatchDelay", "responseTimeout", "startupTimeout")
 
 
@@ -43,18 +44,8 @@ def read_properties(path: Path) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def authorization(env: Mapping[str, str]) -> dict[str, str]:
-    """What AUTHORIZATION decides of the configuration: "true" makes TorchServe ask for its keys, "" does not."""
-    text = env.get("AUTHORIZATION", "")
-    if text not in ("", "true"):
-        raise ServingError("AUTHORIZATION to be true or empty", repr(text), "AUTHORIZATION=true")
-    return {"disable_token_authorization": "false"} if text else {}
-
-
-def effective_config(
-    base: Mapping[str, str], served: Sequence[tuple[Model, Mapping[str, Any]]], store: Path, cpus: float
-) -> dict[str, str]:
-    """The configuration Java gets: the user's file, with the models, the settings in effect, and `store`, their folder.
+def effective_config(base: Mapping[str, str], models: Mapping[str, Any], store: Path, cpus: float) -> dict[str, str]:
+    """The configuration Java gets: the user's file, with the models (a snapshot) and `store`, their folder.
 
     Half of the CPUs' number of threads for the network, on either side, unless the file says otherwise: with Java's own
     choice (two per CPU) small requests cost more CPU time, in waking them.
@@ -64,34 +55,45 @@ def effective_config(
         "number_of_netty_threads": network_threads,
         "netty_client_threads": network_threads,
         **{key: value for key, value in base.items() if key != "load_models"},
-        "model_snapshot": json.dumps(snapshot(served)),
+        SNAPSHOT: json.dumps(models),
         "model_store": str(store),
         "workflow_store": str(store),
     }
 
 
-def snapshot(served: Sequence[tuple[Model, Mapping[str, Any]]]) -> dict[str, Any]:
-    """What TorchServe would have written of these models at a stop, which it restores at the start.
-
-    `maxBatchDelay: 0` means what it says, unlike to TorchServe alone: frontend/stack/ModelQueues.java does it.
-    The first version of a name in the manifest's order is its default.
-    """
+def snapshot(served: Sequence[tuple[Model, Mapping[str, Any]]], defaults: Mapping[str, str]) -> dict[str, Any]:
+    """What TorchServe would have written of these models at a stop, which it restores at the start."""
     models: dict[str, dict[str, Any]] = {}
     for model, settings in served:
-        versions = models.setdefault(model.name, {})
-        versions[model.version] = {
-            "defaultVersion": not versions,
-            "marName": model.archive,
-            **{key: settings[key] for key in _RESTORED_SETTINGS},
-            **({"maxBatchDelay": 1, "greedy": True} if settings["maxBatchDelay"] == 0 else {}),
-        }
+        is_default = defaults[model.name] == model.version
+        models.setdefault(model.name, {})[model.version] = snapshot_entry(model, settings, is_default)
     return {"name": "manifest", "modelCount": len(served), "models": models}
 
 
+def snapshot_entry(model: Model, settings: Mapping[str, Any], is_default: bool) -> dict[str, Any]:
+    """One version's part of it.
+
+    `maxBatchDelay: 0` means what it says, unlike to TorchServe alone: frontend/stack/ModelQueues.java does it.
+    """
+    return {
+        "defaultVersion": is_default,
+        "marName": model.archive,
+        **{key: settings[key] for key in _RESTORED_SETTINGS},
+        **({"maxBatchDelay": 1, "greedy": True} if settings["maxBatchDelay"] == 0 else {}),
+    }
+
+
 def write_config(config: Mapping[str, str], path: Path) -> None:
-    """Writes a properties file; a backslash would be Java's escape, so it is doubled."""
+    """Writes a properties file, whole at any moment; a backslash would be Java's escape, so it is doubled."""
     lines = (f"{key}={value}\n".replace("\\", "\\\\") for key, value in config.items())
-    path.write_text("# Written by the entrypoint from config.properties and the manifest.\n" + "".join(lines))
+    partial = path.with_suffix(".partial")
+    partial.write_text("# Written by the entrypoint from config.properties and the manifest.\n" + "".join(lines))
+    partial.replace(path)
+
+
+def read_config(path: Path) -> dict[str, str]:
+    """What `write_config` has written."""
+    return {key: value.replace("\\\\", "\\") for key, value in read_properties(path).items()}
 
 
 def java_command(config: Mapping[str, str], config_path: Path, temp: Path, drain_seconds: float) -> list[str]:

@@ -3,9 +3,12 @@ package stack;
 import com.google.gson.Gson;
 import com.google.gson.JsonObject;
 import java.lang.reflect.Field;
+import java.net.HttpURLConnection;
 import java.util.AbstractMap;
 import java.util.AbstractSet;
+import java.util.ArrayList;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
@@ -90,7 +93,7 @@ public final class ModelQueues implements SnapshotSerializer {
     versions.forEach((version, settings) -> replaceQueue(name, version, settings.has("greedy")));
   }
 
-  private static void replaceQueue(String name, String version, boolean greedy) {
+  static void replaceQueue(String name, String version, boolean greedy) {
     try {
       Model model = ModelManager.getInstance().getModel(name, version);
       if (model != null) {
@@ -103,14 +106,25 @@ public final class ModelQueues implements SnapshotSerializer {
     }
   }
 
-  @SuppressWarnings("unchecked")
   private static void replaceQueue(Model model, boolean greedy) throws ReflectiveOperationException {
+    queuesOf(model)
+        .computeIfPresent(
+            Model.DEFAULT_DATA_QUEUE,
+            (key, queue) -> queue instanceof Queue ? queue : new Queue(queue.remainingCapacity(), greedy));
+  }
+
+  /** Answers what waits for a model that is gone. */
+  static void empty(Model model, String reason) throws ReflectiveOperationException {
+    List<Job> waiting = new ArrayList<>();
+    queuesOf(model).get(Model.DEFAULT_DATA_QUEUE).drainTo(waiting);
+    waiting.forEach(job -> job.sendError(HttpURLConnection.HTTP_UNAVAILABLE, reason));
+  }
+
+  @SuppressWarnings("unchecked")
+  private static Map<String, LinkedBlockingDeque<Job>> queuesOf(Model model) throws ReflectiveOperationException {
     Field field = Model.class.getDeclaredField("jobsDb");
     field.setAccessible(true);
-    Map<String, LinkedBlockingDeque<Job>> queues = (Map<String, LinkedBlockingDeque<Job>>) field.get(model);
-    queues.computeIfPresent(
-        Model.DEFAULT_DATA_QUEUE,
-        (key, queue) -> queue instanceof Queue ? queue : new Queue(queue.remainingCapacity(), greedy));
+    return (Map<String, LinkedBlockingDeque<Job>>) field.get(model);
   }
 
   private static final class Queue extends LinkedBlockingDeque<Job> {

@@ -85,6 +85,7 @@ public final class Server extends ModelServer {
               }
             });
     listening = closed;
+    Registrar.start();
     return ended;
   }
 

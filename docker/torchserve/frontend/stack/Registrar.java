@@ -1,0 +1,153 @@
+package stack;
+
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.pytorch.serve.wlm.Model;
+import org.pytorch.serve.wlm.ModelManager;
+import org.pytorch.serve.wlm.WorkerThread;
+
+/**
+ * The one way to add a version to a running server: a socket in TEMP, open to the container's own user alone.
+ *
+ * <p>TorchServe's APIs for it, HTTP and gRPC, stay closed (enable_model_api=false): whoever asks here (runtime/release.py)
+ * has verified and unpacked the archive. One request per connection, a line of JSON: `action` (register, unregister,
+ * default), `name`, `version`, and to register `settings`, as they are in the snapshot. The answer is a line of JSON: {}, or
+ * an `error`.
+ */
+final class Registrar implements Runnable {
+  private static final String SOCKET = ".registrar.sock";
+  private static final int OK = 200;
+  // TorchServe starts workers before it counts the time they take to load their model.
+  private static final int PROCESS_START_SECONDS = 30;
+
+  private final ServerSocketChannel server;
+
+  private Registrar(ServerSocketChannel server) {
+    this.server = server;
+  }
+
+  static void start() throws IOException {
+    Path path = Path.of(System.getProperty("java.io.tmpdir"), SOCKET);
+    Files.deleteIfExists(path);
+    ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+    server.bind(UnixDomainSocketAddress.of(path));
+    Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rw-------"));
+    Thread thread = new Thread(new Registrar(server), "registrar");
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  /** One request at a time. */
+  @Override
+  public void run() {
+    while (server.isOpen()) {
+      try (SocketChannel client = server.accept();
+          BufferedReader reader = new BufferedReader(Channels.newReader(client, StandardCharsets.UTF_8))) {
+        JsonObject answer = answer(reader.readLine());
+        client.write(ByteBuffer.wrap((answer + "\n").getBytes(StandardCharsets.UTF_8)));
+      } catch (IOException gone) {
+        System.out.println("registrar: " + gone);
+      }
+    }
+  }
+
+  private static JsonObject answer(String line) {
+    JsonObject answer = new JsonObject();
+    try {
+      JsonObject request = JsonParser.parseString(line).getAsJsonObject();
+      String name = request.get("name").getAsString();
+      String version = request.get("version").getAsString();
+      switch (request.get("action").getAsString()) {
+        case "register":
+          register(name, version, request.getAsJsonObject("settings"));
+          break;
+        case "unregister":
+          unregister(name, version);
+          break;
+        case "default":
+          ModelManager.getInstance().setDefaultVersion(name, version);
+          break;
+        default:
+          throw new IllegalArgumentException("an unknown action");
+      }
+    } catch (Exception error) { // of any kind: whoever asked is told, and asks again
+      answer.addProperty("error", error.getMessage() == null ? error.toString() : error.getMessage());
+    }
+    return answer;
+  }
+
+  /** Without workers at first, so that no request is in TorchServe's own queue when ours takes its place. */
+  private static void register(String name, String version, JsonObject settings) throws Exception {
+    ModelManager models = ModelManager.getInstance();
+    JsonObject idle = settings.deepCopy();
+    idle.addProperty(Model.MIN_WORKERS, 0);
+    idle.addProperty(Model.MAX_WORKERS, 0);
+    models.registerAndUpdateModel(name, idle);
+    try {
+      ModelQueues.replaceQueue(name, version, settings.has("greedy"));
+      startWorkers(models.getModel(name, version), settings);
+    } catch (Exception error) {
+      unregister(name, version);
+      throw error;
+    }
+  }
+
+  /** A worker that fails now is not tried again: TorchServe would start it even after the version is gone. */
+  private static void startWorkers(Model model, JsonObject settings) throws Exception {
+    long retried = model.getMaxRetryTimeoutInMill();
+    model.setMaxRetryTimeoutInMill(0);
+    CompletableFuture<Integer> started =
+        ModelManager.getInstance()
+            .updateModel(
+                model.getModelName(),
+                model.getVersion(),
+                settings.get(Model.MIN_WORKERS).getAsInt(),
+                settings.get(Model.MAX_WORKERS).getAsInt(),
+                true, // as at a start: nothing is saved
+                false);
+    int status = started.get(model.getStartupTimeout() + PROCESS_START_SECONDS, TimeUnit.SECONDS);
+    if (status != OK) {
+      throw new IllegalStateException("a worker that does not load it");
+    }
+    model.setMaxRetryTimeoutInMill(retried);
+  }
+
+  /** Who has asked for the version by its number is told that it is gone. */
+  private static void unregister(String name, String version) throws Exception {
+    ModelManager models = ModelManager.getInstance();
+    Model model = models.getModel(name, version);
+    if (model == null) {
+      return;
+    }
+    model.setMaxRetryTimeoutInMill(0);
+    for (WorkerThread worker : models.getWorkers(model.getModelVersionName())) {
+      end(worker.getLifeCycle().getProcess());
+    }
+    int status = models.unregisterModel(name, version);
+    if (status != OK) {
+      throw new IllegalStateException("TorchServe refusing to remove it with " + status);
+    }
+    ModelQueues.empty(model, "expected a version that is served, found that it was just removed");
+  }
+
+  /** TorchServe runs the program `kill` for it, which a slim Debian has not, and keeps the model where that fails. */
+  private static void end(Process worker) throws InterruptedException {
+    if (worker != null) {
+      worker.destroyForcibly().waitFor();
+    }
+  }
+}

@@ -1,0 +1,121 @@
+"""Whatever is rendered, HAProxy accepts; and nothing that it is given can be read by anybody else."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import stat
+from typing import Any, Callable
+
+import pytest
+
+from conftest import ADMIN_SHA256, PREDICT_SHA256, record
+from edge import __main__ as edge
+from edge.errors import EdgeError
+from edge.haproxy import HAProxy
+from edge.render import CONFIG, render, write
+from edge.settings import Settings, read_settings
+
+MakeSettings = Callable[..., Settings]
+CANARY = {"version": "2.0", "weight": 10, "sticky_header": "X-Client-Id"}
+CASES = list(itertools.product((False, True), (False, True), (0, 1000), ("all", "failures"), (False, True)))
+
+
+@pytest.mark.parametrize(("tls", "keys", "rate", "access_log", "canary"), CASES)
+def test_haproxy_accepts_every_combination(
+    settings: MakeSettings,
+    publish: Callable[..., None],
+    tls: bool,
+    keys: bool,
+    rate: int,
+    access_log: str,
+    canary: bool,
+) -> None:
+    releases = {
+        name: {"stable": "1.0", "deployed": ["1.0", "2.0"], "canary": {**CANARY, "sticky_header": header}}
+        for name, header in (("m", "X-Client-Id"), ("n", None))
+        if canary
+    }
+    records = [record(name, version) for name in ("m", "n") for version in ("2.0", "1.0")]
+    publish(*records, releases=releases)
+    made = settings(tls=tls, keys=keys, rate=rate, access_log=access_log)
+    edge.apply(made, HAProxy(made.run / CONFIG))
+    text = (made.run / CONFIG).read_text()
+    assert ("ssl crt tls.pem" in text) is tls
+    assert ("keys.map" in text) is keys
+    assert ("backend clients" in text) is bool(rate)
+    assert ("backend splits" in text) is canary
+
+
+def test_an_empty_store_is_a_configuration_too(settings: MakeSettings) -> None:
+    made = settings()
+    edge.apply(made, HAProxy(made.run / CONFIG))
+
+
+def test_the_map_of_keys_holds_hashes_scopes_and_names(settings: MakeSettings) -> None:
+    lines = render(settings(keys=True)).files["keys.map"].splitlines()
+    assert lines == [f"{PREDICT_SHA256.upper()} predict:client", f"{ADMIN_SHA256.upper()} admin:boss"]
+
+
+def test_nobody_else_may_read_what_is_rendered(settings: MakeSettings) -> None:
+    made = settings(tls=True, keys=True)
+    write(render(made), made.run)
+    files = list(made.run.iterdir())
+    assert {file.name for file in files} == {"haproxy.cfg", "models.json", "stable.map", "keys.map", "tls.pem"}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_a_change_that_cannot_be_used_leaves_the_files_in_force(
+    settings: MakeSettings, publish: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = settings(tls=True, keys=True)
+    publish(record("m"))
+    haproxy = HAProxy(made.run / CONFIG)
+    edge.apply(made, haproxy)
+    before = {file.name: file.read_text() for file in made.run.iterdir() if file.is_file()}
+    (made.secrets / "certificate.pem").write_text("garbage")
+    edge.follow(made, haproxy)
+    assert "FAIL: expected PEM in certificate.pem" in capsys.readouterr().out
+    assert {file.name: file.read_text() for file in made.run.iterdir() if file.is_file()} == before
+
+
+def test_what_haproxy_refuses_is_told_in_its_words(settings: MakeSettings) -> None:
+    made = settings()
+    (made.run / CONFIG).write_text("frontend x\n  nonsense\n")
+    with pytest.raises(EdgeError, match="unknown keyword 'nonsense'"):
+        HAProxy(made.run / CONFIG).check(made.run / CONFIG)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "releases.json", "keys", "certificate.pem", "private-key.pem"])
+def test_everything_that_it_reads_is_followed(settings: MakeSettings, name: str) -> None:
+    made = settings(tls=True, keys=True)
+    before = edge.digest_of(made)
+    folder = made.store if name.endswith(".json") else made.secrets
+    (folder / name).write_text("changed")
+    assert edge.digest_of(made) != before
+    (folder / name).unlink()
+    assert edge.digest_of(made) != before or name.endswith(".json"), "a file that is gone is as none that never was"
+
+
+def test_no_log_format_names_a_header_or_a_query(settings: MakeSettings) -> None:
+    text = render(settings(keys=True)).files[CONFIG]
+    formats = re.findall(r"log-format '(.*)'", text)
+    assert len(formats) == 2
+    assert not [form for form in formats if re.search(r"hdr|capture|query|url\b|%r\b|%HU|%HQ|body", form)]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("EDGE_TLS", "yes"), ("EDGE_KEYS", "1"), ("EDGE_RATE", "-1"), ("EDGE_RATE", "fast"), ("EDGE_ACCESS_LOG", "some")],
+)
+def test_a_setting_that_cannot_be_used_is_refused_by_name(variable: str, value: str) -> None:
+    with pytest.raises(EdgeError, match=f"expected {variable} .*found '{value}'"):
+        read_settings({variable: value})
+
+
+def test_settings_have_defaults_and_are_read() -> None:
+    assert not read_settings({}).tls
+    assert (read_settings({}).rate, read_settings({}).access_log) == (0, "failures")
+    given: dict[str, Any] = {"EDGE_TLS": "true", "EDGE_KEYS": "true", "EDGE_RATE": "7", "EDGE_ACCESS_LOG": "all"}
+    made = read_settings(given)
+    assert (made.tls, made.keys, made.rate, made.access_log) == (True, True, 7, "all")

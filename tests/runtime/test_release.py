@@ -1,0 +1,260 @@
+"""A version is added to real TorchServe while it runs, and tried; one that fails leaves nothing behind."""
+
+import http.client
+import json
+import os
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from front_end import wait_until
+from toy import SECONDS, SETTINGS, serving, write_archive
+
+from conftest import record
+from runtime import entrypoint, health, release, state, torchserve
+from runtime.errors import ServingError
+from runtime.manifest import folder_sha256
+
+QUEUE = 2
+SAMPLE = b"a sample"
+TWO = """
+import pathlib, time
+
+def handle(requests, context):
+    for request in requests or []:
+        body = bytes(request["body"])
+        if body.startswith(b"/"):
+            path = pathlib.Path(body.decode())
+            path.touch()
+            while path.exists():
+                time.sleep(0.01)
+    return ["two"] * len(requests or [])
+"""
+Publish = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a server of toy 1.0."""
+    folder = tmp_path_factory.mktemp("release")
+    with serving(folder):
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def container(served: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The container's own files are this server's."""
+    (served / "base.properties").write_text(f"model_store={store}\n")
+    monkeypatch.setenv("TORCHSERVE_WORKERS", "1")
+    monkeypatch.setattr(state, "TEMP", served)
+    monkeypatch.setattr(state, "deployed", partial(state.deployed, served))
+    monkeypatch.setattr(state, "keep_deployed", partial(state.keep_deployed, temp=served))
+    monkeypatch.setattr(entrypoint, "CONFIG", served / "base.properties")
+    monkeypatch.setattr(entrypoint, "UNPACKED", served / "unpacked")
+    monkeypatch.setattr(entrypoint, "VERIFY_KEY", served / "no-key")
+
+
+@pytest.fixture
+def publish_toy(store: Path, publish: Callable[[list[dict[str, Any]]], None]) -> Publish:
+    """A toy version in the store, with a sample whose answer should be `two`; `changes` are made to its record."""
+
+    def write(version: str, handler: str = TWO, described: Any = None, **changes: Any) -> dict[str, Any]:
+        archive = store / f"toy-{version}"
+        write_archive(archive, version, handler, configFile="model-config.yaml", **(described or {}))
+        (archive / "model-config.yaml").write_text(json.dumps({**SETTINGS, "jobQueueSize": QUEUE}))
+        samples = store / "samples" / f"toy-{version}"
+        samples.mkdir(parents=True)
+        (samples / "a.txt").write_bytes(SAMPLE)
+        sample = {"file": "a.txt", "expected": "two", "sha256": sha256(SAMPLE).hexdigest()}
+        entry = record("toy", b"", version, archive=archive.name, sha256=folder_sha256(archive), samples=[sample])
+        publish([{**entry, **changes}])
+        return entry
+
+    return write
+
+
+def post(path: str, body: bytes = b"x") -> "tuple[int, str]":
+    client = http.client.HTTPConnection("127.0.0.1", 8080, timeout=SECONDS)
+    client.request("POST", f"/predictions/{path}", body)
+    answer = client.getresponse()
+    text = answer.read().decode()
+    client.close()
+    return answer.status, text
+
+
+def versions() -> list[str]:
+    return sorted(described["modelVersion"] for described in health.describe("toy"))
+
+
+def restored(served: Path) -> dict[str, Any]:
+    """By version: whether Java would make it the default one when it is started again."""
+    snapshot = json.loads(torchserve.read_config(served / "config.properties")[torchserve.SNAPSHOT])
+    assert snapshot["modelCount"] == len(snapshot["models"]["toy"])
+    return {version: entry["defaultVersion"] for version, entry in snapshot["models"]["toy"].items()}
+
+
+@pytest.fixture
+def deployed(publish_toy: Publish) -> Iterator[str]:
+    """Toy 2.0, beside 1.0."""
+    publish_toy("2.0")
+    yield release.deploy("toy", "2.0")
+    release.set_default("toy", "1.0")
+    release.undeploy("toy", "2.0")
+
+
+def test_a_version_is_added_beside_the_default_one(served: Path, deployed: str) -> None:
+    assert deployed == "toy 2.0: READY, 3 answers to its samples were right"
+    assert post("toy/2.0") == (200, "two")
+    assert json.loads(post("toy")[1])["batch"] == 1
+    assert versions() == ["1.0", "2.0"]
+
+
+def test_it_is_restored_and_counted_in_by_the_health_check_from_then_on(served: Path, deployed: str) -> None:
+    assert restored(served) == {"1.0": True, "2.0": False}
+    assert health.check([]) == (True, "healthy: toy 2.0 (1 worker)")
+
+
+def test_its_queue_is_as_honest_as_the_others(served: Path, deployed: str) -> None:
+    computing = served / "computing"
+    with ThreadPoolExecutor(QUEUE + 1) as clients:
+        first = clients.submit(post, "toy/2.0", str(computing).encode())
+        wait_until(computing.exists, "the worker to compute")
+        others = [clients.submit(post, "toy/2.0") for _ in range(QUEUE)]
+        wait_until(lambda: queued("2.0") == QUEUE, "the queue to be full")
+        status, text = post("toy/2.0")
+        computing.unlink()
+        assert status == 503
+        assert "found all of its 2 places taken" in text
+        assert [client.result() for client in (first, *others)] == [(200, "two")] * (QUEUE + 1)
+
+
+def queued(version: str) -> int:
+    (found,) = [described for described in health.describe("toy") if described["modelVersion"] == version]
+    return int(found["jobQueueStatus"]["pendingRequests"])
+
+
+def test_the_default_version_is_changed_for_now_and_for_a_restart(served: Path, deployed: str) -> None:
+    assert release.set_default("toy", "2.0") == "toy 2.0: the default version"
+    assert post("toy") == (200, "two")
+    assert restored(served) == {"1.0": False, "2.0": True}
+
+
+def test_deploying_it_again_changes_nothing(deployed: str) -> None:
+    assert release.deploy("toy", "2.0") == "toy 2.0: served already"
+    assert versions() == ["1.0", "2.0"]
+
+
+def test_what_was_deployed_is_taken_back(served: Path, publish_toy: Publish) -> None:
+    publish_toy("2.0")
+    release.deploy("toy", "2.0")
+    release.undeploy("toy", "2.0")
+    assert_untouched(served)
+
+
+def assert_untouched(served: Path) -> None:
+    """1.0 alone is served, is what would be restored, and has the only worker."""
+    assert versions() == ["1.0"]
+    assert restored(served) == {"1.0": True}
+    assert state.deployed() == []
+    assert [path.name for path in (served / "unpacked").iterdir()] == ["toy-1.0.mar"]
+    wait_until(lambda: len(workers()) == 1, "one worker process")
+    assert json.loads(post("toy")[1])["batch"] == 1
+
+
+def workers() -> list[Path]:
+    lines = ((path, path.read_bytes()) for path in Path("/proc").glob("[0-9]*/cmdline"))
+    return [path for path, line in lines if b"model_service_worker.py" in line]
+
+
+BROKEN = {
+    "does not load": (
+        {"handler": "raise SystemError('no weights')"},
+        "FAIL: expected TorchServe to register toy 3.0, found a worker that does not load it",
+    ),
+    "dies at its first request": (
+        {
+            "handler": TWO.replace(
+                "    for request", "    if requests:\n        import os; os._exit(1)\n    for request"
+            )
+        },
+        "FAIL: expected the answer two of toy 3.0 to its sample a.txt, found 500 ",
+    ),
+    "answers wrongly": (
+        {"handler": TWO.replace('["two"]', '["three"]')},
+        "FAIL: expected the answer two of toy 3.0 to its sample a.txt, found three; try ",
+    ),
+    "altered archive": (
+        {"sha256": "0" * 64},
+        "FAIL: expected an archive of toy 3.0 to serve, found it corrupt (expected sha256 000",
+    ),
+    "another version inside": (
+        {"described": {"modelVersion": "4.0"}},
+        "FAIL: expected an archive of toy 3.0, found one of toy 4.0",
+    ),
+    "somebody else's archive": (
+        {"archive": "toy-1.0.mar"},
+        "FAIL: expected an archive of toy 3.0 to serve, found it corrupt",
+    ),
+    "altered sample": (
+        {"samples": [{"file": "a.txt", "expected": "two", "sha256": "1" * 64}]},
+        "FAIL: expected the sample a.txt of toy 3.0 with sha256 111",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_version_that_fails_is_refused_and_leaves_nothing_behind(
+    served: Path, publish_toy: Publish, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, expected = BROKEN[kind]
+    publish_toy("3.0", **arguments)
+    assert release.main(["deploy", "toy", "3.0"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(expected)
+    assert "; try " in line
+    assert_untouched(served)
+
+
+def test_the_folder_of_a_version_that_is_served_is_not_touched(served: Path, publish_toy: Publish, store: Path) -> None:
+    entry = publish_toy("3.0")
+    (store / entry["archive"]).rename(store / "toy-1.0.mar")
+    manifest = {"schema": 1, "models": [{**entry, "archive": "toy-1.0.mar"}]}
+    (store / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ServingError, match=r"expected an archive of toy 3.0's own, found toy-1\.0\.mar"):
+        release.deploy("toy", "3.0")
+    assert_untouched(served)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["deploy", "toy", "9.0"], "FAIL: expected toy 9.0 in the manifest, found no such version; try "),
+        (["undeploy", "toy", "1.0"], "FAIL: expected toy 1.0 among what was deployed since the start"),
+        (["default", "toy", "9.0"], "FAIL: expected toy 9.0 among the served versions"),
+        (["register", "toy", "1.0"], "FAIL: expected deploy, undeploy, default with a name and a version"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    publish_toy: Publish, words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_toy("2.0")
+    assert release.main(words) == 1
+    assert capsys.readouterr().err.startswith(expected)
+
+
+def test_only_the_containers_user_may_open_the_way_in(served: Path) -> None:
+    found = (served / release.SOCKET).stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o600, os.getuid())
+
+
+def test_torchserves_own_way_in_is_closed(served: Path) -> None:
+    for method, path in (("POST", "/models?url=toy-1.0.mar"), ("DELETE", "/models/toy/1.0")):
+        client = http.client.HTTPConnection("127.0.0.1", 8081, timeout=SECONDS)
+        client.request(method, path)
+        assert client.getresponse().status == 405
+        client.close()
