@@ -24,6 +24,8 @@ ERROR_POINTS = 0.01
 Z = 1.645
 P99_FACTOR, P99_MS = 1.2, 5.0
 FIRST_ERROR = 400
+# Of a request that names its version, the log says "-".
+ROUTED = ("stable", "canary")
 
 
 @dataclass
@@ -61,7 +63,8 @@ def read_samples(lines: Iterable[str], model: str, versions: Sequence[str]) -> l
     samples = {version: Sample(version) for version in versions}
     for line in lines:
         request = parsed(line)
-        if request.get("model") != model or request.get("version") not in samples or not request.get("routed"):
+        is_meant = request.get("model") == model and request.get("version") in samples
+        if not is_meant or request.get("routed") not in ROUTED:
             continue
         sample = samples[request["version"]]
         status = int(request["status"])

@@ -28,7 +28,8 @@ class Watch:
         page.on("request", self._request)
 
     def _console(self, message: ConsoleMessage) -> None:
-        expected = [f"responded with a status of {status} " for status in self.refusals]
+        # Another container's network came or went on this host: of that Chromium tells too, and the page tries again.
+        expected = ["net::ERR_NETWORK_CHANGED", *(f"status of {status} " for status in self.refusals)]
         if self.network_fails:
             expected.append("net::ERR_")
         if message.type in ("error", "warning") and not any(text in message.text for text in expected):

@@ -109,6 +109,13 @@ def test_a_server_that_goes_away_while_drawing_is_missed_and_met_again(open_page
     expect_answer(page, "7")
 
 
+def test_a_connection_that_breaks_once_is_tried_again(open_page: Open, watch: Watch) -> None:
+    watch.network_fails = True
+    page = open_page(before=lambda page: page.route(PREDICTIONS, lambda route: route.abort(), times=1))
+    page.get_by_role("button", name="Sample 7.png").click()
+    expect_answer(page, "7")
+
+
 def test_without_models_it_says_what_to_do_and_what_is_missing(open_page: Open) -> None:
     missing = {"name": "densenet161", "version": "1.0", "reason": "no weights", "remedy": "again later"}
     empty = {"generation": "0", "keys": False, "models": [], "unavailable": [missing]}

@@ -113,12 +113,17 @@ def test_ciphers_without_forward_secrecy_or_authenticated_encryption_are_refused
         closed_stack.connect(context)
 
 
+def curl(closed_stack: ClosedStack, path: str, *options: str) -> str:
+    url = f"https://localhost:{closed_stack.stack.ports.edge}{path}"
+    trust = ["--cacert", closed_stack.authority, "--noproxy", "*", "--silent", "--show-error"]
+    ended = subprocess.run(["curl", *trust, *options, url], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
 def test_http_2_is_spoken_with_who_offers_it(closed_stack: ClosedStack) -> None:
-    url = f"https://localhost:{closed_stack.stack.ports.edge}/ping"
-    options = ["--silent", "--show-error", "--http2", "--noproxy", "*", "--cacert", closed_stack.authority]
-    written = ["--output", "/dev/null", "--write-out", "%{http_version} %{http_code}"]
-    ended = subprocess.run(["curl", *options, *written, url], capture_output=True, text=True, check=False)
-    assert ended.stdout == "2 200", ended.stderr
+    written = ("--output", "/dev/null", "--write-out", "%{http_version} %{http_code}")
+    assert curl(closed_stack, "/ping", "--http2", *written) == "2 200"
     context = ssl.create_default_context(cafile=closed_stack.authority)
     context.set_alpn_protocols(["http/1.1"])
     with closed_stack.connect(context) as connection:
@@ -130,9 +135,13 @@ def test_browsers_are_told_to_stay_with_https(closed_stack: ClosedStack, path: s
     assert closed_stack.ask("GET", path).headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
-def test_a_body_that_is_too_large_is_refused(closed_stack: ClosedStack) -> None:
-    answer = closed_stack.ask("POST", "/predictions/mnist", closed_stack.keys["predicting"], bytes(LIMIT_BYTES + 1))
-    assert (answer.status_code, answer.json()["type"]) == (413, "PayloadTooLargeException")
+def test_a_body_that_is_too_large_is_refused(closed_stack: ClosedStack, tmp_path: Path) -> None:
+    """Before it is sent: curl asks first (Expect: 100-continue)."""
+    body = tmp_path / "body"
+    body.write_bytes(bytes(LIMIT_BYTES + 1))
+    key = f"Authorization: Bearer {closed_stack.keys['predicting']}"
+    answer = curl(closed_stack, "/predictions/mnist", "--http1.1", "--upload-file", str(body), "--header", key)
+    assert (json.loads(answer)["code"], json.loads(answer)["type"]) == (413, "PayloadTooLargeException")
 
 
 def test_who_is_too_fast_is_told_to_wait_and_nobody_else(closed_stack: ClosedStack) -> None:

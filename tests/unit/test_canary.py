@@ -25,7 +25,7 @@ def test_only_what_the_canary_decides_is_compared() -> None:
     lines = [
         line(),
         line(version="2.0", routed="canary", ms=4.5),
-        line(version="2.0", routed=""),
+        line(version="2.0", routed="-"),
         line(version="3.0"),
         line(model="densenet161"),
         "edge: in force: {}",

@@ -3,6 +3,8 @@
 const TYPES = { 400: "notAnImage", 401: "keyMissing", 403: "keyWrong", 404: "notServed", 413: "tooLarge",
   415: "unsupported", 429: "tooFast", 408: "timeout", 503: "busy", 504: "timeout" };
 const KEY = "apiKey";
+const RESEND_MS = 300;
+const RESEND_BYTES = 1_000_000; // a larger body may itself be why the connection broke
 
 /** Why a request got no answer: `kind` names its text in en.js, `retryAfter` is in seconds, or 0. */
 export class Problem extends Error {
@@ -28,13 +30,24 @@ export const fetchSample = async (url) => (await get(url)).blob();
 async function get(url) {
   let response;
   try {
-    response = await fetch(url, { headers: authorisation(), cache: "no-cache" });
+    response = await send(url, { headers: authorisation(), cache: "no-cache" });
   } catch {
     throw new Problem("unreachable");
   }
   if (response.ok) return response;
   const problem = refusal(response, await response.text());
   throw ["keyMissing", "keyWrong"].includes(problem.kind) ? problem : new Problem("unreachable");
+}
+
+/** fetch, once more where the connection broke: a telephone that leaves its Wi-Fi loses what is on its way. */
+async function send(url, options) {
+  try {
+    return await fetch(url, options);
+  } catch (error) {
+    if (error.name === "AbortError" || options.body?.size > RESEND_BYTES) throw error;
+    await new Promise((resolve) => setTimeout(resolve, RESEND_MS));
+    return fetch(url, options);
+  }
 }
 
 const authorisation = () => (readKey() ? { Authorization: `Bearer ${readKey()}` } : {});
@@ -45,7 +58,7 @@ export async function post(path, picture, signal) {
   const started = performance.now();
   let response, text;
   try {
-    response = await fetch(path, { method: "POST", body: picture, headers, signal });
+    response = await send(path, { method: "POST", body: picture, headers, signal });
     text = await response.text();
   } catch (error) {
     if (error.name === "AbortError") throw error;
