@@ -26,6 +26,7 @@ SERVING = ("torchserve", "edge")
 HEALTHY_SECONDS = 300
 MAX_RESTARTS = 3
 LOG_LINES = 20
+MOST_NOTED = 10
 SERVED = STATE / "served.json"  # start of a container → Inputs: what it read, or was told since
 CONFIG = ROOT / "config.properties"
 
@@ -106,12 +107,20 @@ def digest_of(*texts: str) -> str:
 
 def noted_inputs(container: Container) -> Inputs | None:
     """None for a start of which nothing is noted: Docker's own, or a person's."""
+    return read_noted().get(start_of(container))
+
+
+def read_noted() -> dict[str, Inputs]:
+    """By the start, the latest last."""
     noted: dict[str, Inputs] = json.loads(SERVED.read_text()) if SERVED.is_file() else {}
-    return noted.get(start_of(container))
+    return noted
 
 
 def note_served(container: Container, inputs: Inputs) -> None:
-    write_if_changed(SERVED, json.dumps({start_of(container): inputs}) + "\n")
+    """One start of each container, for several stacks may have come from this checkout."""
+    others = [(start, noted) for start, noted in read_noted().items() if start.split()[0] != container.id]
+    noted = {**dict(others[1 - MOST_NOTED :]), start_of(container): inputs}
+    write_if_changed(SERVED, json.dumps(noted, indent=1) + "\n")
 
 
 def note_release(

@@ -34,8 +34,15 @@ CLOSED = PROJECT_ROOT / "compose.prod.yaml"
 SERVING = ("torchserve", "edge")
 
 docker_engine = docker.from_env()
-session = requests.Session()
-session.trust_env = False  # a proxy of the host must not stand between a test and 127.0.0.1
+
+
+def new_session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # a proxy of the host must not stand between a test and 127.0.0.1
+    return session
+
+
+session = new_session()
 live_deployments: dict[str, "Deployment"] = {}
 
 

@@ -1,0 +1,211 @@
+"""What `scripts/stack release` does in which order, with containers that only say what they were told."""
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from docker.models.containers import Container
+
+from stackcli import release
+from stackcli.compose import Project
+from stackcli.errors import ConfigError, ServeError, StackError
+from stackcli.releases import Canary, Release, read_releases, write_release
+from stackcli.secrets import Secrets
+from stackcli.settings import Settings
+
+
+class Servers:
+    """Two torchserve containers: the versions of mnist that each serves, its default one, and what was done to them."""
+
+    def __init__(self) -> None:
+        self.served = {"one": ["1.0"], "two": ["1.0"]}
+        self.default = {"one": "1.0", "two": "1.0"}
+        self.broken: set[tuple[str, str]] = set()
+        self.done: list[str] = []
+
+    def run_inside(self, container: Any, _module: str, action: str, name: str, version: str) -> str:
+        self.done.append(f"{container.name}: {action} {version}")
+        served = self.served[container.name]
+        if (container.name, action) in self.broken:
+            raise ServeError("an answer", "another", "correcting it")
+        if action == "default":
+            self.default[container.name] = version
+        elif action == "undeploy":
+            served.remove(version)
+        elif version in served:
+            return f"{name} {version}: served already"
+        else:
+            served.append(version)
+        return f"{name} {version}: done"
+
+    def read_models(self, container: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "modelName": "mnist",
+                "modelVersion": version,
+                "workers": [{"status": "READY"}],
+                "default": version == self.default[container.name],
+            }
+            for version in self.served[container.name]
+        ]
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Servers:
+    servers = Servers()
+    monkeypatch.setattr(release, "run_inside", servers.run_inside)
+    monkeypatch.setattr(release, "read_models", servers.read_models)
+    return servers
+
+
+@pytest.fixture
+def stack(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> release.Stack:
+    """Mnist 1.0 is served, 2.0 was built, 3.0 could not be; no edge runs."""
+    states = {"3.0": "unavailable", "2.0": "available", "1.0": "available"}
+    models = [{"name": "mnist", "version": version, "status": status} for version, status in states.items()]
+    (tmp_path / "manifest.json").write_text(json.dumps({"models": models}))
+    monkeypatch.setattr(release, "running", lambda *_: [])
+    monkeypatch.setattr(release, "inputs_before_release", lambda *_: None)
+    project = Project(Settings(model_store=str(tmp_path)), "base", Secrets(*[tmp_path] * 4))
+    containers = [cast(Container, type("Named", (), {"name": name})) for name in servers.served]
+    return release.Stack(cast(Any, None), project, containers)
+
+
+def state_of(stack: release.Stack) -> "Release | None":
+    return read_releases(stack.project.settings).get("mnist")
+
+
+def test_the_first_release_finds_what_the_servers_serve(stack: release.Stack, servers: Servers) -> None:
+    release.deploy(stack, "mnist", "2.0")
+    assert servers.served == {"one": ["1.0", "2.0"], "two": ["1.0", "2.0"]}
+    assert state_of(stack) == Release(stable="1.0", deployed=["1.0", "2.0"])
+
+
+def test_a_version_that_fails_in_one_container_is_taken_back_from_the_others(
+    stack: release.Stack, servers: Servers
+) -> None:
+    servers.broken.add(("two", "deploy"))
+    with pytest.raises(ServeError, match="expected an answer"):
+        release.deploy(stack, "mnist", "2.0")
+    assert servers.served == {"one": ["1.0"], "two": ["1.0"]}
+    assert state_of(stack) is None
+
+
+def test_a_container_that_serves_it_already_keeps_it(stack: release.Stack, servers: Servers) -> None:
+    servers.served["one"].append("2.0")
+    servers.broken.add(("two", "deploy"))
+    with pytest.raises(ServeError, match="expected an answer"):
+        release.deploy(stack, "mnist", "2.0")
+    assert servers.served["one"] == ["1.0", "2.0"]
+
+
+def test_a_canary_is_deployed_first(stack: release.Stack, servers: Servers) -> None:
+    release.set_canary(stack, "mnist", Canary(version="2.0", weight=10))
+    assert servers.done == ["one: deploy 2.0", "two: deploy 2.0"]
+    release.set_canary(stack, "mnist", Canary(version="2.0", weight=20))
+    assert len(servers.done) == 2
+    state = state_of(stack)
+    assert state
+    assert state.canary == Canary(version="2.0", weight=20)
+
+
+def test_a_promotion_and_a_rollback_change_the_default_of_every_container(
+    stack: release.Stack, servers: Servers
+) -> None:
+    release.set_canary(stack, "mnist", Canary(version="2.0", weight=10))
+    release.promote(stack, "mnist")
+    assert servers.default == {"one": "2.0", "two": "2.0"}
+    assert state_of(stack) == Release(stable="2.0", previous="1.0", deployed=["1.0", "2.0"])
+    release.roll_back(stack, "mnist")
+    assert servers.default == {"one": "1.0", "two": "1.0"}
+    assert state_of(stack) == Release(stable="1.0", deployed=["1.0", "2.0"])
+
+
+def test_a_promotion_that_fails_in_one_container_is_undone_in_the_others(
+    stack: release.Stack, servers: Servers
+) -> None:
+    release.deploy(stack, "mnist", "2.0")
+    servers.broken.add(("two", "default"))
+    with pytest.raises(ServeError):
+        release.promote(stack, "mnist", "2.0")
+    assert servers.default == {"one": "1.0", "two": "1.0"}
+    state = state_of(stack)
+    assert state
+    assert state.stable == "1.0"
+
+
+def test_the_end_of_a_canary_changes_no_default(stack: release.Stack, servers: Servers) -> None:
+    release.set_canary(stack, "mnist", Canary(version="2.0", weight=10))
+    servers.done.clear()
+    release.roll_back(stack, "mnist")
+    assert servers.done == []
+    assert state_of(stack) == Release(stable="1.0", deployed=["1.0", "2.0"])
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("deploy", "nothing", "1.0"), "a model of the manifest named nothing, found none"),
+        (("deploy", "mnist", "9.0"), "a version 9.0 of mnist, found 3.0, 2.0, 1.0 in the manifest"),
+        (("deploy", "mnist", "3.0"), "an archive of mnist 3.0, found it unavailable"),
+        (("promote", "mnist"), "a canary of mnist, found none"),
+        (("promote", "mnist", "1.0"), "a version of mnist to promote, found 1.0, which is stable already"),
+        (("promote", "mnist", "2.0"), "mnist 2.0 READY in every container, found it is not deployed"),
+        (("roll_back", "mnist"), "a canary or a version before mnist 1.0, found neither"),
+        (("roll_back", "nothing"), "a version of nothing that is served, found none"),
+        (("decide", "mnist", 1.0, 1), "a canary of mnist, found none"),
+    ],
+)
+def test_what_cannot_be_done_is_said(stack: release.Stack, servers: Servers, words: Any, text: str) -> None:
+    action, *arguments = words
+    with pytest.raises(StackError) as refused:
+        getattr(release, action)(stack, *arguments)
+    assert str(refused.value).startswith(f"FAIL: expected {text}")
+    assert servers.done == []
+    assert state_of(stack) is None
+
+
+def test_the_stable_version_is_no_canary(stack: release.Stack) -> None:
+    with pytest.raises(ConfigError, match="another version of mnist than the stable one"):
+        release.set_canary(stack, "mnist", Canary(version="1.0", weight=10))
+
+
+def test_a_version_that_only_some_containers_serve_is_not_promoted(stack: release.Stack, servers: Servers) -> None:
+    servers.served["one"].append("2.0")
+    write_release(stack.project.settings, "mnist", Release(stable="1.0", deployed=["1.0", "2.0"]))
+    with pytest.raises(ServeError, match="READY in every container"):
+        release.promote(stack, "mnist", "2.0")
+
+
+class Edge:
+    """An edge's container that shows one state after another, the last for good."""
+
+    name = "edge"
+
+    def __init__(self, *states: dict[str, Any]) -> None:
+        self.states = list(states)
+
+    def exec_run(self, _command: list[str]) -> Any:
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return type("Ended", (), {"exit_code": 0, "output": json.dumps({"models": [state]}).encode()})
+
+
+def in_force(stable: str, canary: "dict[str, Any] | None", *versions: str) -> dict[str, Any]:
+    return {"name": "mnist", "stable": stable, "canary": canary, "versions": [{"version": one} for one in versions]}
+
+
+def test_a_change_is_done_when_the_edge_has_it() -> None:
+    wanted = Release(stable="1.0", canary=Canary(version="2.0", weight=10), deployed=["1.0", "2.0"])
+    canary = {"version": "2.0", "weight": 10, "sticky_header": None}
+    states = [in_force("1.0", None, "1.0"), in_force("1.0", None, "1.0", "2.0"), in_force("1.0", canary, "1.0", "2.0")]
+    edge = Edge(*states)
+    release.wait_for_edge(cast(Container, edge), "mnist", wanted)
+    assert edge.states == states[-1:]
+
+
+def test_an_edge_that_does_not_take_a_change_over_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release, "EDGE_SECONDS", 0.05)
+    edge = cast(Container, Edge(in_force("1.0", None, "1.0")))
+    with pytest.raises(ServeError, match=r"the edge to take over .*, found stable 1\.0"):
+        release.wait_for_edge(edge, "mnist", Release(stable="2.0", deployed=["1.0", "2.0"]))
