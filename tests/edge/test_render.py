@@ -52,6 +52,14 @@ def test_an_empty_store_is_a_configuration_too(settings: MakeSettings) -> None:
     edge.apply(made, HAProxy(made.run / CONFIG))
 
 
+def test_only_a_released_models_requests_get_a_version_here(
+    settings: MakeSettings, publish: Callable[..., None]
+) -> None:
+    """TorchServe may not have loaded yet what the manifest has as the newest version of another one."""
+    publish(record("m"), record("n"), releases={"m": {"stable": "1.0", "deployed": ["1.0"]}})
+    assert render(settings()).files["stable.map"] == "m 1.0\n"
+
+
 def test_the_map_of_keys_holds_hashes_scopes_and_names(settings: MakeSettings) -> None:
     lines = render(settings(keys=True)).files["keys.map"].splitlines()
     assert lines == [f"{PREDICT_SHA256.upper()} predict:client", f"{ADMIN_SHA256.upper()} admin:boss"]
@@ -61,7 +69,8 @@ def test_nobody_else_may_read_what_is_rendered(settings: MakeSettings) -> None:
     made = settings(tls=True, keys=True)
     write(render(made), made.run)
     files = list(made.run.iterdir())
-    assert {file.name for file in files} == {"haproxy.cfg", "models.json", "stable.map", "keys.map", "tls.pem"}
+    names = {"haproxy.cfg", "page.cfg", "models.json", "stable.map", "keys.map", "tls.pem"}
+    assert {file.name for file in files} == names
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
@@ -74,7 +83,7 @@ def test_a_change_that_cannot_be_used_leaves_the_files_in_force(
     edge.apply(made, haproxy)
     before = {file.name: file.read_text() for file in made.run.iterdir() if file.is_file()}
     (made.secrets / "certificate.pem").write_text("garbage")
-    edge.follow(made, haproxy)
+    edge.follow(made, haproxy, haproxy)
     assert "FAIL: expected PEM in certificate.pem" in capsys.readouterr().out
     assert {file.name: file.read_text() for file in made.run.iterdir() if file.is_file()} == before
 

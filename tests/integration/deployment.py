@@ -109,10 +109,13 @@ class Deployment:
 
     @property
     def direct_address(self) -> tuple[str, int]:
-        networks = self.container().attrs["NetworkSettings"]["Networks"].values()
+        return self.address_of("torchserve"), DEFAULT_PORTS[0]
+
+    def address_of(self, service: str) -> str:
+        networks = self.container(service).attrs["NetworkSettings"]["Networks"].values()
         addresses = [network["IPAddress"] for network in networks if network["IPAddress"]]
-        assert addresses, f"{self.project}/torchserve has no address: {self.state()['Status']}"
-        return addresses[0], DEFAULT_PORTS[0]
+        assert addresses, f"{self.project}/{service} has no address: {self.state(service)['Status']}"
+        return str(addresses[0])
 
     @property
     def management(self) -> str:

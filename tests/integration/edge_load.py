@@ -6,10 +6,7 @@ EDGE_PORT = 8000
 
 
 def edge_address(stack: Deployment) -> tuple[str, int]:
-    networks = stack.container("edge").attrs["NetworkSettings"]["Networks"].values()
-    addresses = [network["IPAddress"] for network in networks if network["IPAddress"]]
-    assert addresses, f"{stack.project}/edge has no address: {stack.state('edge')['Status']}"
-    return addresses[0], EDGE_PORT
+    return stack.address_of("edge"), EDGE_PORT
 
 
 def edge_predictions(stack: Deployment, model: str = "mnist") -> str:

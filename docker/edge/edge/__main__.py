@@ -14,7 +14,7 @@ from edge.errors import EdgeError
 from edge.haproxy import HAProxy
 from edge.keys import KEYS, REMEDY
 from edge.models import MANIFEST, RELEASES
-from edge.render import CONFIG, DATA, KEYS_MAP, render, write
+from edge.render import CONFIG, DATA, KEYS_MAP, PAGE_CONFIG, render, write
 from edge.settings import Settings, read_settings
 
 LOOK_SECONDS = 0.5
@@ -40,31 +40,35 @@ def main() -> int:
 
 def serve(settings: Settings) -> int:
     """Prepares, starts and follows HAProxy; returns the container's exit status."""
-    haproxy = HAProxy(settings.run / CONFIG)
+    # The page's first: the edge sends requests to it, and outlives nothing that it needs.
+    page, edge = HAProxy(settings.run / PAGE_CONFIG, "page"), HAProxy(settings.run / CONFIG)
     seen = digest_of(settings)
-    apply(settings, haproxy)
-    haproxy.start()
+    apply(settings, edge)
+    page.start()
+    edge.start()
     announce(settings)
-    while haproxy.ended is None:
+    while edge.ended is None and page.ended is None:
         if signal.sigtimedwait(_STOP_SIGNALS, LOOK_SECONDS):
             log("stopping: no new connections, requests in flight are answered")
-            haproxy.stop(settings.drain_seconds + 2)
+            edge.stop(settings.drain_seconds + 2)
+            page.stop(0)
             return 128 + signal.SIGTERM
         now = digest_of(settings)
         if now != seen:
             seen = now
-            follow(settings, haproxy)
-    log(f"FAIL: expected HAProxy to run, found it ended with {haproxy.ended}; try the lines above")
+            follow(settings, page, edge)
+    log(f"FAIL: expected HAProxy to run, found it ended with {edge.ended or page.ended}; try the lines above")
     return 1
 
 
-def follow(settings: Settings, haproxy: HAProxy) -> None:
+def follow(settings: Settings, page: HAProxy, edge: HAProxy) -> None:
     """Takes a change over; what cannot be used changes nothing."""
     known = accepted_keys(settings)
     try:
-        apply(settings, haproxy)
-        haproxy.forget(KEYS_MAP, known - accepted_keys(settings))
-        haproxy.reload()
+        apply(settings, edge)
+        edge.forget(KEYS_MAP, known - accepted_keys(settings))
+        page.reload()
+        edge.reload()
         announce(settings)
     except EdgeError as failure:
         log(f"{failure}; what was in force before still is")
@@ -76,7 +80,8 @@ def apply(settings: Settings, haproxy: HAProxy) -> None:
     trial.mkdir(exist_ok=True)
     rendered = render(settings)
     write(rendered, trial)
-    haproxy.check(trial / CONFIG)
+    for name in (PAGE_CONFIG, CONFIG):
+        haproxy.check(trial / name)
     write(rendered, settings.run)
 
 

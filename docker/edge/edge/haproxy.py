@@ -11,20 +11,23 @@ from pathlib import Path
 
 from edge.errors import EdgeError
 
-# The master's own socket, through which its workers answer as well, also one that takes no connections any more.
-SOCKET = "master.sock"
-# What one worker knows of the TorchServes, for the next.
-STATE, NO_STATE = "servers.state", "1\n"
+# Beside the configuration: the master's own socket, through which its workers answer as well, also one that takes no
+# connections any more; and what one worker knows of the TorchServes, for the next.
+SOCKET, STATE, NO_STATE = ".sock", ".state", "1\n"
 RELOAD_SECONDS = 15.0
 # How often is looked whether a stop is complete, and how many looks without a request make it so.
 LOOK_SECONDS, IDLE_LOOKS = 0.2, 5
 
 
 class HAProxy:
-    """One HAProxy with the configuration in `config`, of which `check` has to approve before start and reload."""
+    """One HAProxy with the configuration in `config`, of which `check` has to approve before start and reload.
 
-    def __init__(self, config: Path) -> None:
+    `frontend`: the one whose requests a stop waits for.
+    """
+
+    def __init__(self, config: Path, frontend: str = "edge") -> None:
         self.config = config
+        self.frontend = frontend
         self._master: subprocess.Popen[bytes] | None = None
 
     def check(self, config: Path) -> None:
@@ -65,7 +68,7 @@ class HAProxy:
         idle_looks = 0
         while self.ended is None and time.monotonic() < deadline and idle_looks < IDLE_LOOKS:
             time.sleep(LOOK_SECONDS)
-            requests = self._ask(f"@!{worker} show sess").count(" fe=edge ")
+            requests = self._ask(f"@!{worker} show sess").count(f" fe={self.frontend} ")
             idle_looks = 0 if requests else idle_looks + 1
         self._signal(signal.SIGTERM)
         self._running.wait()
@@ -89,7 +92,7 @@ class HAProxy:
 
     @property
     def _socket(self) -> str:
-        return str(self.config.with_name(SOCKET))
+        return str(self.config.with_suffix(SOCKET))
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:
@@ -98,7 +101,7 @@ class HAProxy:
         return self._master
 
     def _keep_state(self, state: str) -> None:
-        self.config.with_name(STATE).write_text(state, encoding="ascii")
+        self.config.with_suffix(STATE).write_text(state, encoding="ascii")
 
     def _signal(self, number: signal.Signals) -> None:
         self._running.send_signal(number)

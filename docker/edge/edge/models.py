@@ -30,13 +30,17 @@ class Canary:
 
 @dataclass(frozen=True)
 class Model:
-    """One model: its served versions (the manifest's records), and which of them unversioned requests get."""
+    """One model: its served versions (the manifest's records), and which of them unversioned requests get.
+
+    `is_released`: releases.json names it, and the edge decides; else TorchServe does, which reads a new manifest later.
+    """
 
     name: str
     stable: str
     versions: tuple[Record, ...]
     previous: str | None = None
     canary: Canary | None = None
+    is_released: bool = False
 
 
 def read_models(store: Path) -> tuple[list[Model], list[Record]]:
@@ -63,7 +67,7 @@ def _model(name: str, records: list[Record], release: Record | None) -> Model:
     choices = (release.get("stable"), release.get("previous"), newest, deployed[0]["version"])
     stable = next(version for version in choices if version in known)
     previous = release.get("previous") if release.get("previous") in known else None
-    return Model(name, stable, deployed, previous, _canary(release.get("canary"), known))
+    return Model(name, stable, deployed, previous, _canary(release.get("canary"), known), is_released=True)
 
 
 def _canary(canary: Record | None, known: set[str]) -> Canary | None:

@@ -14,8 +14,8 @@ from typing import Any
 from edge.models import Model, Record
 
 DATA_PATH = "/playground/models.json"
-# HAProxy answers with a file from a buffer: see tune.bufsize in the template.
-MOST_BYTES = 500_000
+# HAProxy answers with a file from a buffer: see tune.bufsize in page.cfg.j2.
+MOST_BYTES = 1_000_000
 _SAFE_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _TEXTS = {".js": "text/javascript", ".html": "text/html", ".css": "text/css"}
 

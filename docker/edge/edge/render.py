@@ -13,7 +13,8 @@ from edge.models import read_models
 from edge.page import DATA_PATH, File, models_json, page_files, sample_files
 from edge.settings import Settings
 
-CONFIG, DATA, KEYS_MAP = "haproxy.cfg", "models.json", "keys.map"
+CONFIG, PAGE_CONFIG = "haproxy.cfg", "page.cfg"
+DATA, KEYS_MAP = "models.json", "keys.map"
 
 
 @dataclass(frozen=True)
@@ -30,24 +31,28 @@ def render(settings: Settings) -> Rendered:
     data = File(DATA_PATH, Path(DATA), "application/json", False)
     files = {
         DATA: models_json(models, unavailable, samples, settings.keys),
-        "stable.map": "".join(f"{model.name} {model.stable}\n" for model in models),
+        "stable.map": "".join(f"{model.name} {model.stable}\n" for model in models if model.is_released),
     }
     if settings.keys:
         files[KEYS_MAP] = "".join(f"{key.sha256} {key.scope}:{key.name}\n" for key in read_keys(settings.secrets))
     if settings.tls:
         files["tls.pem"] = read_certificate(settings.secrets)
+    templates = {name: _template(settings.templates / f"{name}.j2") for name in (CONFIG, PAGE_CONFIG)}
+    for name, template in templates.items():
+        files[name] = template.render(
+            settings=settings,
+            canaries=[model for model in models if model.canary],
+            files=[*page_files(settings.page), data, *samples],
+        )
+    return Rendered(files)
+
+
+def _template(file: Path) -> jinja2.Template:
     # Nothing to escape: what comes from the model store is checked name by name (models.py, page.py).
     environment = jinja2.Environment(  # noqa: S701
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    template = environment.from_string(settings.template.read_text(encoding="utf-8"))
-    files[CONFIG] = template.render(
-        settings=settings,
-        models=models,
-        canaries=[model for model in models if model.canary],
-        files=[*page_files(settings.page), data, *samples],
-    )
-    return Rendered(files)
+    return environment.from_string(file.read_text(encoding="utf-8"))
 
 
 def write(rendered: Rendered, folder: Path) -> None:

@@ -27,7 +27,7 @@ class Settings:
     drain_seconds: int
     store: Path = Path("/model_store")
     page: Path = Path("/opt/stack/page")
-    template: Path = Path("/opt/stack/haproxy.cfg.j2")
+    templates: Path = Path("/opt/stack")
     secrets: Path = Path("/run/edge-secrets")
     run: Path = Path("/run/edge")
 
