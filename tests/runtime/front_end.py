@@ -47,19 +47,19 @@ def predict_message(*requests: "tuple[str, bytes]", content_type: str = "applica
 
 
 class Reply:
-    """A worker's answer: `code`, `message`, and per request (id, content type, status, body)."""
+    """A worker's answer: `code`, `message`, and per request (id, content type, status, body) and its `headers`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self.code = self._int()
         self.message = self._take(self._int()).decode()
         self.predictions: list[tuple[str, str, int, bytes]] = []
+        self.headers: list[dict[str, str]] = []
         while (size := self._int()) >= 0:
             request_id, content_type = self._take(size).decode(), self._take(self._int()).decode()
             status = self._int()
             self._take(self._int())
-            for _ in range(2 * self._int()):
-                self._take(self._int())
+            self.headers.append({self._text(): self._text() for _ in range(self._int())})
             self.predictions.append((request_id, content_type, status, self._take(self._int())))
 
     def _take(self, size: int) -> bytes:
@@ -70,6 +70,9 @@ class Reply:
                 raise EOFError("the worker closed the connection")
             data += received
         return data
+
+    def _text(self) -> str:
+        return self._take(self._int()).decode()
 
     def _int(self) -> int:
         return int(struct.unpack("!i", self._take(4))[0])

@@ -63,6 +63,15 @@ def test_a_single_worker_answers_a_batch_in_order_and_imports_no_torch(start: Ca
     assert body(reply) == {"body": "one", "batch": 2, "torch": False, "pid": worker.process.pid}
 
 
+def test_an_answer_says_which_version_gave_it(start: Callable[[int], Worker], model_folder: Path) -> None:
+    (model_folder / "MAR-INF").mkdir()
+    manifest = {"model": {"modelName": "toy", "modelVersion": "1.5", "handler": "handler.py"}}
+    (model_folder / "MAR-INF/MANIFEST.json").write_text(json.dumps(manifest))
+    worker = start(9000)
+    worker.load()
+    assert worker.predict(("a", b"one"), ("b", b"two")).headers == [{"X-Model-Version": "1.5"}] * 2
+
+
 def test_a_message_that_comes_in_pieces_is_read_whole(start: Callable[[int], Worker]) -> None:
     worker = start(9000)
     for message in (load_message(worker.folder), predict_message(("a", b"x" * 300_000))):

@@ -51,8 +51,10 @@ class QuietService(Service):
             logging.warning("Invoking custom service failed.", exc_info=True)
             return Outcome(batch, *(("Out of resources", 507) if "CUDA" in str(error) else ("Prediction failed", 503)))
         self._measure(started)
-        for request in context.request_processor:
-            request.add_response_property(VERSION_HEADER, context.manifest["model"]["modelVersion"])
+        version = (context.manifest or {}).get("model", {}).get("modelVersion")
+        if version:
+            for request in context.request_processor:
+                request.add_response_property(VERSION_HEADER, version)
         if not isinstance(answers, list):
             logging.warning("expected a list from the handler, found %s", type(answers).__name__)
             return Outcome(batch, "Invalid model predict output", 503)
