@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from deployment import PROJECT_ROOT, Deployment, run_command, run_in_image, users_folder
+from deployment import PROJECT_ROOT, SERVING, Deployment, run_command, run_in_image, users_folder
 from fresh import FreshDeployments
 from model_folders import change_settings
 from store import entry_of
@@ -37,7 +37,7 @@ def untrained(fresh_deployment: FreshDeployments) -> Untrained:
     """A stack that serves densenet161 with random weights, asked for by name."""
     stack = fresh_deployment(MODEL_WEIGHTS=f"{MODEL}=random:{SEED}")
     builder_log = stack.build_models(MODEL)
-    stack.start()
+    stack.start(*SERVING)
     stack.wait_until_healthy()
     return Untrained(stack, builder_log)
 
