@@ -87,6 +87,8 @@ def test_one_request_at_a_time_and_the_latest_drawing_wins(open_page: Open) -> N
         seen.append(route.request.url)
         if len(seen) == 1:
             held.append(route)
+        elif len(seen) == 2:
+            route.fulfill(body="2")
         else:
             route.continue_()
 
@@ -96,7 +98,8 @@ def test_one_request_at_a_time_and_the_latest_drawing_wins(open_page: Open) -> N
     draw(page, ((0.2, 0.5), (0.8, 0.5)))
     assert len(seen) == 1
     held[0].fulfill(body="1")
-    expect_answer(page, "1")
+    expect_answer(page, "2")
+    assert len(seen) == 2
     page.click("#clear")
     draw(page)
     expect_answer(page, "7")
