@@ -29,7 +29,7 @@ DOCUMENT = ROOT / "docs" / "EDGE.md"
 WAYS = {"straight": "http://torchserve:8080", "through the edge": "http://edge:8000"}
 # Connections with a small model and with a large one: one for latency, more for throughput.
 LOADS = {"mnist": (1, 64), "efficientnet_lite0": (1, 4)}
-WARM_UP_SECONDS = 3
+WARM_UP_SECONDS = 2
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -74,16 +74,19 @@ def render(rows: list[Row], machine: str, rounds: int, seconds: int) -> str:
     """docs/EDGE.md."""
     text = f"""# What the edge costs
 
-Written by `benchmarks/edge_cost/run`; change nothing here by hand. {machine}. The load generator, the edge and
-TorchServe share the cores. TorchServe is asked straight and through the edge in turns, {rounds} rounds of {seconds} s
-each; medians.
+Written by `benchmarks/edge_cost/run`; change nothing here by hand. {machine}.
+The load generator, the edge and TorchServe share the cores. TorchServe is asked straight and through the edge in turns,
+{rounds} rounds of {seconds} s each. Medians; the cost is that of each round's pair, in brackets the smallest and the
+largest of them: so far apart are two runs on such a machine.
 
 | model | connections | requests/s straight | edge | cost | p50 straight | edge | p99 straight | edge |
 |---|---|---|---|---|---|---|---|---|
 """
     for row in rows:
         rate, p50, p99 = ([median(figures[way]) for way in WAYS] for figures in (row.rates, row.p50, row.p99))
-        cells = [row.model, str(row.connections), f"{rate[0]:,.0f}", f"{rate[1]:,.0f}", f"{1 - rate[1] / rate[0]:.1%}"]
+        costs = [1 - edge / straight for straight, edge in zip(*(row.rates[way] for way in WAYS), strict=True)]
+        spread = f"{median(costs):.0%} ({min(costs):.0%} to {max(costs):.0%})"
+        cells = [row.model, str(row.connections), f"{rate[0]:,.0f}", f"{rate[1]:,.0f}", spread]
         cells += [f"{value:.2f} ms" for value in (*p50, *p99)]
         text += f"| {' | '.join(cells)} |\n"
     return text
