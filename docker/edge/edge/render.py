@@ -37,22 +37,22 @@ def render(settings: Settings) -> Rendered:
         files[KEYS_MAP] = "".join(f"{key.sha256} {key.scope}:{key.name}\n" for key in read_keys(settings.secrets))
     if settings.tls:
         files["tls.pem"] = read_certificate(settings.secrets)
-    templates = {name: _template(settings.templates / f"{name}.j2") for name in (CONFIG, PAGE_CONFIG)}
-    for name, template in templates.items():
-        files[name] = template.render(
-            settings=settings,
-            canaries=[model for model in models if model.canary],
-            files=[*page_files(settings.page), data, *samples],
-        )
-    return Rendered(files)
-
-
-def _template(file: Path) -> jinja2.Template:
     # Nothing to escape: what comes from the model store is checked name by name (models.py, page.py).
     environment = jinja2.Environment(  # noqa: S701
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        loader=jinja2.FileSystemLoader(settings.templates),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    return environment.from_string(file.read_text(encoding="utf-8"))
+    facts = {
+        "settings": settings,
+        "canaries": [model for model in models if model.canary],
+        "files": [*page_files(settings.page), data, *samples],
+    }
+    for name in (CONFIG, PAGE_CONFIG):
+        files[name] = environment.get_template(f"{name}.j2").render(facts)
+    return Rendered(files)
 
 
 def write(rendered: Rendered, folder: Path) -> None:
