@@ -73,13 +73,15 @@ def snapshot(served: Sequence[tuple[Model, Mapping[str, Any]]], defaults: Mappin
 def snapshot_entry(model: Model, settings: Mapping[str, Any], is_default: bool) -> dict[str, Any]:
     """One version's part of it.
 
-    `maxBatchDelay: 0` means what it says, unlike to TorchServe alone: frontend/stack/ModelQueues.java does it.
+    `maxBatchDelay: 0` means what it says, unlike to TorchServe alone: frontend/stack/ModelQueues.java does it. `about`
+    is for the metrics (frontend/stack/ModelCollector.java).
     """
     return {
         "defaultVersion": is_default,
         "marName": model.archive,
         **{key: settings[key] for key in _RESTORED_SETTINGS},
         **({"maxBatchDelay": 1, "greedy": True} if settings["maxBatchDelay"] == 0 else {}),
+        **({"about": dict(model.about)} if model.about else {}),
     }
 
 

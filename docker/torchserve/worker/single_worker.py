@@ -21,7 +21,7 @@ def run() -> None:
     options = ArgParser.model_service_worker_args().parse_args()
     try:
         with listen(options.sock_name) as listener:
-            loader = quiet_service.Loader(options.metrics_config)
+            loader = quiet_service.Loader(options.metrics_config, options.sock_name.rpartition(".")[2])
             # Java reads these two lines, word for word.
             print(f"[PID]{os.getpid()}\nTorch worker started.", flush=True)
             serve(otf_codec.Connection(listener.accept()[0]), loader)

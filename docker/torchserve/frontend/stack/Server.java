@@ -85,8 +85,18 @@ public final class Server extends ModelServer {
               }
             });
     listening = closed;
+    registerMetrics();
     Registrar.start();
     return ended;
+  }
+
+  /** Registering collects once, which takes a ModelManager. */
+  private static void registerMetrics() {
+    if (Series.ARE_ON) {
+      Series.register();
+      new ModelCollector().register();
+      new ServerCollector().register();
+    }
   }
 
   @Override
