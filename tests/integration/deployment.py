@@ -202,6 +202,10 @@ class Deployment:
         assert isinstance(printed, bytes)
         return printed.decode(errors="replace")
 
+    def said(self, service: str = "torchserve") -> str:
+        """The log as `SOURCE: MESSAGE` lines."""
+        return readable(self.logs(service))
+
     def execute(self, *command: str, service: str = "torchserve") -> str:
         ended = self.container(service).exec_run(list(command))
         assert isinstance(ended.output, bytes)

@@ -42,7 +42,9 @@ class HAProxy:
         """In the foreground, as master with one worker; its access log is this process's stdout."""
         self._keep_state(NO_STATE)
         command = ["haproxy", "-W", "-f", str(self.config), "-S", f"{self._socket},mode,600"]
-        self._master = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True, errors="replace")
+        self._master = subprocess.Popen(
+            command, start_new_session=True, stderr=subprocess.PIPE, text=True, errors="replace"
+        )
         if self._master.stderr:
             follow_haproxy(self._master.stderr)
         self._wait_for_another(0)

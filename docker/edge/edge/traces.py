@@ -1,7 +1,7 @@
-"""The edge's spans: HAProxy logs what each needs to a socket, from which they are made here and exported with OTLP over HTTP.
+"""The edge's spans: HAProxy logs what each needs to a socket, from which they are made here and exported over OTLP.
 
-HAProxy decides what is sampled, makes the ids and passes its own span on (haproxy.cfg.j2); it waits for nothing here: what
-finds the socket's queue full is dropped.
+HAProxy decides what is sampled, makes the ids and passes its own span on (haproxy.cfg.j2); it waits for nothing here:
+what finds the socket's queue full is dropped.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _receive(receiver: socket.socket, spans: Spans) -> None:
 
 
 class OneWarning(logging.Handler):
-    """Says once that spans are lost, whatever the SDK says afterwards: a collector that is down is no flood of lines."""
+    """Says once that spans are lost, whatever the SDK says afterwards: a collector that is down floods nothing."""
 
     said = False
 
