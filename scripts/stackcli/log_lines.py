@@ -1,6 +1,6 @@
 """A line of the containers' logs: what it says, for whom it matters, and how a person reads it.
 
-Each is one JSON object (docs/TRACING.md); what is none, such as the words of a Java that could not start, is taken as it is.
+Each is one JSON object (docs/TRACING.md); what is none, such as the words of the JVM itself, is taken as it is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LEVELS = {"WARN": "yellow", "WARNING": "yellow", "ERROR": "red", "FATAL": "red"}
 
 @dataclass(frozen=True)
 class LogLine:
-    """`service`: edge, torchserve or torchserve-2; `time`: Docker's, `text`: without it; `said`: the object, or None."""
+    """`service`: such as torchserve-2; `time`: Docker's; `text`: the line without it; `said`: its object, or None."""
 
     service: str
     time: datetime
@@ -59,15 +59,16 @@ class LogLine:
 
     def is_about(self, model: str) -> bool:
         """Its own, or one that names it."""
-        return (
-            self.model == model if self.model else re.search(rf"(?<![\w.-]){re.escape(model)}\b", self.text) is not None
-        )
+        return self.model == model if self.model else names(self.text, model)
 
     def concerns(self, request_id: str) -> bool:
         """An access line of that request, or a worker's line that names it."""
-        return (self.said or {}).get("request_id") == request_id or (
-            re.search(rf"(?<![\w.-]){re.escape(request_id)}(?![\w.-])", self.message) is not None
-        )
+        return (self.said or {}).get("request_id") == request_id or names(self.message, request_id)
+
+
+def names(text: str, word: str) -> bool:
+    """Whether `word` is in it, and not as a part of another."""
+    return re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", text) is not None
 
 
 def plain(text: str) -> str:

@@ -90,14 +90,17 @@ def followed(containers: dict[str, Container], since: float | None) -> Iterator[
     for service, container in containers.items():
         arguments = (service, container, since or time.time(), arrived)
         threading.Thread(target=_follow, args=arguments, daemon=True).start()
-    running, waiting = len(containers), []
+    running = len(containers)
+    waiting: list[tuple[datetime, int, LogLine]] = []
+    number = 0
     while running or waiting:
         try:
             line = arrived.get(timeout=SETTLE_SECONDS / 3)
             if line is None:
                 running -= 1
             else:
-                heapq.heappush(waiting, (line.time, len(waiting), line.service, line))
+                number += 1
+                heapq.heappush(waiting, (line.time, number, line))
         except queue.Empty:
             pass
         settled = datetime.fromtimestamp(time.time() - SETTLE_SECONDS, timezone.utc)
