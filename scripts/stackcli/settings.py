@@ -60,6 +60,17 @@ class Settings(BaseModel):
     edge_threads: Count = ""
     edge_secrets: str = "./.stack/secrets/edge"
     drain_seconds: Annotated[int, Field(ge=0)] = 20
+    observability_address: str = "127.0.0.1"
+    prometheus_port: Port = 9090
+    alertmanager_port: Port = 9093
+    grafana_port: Port = 3000
+    grafana_image: str = "grafana/grafana:11.6.0"
+    grafana_password_file: str = NO_KEY
+    alertmanager_config: str = "./docker/prometheus/alertmanager.yaml"
+    scrape_interval: Annotated[str, Field(pattern=r"^\d+[sm]$")] = "15s"
+    retention_time: str = "30d"
+    retention_size: str = "5GB"
+    prometheus_memory: str = "1g"
     model_weights: str = ""
     archive_format: Literal["default", "zip-store", "tgz", "no-archive"] = "zip-store"
     strict: str = ""
