@@ -11,6 +11,7 @@ NAME = "{{job}} {{instance}}"
 HERE = 'job=~"$container"'
 # Not what is only in memory, or part of another one.
 DISKS = f'{NODE}, fstype!~"tmpfs|ramfs|devtmpfs|overlay|squashfs|iso9660|nsfs|fuse.*", mountpoint!~"/etc/.*"'
+BLOCKS = f'{NODE}, device!~"loop.*|zram.*|ram.*"'
 DEVICES = f'{NODE}, device!~"lo|veth.*|br-.*|docker.*"'
 CORES = f'count(node_cpu_seconds_total{{{NODE}, mode="idle"}})'
 USED_MEMORY = f"sum(node_memory_MemTotal_bytes{{{NODE}}} - node_memory_MemAvailable_bytes{{{NODE}}})"
@@ -114,7 +115,7 @@ MACHINE = row(
     lines(
         "Disks busy",
         "Share of the time in which a disk had work. At 100 % (dashed) what reads from it waits: find out what does.",
-        Query(f"max by (device) (rate(node_disk_io_time_seconds_total{{{NODE}}}[{OBSERVED}]))", "{{device}}"),
+        Query(f"max by (device) (rate(node_disk_io_time_seconds_total{{{BLOCKS}}}[{OBSERVED}]))", "{{device}}"),
         unit="percentunit",
         bad=1,
     ),
@@ -145,6 +146,7 @@ CONTAINERS = row(
         Query(rate("container_cpu_seconds_total", HERE, CONTAINER), NAME),
         Query(f"max(container_cpu_limit_cores{{{HERE}}})", "limit"),
         unit="none",
+        width=12,
     ),
     lines(
         "CPU throttled",
@@ -155,6 +157,7 @@ CONTAINERS = row(
             NAME,
         ),
         unit="percentunit",
+        width=12,
     ),
     lines(
         "Memory",
@@ -162,6 +165,7 @@ CONTAINERS = row(
         "docs/RUNBOOK.md#memorynearlimit.",
         Query(f"sum by ({CONTAINER}) (container_memory_bytes{{{HERE}}})", NAME),
         unit="bytes",
+        width=12,
     ),
     lines(
         "Memory, of the limit",
@@ -174,7 +178,7 @@ CONTAINERS = row(
         unit="percentunit",
         bad=0.9,
         top=1,
-        width=24,
+        width=12,
     ),
 )
 

@@ -95,6 +95,7 @@ NOW = row(
             "Value #C": "Objective availability",
             "sha256": "Archive's sha256",
         },
+        height=5,
         units={"Objective p99": "s", "Objective availability": "percentunit"},
     ),
 )
@@ -158,6 +159,7 @@ LATENCY = row(
         Query(OBJECTIVE, "objective"),
         colours=QUANTILES,
         unit="s",
+        wide_range=True,
         width=12,
     ),
     lines(
@@ -167,6 +169,7 @@ LATENCY = row(
         Query(quantile(0.99, DURATION, THIS, VERSION), "{{version}}"),
         Query(OBJECTIVE, "objective"),
         unit="s",
+        wide_range=True,
         width=12,
     ),
     heatmap(
@@ -187,7 +190,7 @@ WHERE_THE_TIME_GOES = row(
         "Stacked: the whole is the time of a mean request in the server. queue grows with load, so add workers or "
         "raise the batch size; decode with the pictures' size; inference with the engine and the CPU; "
         "docs/RUNBOOK.md#latencyoverobjective.",
-        Query(mean(STAGE, THIS, "stage"), "{{stage}}"),
+        *[Query(mean(STAGE, f'{THIS}, stage="{stage}"'), stage) for stage in STAGES],
         colours=STAGES,
         unit="s",
         stacked=True,
@@ -197,7 +200,7 @@ WHERE_THE_TIME_GOES = row(
         "p99 of each stage",
         "The stage that is worst for the slowest requests; they need not add up. A slow queue with a fast inference "
         "is a burst; docs/RUNBOOK.md#queuefilling.",
-        Query(quantile(0.99, STAGE, THIS, "stage"), "{{stage}}"),
+        *[Query(quantile(0.99, STAGE, f'{THIS}, stage="{stage}"'), stage) for stage in STAGES],
         colours=STAGES,
         unit="s",
         width=12,
@@ -252,7 +255,7 @@ CAPACITY = row(
         unit="none",
     ),
     lines(
-        "Restarts of workers",
+        "Restarts over time",
         "Each is a worker that died and the requests that it held. Again and again: docs/RUNBOOK.md#workercrashloop.",
         Query(increase("model_worker_restarts_total", THIS, VERSION, "$__rate_interval"), "{{version}}"),
         unit="none",

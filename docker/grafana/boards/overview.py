@@ -76,6 +76,7 @@ NOW = row(
             "version": "Version",
             "instance": "Where",
         },
+        height=4,
         links={"Model": "/d/stack-model?var-model=${__value.text}"},
     ),
 )
@@ -88,6 +89,7 @@ LATENCY = row(
         "model's dashboard and see which of its stages grows; docs/RUNBOOK.md#latencyoverobjective.",
         Query(quantile(0.99, "model_request_duration_seconds", KNOWN, MODEL), NAME),
         unit="s",
+        wide_range=True,
     ),
     lines(
         "p99 in parts of the objective",

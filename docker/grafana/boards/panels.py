@@ -98,8 +98,12 @@ def lines(
     colours: dict[str, str] | None = None,
     bad: float | None = None,
     top: float | None = None,
+    wide_range: bool = False,
 ) -> Panel:
-    """Values over time. bad: a dashed line, above which is trouble. top: the axis' end, where it has one by nature."""
+    """Values over time. bad: a dashed line, above which is trouble. top: the axis' end, where it has one by nature.
+
+    wide_range: each step of the axis is ten times the one before.
+    """
     custom: Json = {
         "drawStyle": "line",
         "lineWidth": 1,
@@ -108,7 +112,12 @@ def lines(
         "spanNulls": False,
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
     }
-    defaults: Json = {"min": 0, "color": {"mode": "palette-classic"}}
+    # By name: a model has its colour in every panel.
+    defaults: Json = {"color": {"mode": "palette-classic-by-name"}}
+    if wide_range:
+        custom["scaleDistribution"] = {"type": "log", "log": 10}
+    else:
+        defaults["min"] = 0
     if top is not None:
         defaults["max"] = top
     if bad is not None:

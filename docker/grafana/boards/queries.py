@@ -96,13 +96,21 @@ class Prometheus:
         assert said["status"] == "success", f"{parameters}: {said['error']}"
         return said["data"]
 
-    def choices(self, dashboard: Json, window: Window) -> dict[str, Choice]:
-        """Each variable as Grafana first shows it: its first value, or all where several can be chosen."""
+    def scrape_interval(self) -> float:
+        """Seconds, as it is configured."""
+        text = self.ask("status/config")["yaml"]
+        found = re.search(r"scrape_interval: (\d+)(m?)s", text)
+        assert found, f"expected scrape_interval in {text[:200]}"
+        return int(found[1]) / (1000 if found[2] else 1)
+
+    def choices(self, dashboard: Json, window: Window, wanted: Mapping[str, Choice] | None = None) -> dict[str, Choice]:
+        """Each variable as wanted, else as Grafana first shows it: its first value, or all where several can be."""
         chosen: dict[str, Choice] = {}
         for variable in dashboard["templating"]["list"]:
             values = self.values(variable["query"]["query"], chosen, window)
             assert values, f"{dashboard['title']}: nothing to choose from in {variable['name']}"
-            chosen[variable["name"]] = values if variable["multi"] else values[0]
+            first = values if variable["multi"] else values[0]
+            chosen[variable["name"]] = first if variable["multi"] else (wanted or {}).get(variable["name"], first)
         return chosen
 
     def values(self, query: str, chosen: Mapping[str, Choice], window: Window) -> list[str]:
