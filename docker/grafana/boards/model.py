@@ -101,7 +101,7 @@ NOW = row(
 )
 
 REQUESTS = row(
-    "Requests",
+    "Traffic and errors",
     lines(
         "Requests by outcome",
         "2xx answered, 4xx the client's mistakes, 5xx ours. 4xx: a client sends what this model does not read. 5xx: "

@@ -44,8 +44,6 @@ def draw(answers: dict, target: Path) -> None:
     # Few colours: a third of the bytes.
     few = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few.save(target, format="PNG", optimize=True)
-        target, format="PNG", optimize=True
-    )
 
 
 def draw_head(figure: Figure, answers: dict) -> None:

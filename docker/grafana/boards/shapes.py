@@ -12,10 +12,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, MultipleLo
 from boards.units import BYTES, text
 
 TEXT, FAINT, GRID, PANEL = "#e4e4ee", "#9a9aab", "#2c3038", "#181b1f"
-# Grafana's classic palette.
+# Of Grafana's classic palette, without its reds: red is bad.
 PALETTE = (
-    "#7EB26D", "#EAB839", "#6ED0E0", "#EF843C", "#E24D42", "#1F78C1", "#BA43A9", "#705DA0", "#508642", "#CCA300",
-    "#447EBC", "#C15C17", "#890F02", "#0A437C", "#6D1F62", "#584477", "#B7DBAB", "#F4D598", "#70DBED", "#F9BA8F",
+    "#7EB26D", "#EAB839", "#6ED0E0", "#EF843C", "#1F78C1", "#BA43A9", "#705DA0", "#508642", "#CCA300", "#447EBC",
+    "#B7DBAB", "#F4D598", "#70DBED", "#F9BA8F", "#82B5D8", "#E5A8E2", "#AEA2E0", "#9AC48A", "#F2C96D", "#65C5DB",
 )  # fmt: skip
 HEAT = LinearSegmentedColormap.from_list("heat", [PANEL, "#7f2704", "#d94801", "#fd8d3c", "#feedde"])
 LEGEND_SIZE, TICK_SIZE = 7.5, 7.5
@@ -35,7 +35,7 @@ def draw_lines(figure: Figure, body: tuple, panel: dict, answers: list, start: f
     axis = axes_in(figure, body, below=0.3 + 0.15 * rows)
     stacked, base = panel["fieldConfig"]["defaults"]["custom"]["stacking"]["mode"] == "normal", {}
     for name, points in named:
-        style = style_of(name, panel, colour_of(name))
+        style = style_of(name, panel)
         if stacked and not style["dashed"]:
             draw_area(axis, points, base, style["colour"], name)
         else:
@@ -213,9 +213,9 @@ def legend_grid(labels: list, inches: float) -> tuple:
     return columns, math.ceil(len(labels) / columns)
 
 
-def style_of(name: str, panel: dict, colour: str) -> dict:
-    """Of the overrides that match; else the palette's colour."""
-    style = {"colour": colour, "dashed": False}
+def style_of(name: str, panel: dict) -> dict:
+    """Of the overrides that match; else the name's own colour."""
+    style = {"colour": "", "dashed": False}
     for override in panel["fieldConfig"]["overrides"]:
         pattern = override["matcher"]["options"]
         if re.search(pattern.strip("/"), name) if pattern.startswith("/") else pattern == name:
@@ -223,4 +223,4 @@ def style_of(name: str, panel: dict, colour: str) -> dict:
                 if each["id"] == "color":
                     style["colour"] = each["value"]["fixedColor"]
                 style["dashed"] |= each["id"] == "custom.lineStyle"
-    return style
+    return {**style, "colour": style["colour"] or colour_of(name)}
