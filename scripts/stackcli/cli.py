@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stackcli import certificates, console, keys, status
+from stackcli import certificates, console, keys, status_cli
 from stackcli import tune as tuning
 from stackcli.base_image import BaseChoice
 from stackcli.bench import Bench, run_bench
@@ -48,27 +48,37 @@ Base = Annotated[BaseChoice, typer.Option("--base", help="official-alike: Debian
 
 
 @app.command()
-def up(yes: Yes = False, strict: Strict = False, weights: Weights = None, base: Base = "auto") -> None:
+def up(
+    yes: Yes = False,
+    strict: Strict = False,
+    weights: Weights = None,
+    base: Base = "auto",
+    observability: Annotated[
+        bool, typer.Option("--observability", help="Also Prometheus, Alertmanager and Grafana.")
+    ] = False,
+) -> None:
     """Build what changed, start the stack and wait until every model is READY."""
-    bring_up(Options(yes, strict, tuple(weights or ()), base))
+    bring_up(Options(yes, strict, tuple(weights or ()), base, observability))
 
 
 @app.command()
-def down(volumes: Annotated[bool, typer.Option("--volumes", help="Also the downloads and data sets.")] = False) -> None:
+def down(
+    volumes: Annotated[bool, typer.Option("--volumes", help="Also downloads, data sets and metrics.")] = False,
+) -> None:
     """Stop the stack and remove its containers; the model store stays."""
     project = current_project()
-    project.do("down", *(["--volumes"] if volumes else []))
+    project.do("--profile", "*", "down", *(["--volumes"] if volumes else []))
     console.done(f"{project.settings.compose_project_name} is down")
 
 
 @app.command("status")
-def show_status() -> None:
-    """Show what is served; exit 1 unless healthy."""
-    project = current_project()
-    serving = status.read_serving(connect(), project)
-    status.show(serving, project.settings)
-    if not serving.is_healthy:
-        console.out.print("Try: scripts/stack up, scripts/stack doctor", markup=False)
+def show_status(
+    watch: Annotated[bool, typer.Option("--watch", help="Again every 2 s, until q or Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines (docs/STATUS.md).")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="As a picture.")] = None,
+) -> None:
+    """Show what is served and how it does; exit 1 unless healthy."""
+    if not status_cli.show_status(watch, as_json, svg):
         raise typer.Exit(1)
 
 

@@ -87,7 +87,20 @@ class Settings(BaseModel):
         """Published port by the name of its variable."""
         if self.is_closed:
             return {"EDGE_PORT": self.edge_port}
-        return {name.upper(): port for name, port in self if name.endswith("_port")}
+        return {
+            name.upper(): port
+            for name, port in self
+            if name.endswith("_port") and name.removesuffix("_port") not in self.observer_ports
+        }
+
+    @property
+    def observer_ports(self) -> dict[str, int]:
+        """Published port by the service of the profile `observability`."""
+        return {
+            "prometheus": self.prometheus_port,
+            "alertmanager": self.alertmanager_port,
+            "grafana": self.grafana_port,
+        }
 
     @property
     def signatures(self) -> str:
