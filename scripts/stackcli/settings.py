@@ -56,7 +56,10 @@ class Settings(BaseModel):
     edge_memory: str = "1g"
     edge_rate: Count = ""
     edge_request_seconds: Annotated[int, Field(ge=1)] = 30
-    edge_access_log: Literal["", "all", "failures"] = ""
+    access_log: Literal["", "all", "failures"] = ""
+    otel_exporter_otlp_endpoint: str = ""
+    otel_exporter_otlp_headers: str = ""
+    otel_traces_sampler_arg: Annotated[float, Field(ge=0, le=1)] = 1
     edge_threads: Count = ""
     edge_secrets: str = "./.stack/secrets/edge"
     drain_seconds: Annotated[int, Field(ge=0)] = 20
