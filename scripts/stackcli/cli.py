@@ -48,16 +48,26 @@ Base = Annotated[BaseChoice, typer.Option("--base", help="official-alike: Debian
 
 
 @app.command()
-def up(yes: Yes = False, strict: Strict = False, weights: Weights = None, base: Base = "auto") -> None:
+def up(
+    yes: Yes = False,
+    strict: Strict = False,
+    weights: Weights = None,
+    base: Base = "auto",
+    observability: Annotated[
+        bool, typer.Option("--observability", help="Also Prometheus, Alertmanager and Grafana.")
+    ] = False,
+) -> None:
     """Build what changed, start the stack and wait until every model is READY."""
-    bring_up(Options(yes, strict, tuple(weights or ()), base))
+    bring_up(Options(yes, strict, tuple(weights or ()), base, observability))
 
 
 @app.command()
-def down(volumes: Annotated[bool, typer.Option("--volumes", help="Also the downloads and data sets.")] = False) -> None:
+def down(
+    volumes: Annotated[bool, typer.Option("--volumes", help="Also downloads, data sets and metrics.")] = False,
+) -> None:
     """Stop the stack and remove its containers; the model store stays."""
     project = current_project()
-    project.do("down", *(["--volumes"] if volumes else []))
+    project.do("--profile", "*", "down", *(["--volumes"] if volumes else []))
     console.done(f"{project.settings.compose_project_name} is down")
 
 

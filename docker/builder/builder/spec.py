@@ -140,7 +140,7 @@ class Objective(Section):
     `p99`: seconds within which 99 of 100 requests are answered; `availability`: the part that is not answered 5xx.
     """
 
-    p99: PositiveFloat = 1.0
+    p99: float = Field(default=1.0, gt=0)
     availability: float = Field(default=0.999, gt=0, lt=1)
 
 

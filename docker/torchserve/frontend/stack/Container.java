@@ -6,68 +6,98 @@ import io.prometheus.client.GaugeMetricFamily;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.ArrayList;
+import java.util.List;
 
-/** What the kernel counts of this container (cgroup v2's files; of v1, which has others, it says nothing). */
+/** What the kernel counts of this container, in the files of cgroup v2 or, with other units, of v1. */
 final class Container {
   private static final Path CGROUP = Path.of("/sys/fs/cgroup");
-  private static final double MICROS = 1e6;
-  private static final Map<String, String> HELP =
-      Map.of(
-          "container_memory_bytes", "Memory that cannot be taken back: all, without the files' pages not in use.",
-          "container_memory_limit_bytes", "More than this, and the kernel ends a process.",
-          "container_cpu_seconds", "CPU time of all processes.",
-          "container_cpu_throttled_seconds", "Time in which processes were kept from running by the limit.",
-          "container_cpu_limit_cores", "CPUs that may be used.");
+  // cgroup v1 writes "no limit" as the largest page-aligned number; no machine has half of that.
+  private static final double NO_LIMIT_BYTES = 1L << 62;
+
+  private final List<MetricFamilySamples> families = new ArrayList<>();
 
   private Container() {}
 
-  /** Values by name; a name is missing where there is no such limit or no such file. */
-  static Map<String, Double> read() {
-    Map<String, Double> values = new LinkedHashMap<>();
-    try {
-      Map<String, Double> memory = table("memory.stat");
-      values.put("container_memory_bytes", number("memory.current") - memory.getOrDefault("inactive_file", 0.0));
-      Map<String, Double> cpu = table("cpu.stat");
-      values.put("container_cpu_seconds", cpu.getOrDefault("usage_usec", 0.0) / MICROS);
-      values.put("container_cpu_throttled_seconds", cpu.getOrDefault("throttled_usec", 0.0) / MICROS);
-      values.put("container_cpu_limit_cores", cpus());
-      values.put("container_memory_limit_bytes", number("memory.max"));
-    } catch (IOException | NumberFormatException unlimited) {
-      return values;
+  /** Without what is not limited, and what cannot be read. */
+  static List<MetricFamilySamples> families() {
+    Container container = new Container();
+    if (Files.exists(CGROUP.resolve("cgroup.controllers"))) {
+      container.readV2();
+    } else {
+      container.readV1();
     }
-    return values;
+    return container.families;
   }
 
-  static MetricFamilySamples family(String name, double value) {
-    return name.endsWith("_seconds")
-        ? new CounterMetricFamily(name, HELP.get(name), value)
-        : new GaugeMetricFamily(name, HELP.get(name), value);
-  }
-
-  /** The quota's, or without one the machine's. */
-  private static double cpus() throws IOException {
+  private void readV2() {
+    addMemory(number("memory.current") - field("memory.stat", "inactive_file"), number("memory.max"));
+    addCpu(field("cpu.stat", "usage_usec") / 1e6, field("cpu.stat", "throttled_usec") / 1e6);
     String[] quota = text("cpu.max").split(" ");
-    return "max".equals(quota[0])
-        ? Runtime.getRuntime().availableProcessors()
-        : Double.parseDouble(quota[0]) / Double.parseDouble(quota[1]);
+    addCores(quota.length == 2 ? parsed(quota[0]) / parsed(quota[1]) : Double.NaN);
   }
 
-  private static Map<String, Double> table(String file) throws IOException {
-    Map<String, Double> values = new LinkedHashMap<>();
-    for (String line : text(file).split("\n")) {
-      String[] pair = line.split(" ");
-      values.put(pair[0], Double.valueOf(pair[1]));
+  private void readV1() {
+    double used = number("memory/memory.usage_in_bytes") - field("memory/memory.stat", "total_inactive_file");
+    double limit = number("memory/memory.limit_in_bytes");
+    addMemory(used, limit < NO_LIMIT_BYTES ? limit : Double.NaN);
+    addCpu(number("cpuacct/cpuacct.usage") / 1e9, field("cpu/cpu.stat", "throttled_time") / 1e9);
+    double quota = number("cpu/cpu.cfs_quota_us");
+    addCores(quota > 0 ? quota / number("cpu/cpu.cfs_period_us") : Double.NaN);
+  }
+
+  private void addMemory(double used, double limit) {
+    add("container_memory_bytes", "Memory in use, without what the kernel can drop at once.", used);
+    add("container_memory_limit_bytes", "Beyond it, the kernel ends a process.", limit);
+  }
+
+  private void addCpu(double used, double throttled) {
+    add("container_cpu_seconds_total", "CPU time of all its processes.", used);
+    add("container_cpu_throttled_seconds_total", "Time held back by the CPU limit.", throttled);
+  }
+
+  private void addCores(double quota) {
+    double cores = Double.isNaN(quota) ? Runtime.getRuntime().availableProcessors() : quota;
+    add("container_cpu_limit_cores", "CPUs that may be used.", cores);
+  }
+
+  private void add(String name, String help, double value) {
+    if (!Double.isNaN(value)) {
+      families.add(
+          name.endsWith("_total")
+              ? new CounterMetricFamily(name, help, value)
+              : new GaugeMetricFamily(name, help, value));
     }
-    return values;
   }
 
-  private static double number(String file) throws IOException {
-    return Double.parseDouble(text(file));
+  /** Of a file of lines `NAME NUMBER`; 0 where it has no such line: the kernel leaves out what it does not count. */
+  private static double field(String file, String name) {
+    for (String line : text(file).split("\n")) {
+      if (line.startsWith(name + " ")) {
+        return parsed(line.substring(name.length() + 1));
+      }
+    }
+    return 0;
   }
 
-  private static String text(String file) throws IOException {
-    return Files.readString(CGROUP.resolve(file)).trim();
+  private static double number(String file) {
+    return parsed(text(file));
+  }
+
+  /** NaN for "max" and for nothing. */
+  private static double parsed(String text) {
+    try {
+      return Double.parseDouble(text);
+    } catch (NumberFormatException unlimited) {
+      return Double.NaN;
+    }
+  }
+
+  private static String text(String file) {
+    try {
+      return Files.readString(CGROUP.resolve(file)).trim();
+    } catch (IOException missing) {
+      return "";
+    }
   }
 }

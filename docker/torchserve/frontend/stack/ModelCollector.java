@@ -63,9 +63,9 @@ final class ModelCollector extends Collector {
         gauge("model_availability_objective_ratio", "The part of the requests that should not be answered 5xx.", VERSION);
     private final GaugeMetricFamily info = gauge("model_info", "What is served; always 1.", ABOUT_LABELS);
     private final CounterMetricFamily restarts =
-        new CounterMetricFamily("model_worker_restarts", "Workers started in the place of one that ended.", VERSION);
+        new CounterMetricFamily("model_worker_restarts_total", "Workers started in the place of one that ended.", VERSION);
     private final CounterMetricFamily cpu =
-        new CounterMetricFamily("model_worker_cpu_seconds", "CPU time of a worker process.", WORKER);
+        new CounterMetricFamily("model_worker_cpu_seconds_total", "CPU time of a worker process.", WORKER);
 
     private static GaugeMetricFamily gauge(String name, String help, List<String> labels) {
       return new GaugeMetricFamily(name, help, labels);

@@ -28,7 +28,7 @@ final class ServerCollector extends Collector {
         new GaugeMetricFamily(
             "jvm_threads_current", "Threads of the JVM.", ManagementFactory.getThreadMXBean().getThreadCount()));
     addProcess(families);
-    Container.read().forEach((name, value) -> families.add(Container.family(name, value)));
+    families.addAll(Container.families());
     return families;
   }
 
@@ -63,7 +63,7 @@ final class ServerCollector extends Collector {
       return;
     }
     double started = ManagementFactory.getRuntimeMXBean().getStartTime() / MILLIS;
-    families.add(new CounterMetricFamily("process_cpu_seconds", "CPU time of Java.", process.cpuSeconds()));
+    families.add(new CounterMetricFamily("process_cpu_seconds_total", "CPU time of Java.", process.cpuSeconds()));
     families.add(new GaugeMetricFamily("process_resident_memory_bytes", "Resident memory of Java.", process.residentBytes()));
     families.add(new GaugeMetricFamily("process_start_time_seconds", "When Java started, since 1970.", started));
   }
