@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,10 @@ from processes import kill
 from series import Series
 from store import entry_of
 
+PAGE = Path(__file__).parents[2] / "docs" / "METRICS.md"
+OURS = ("model_", "container_", "jvm_", "process_", "edge_")
+# Python's own client adds these by itself.
+PYTHONS = ("process_virtual_memory_bytes", "process_open_fds", "process_max_fds")
 REQUESTS = 1000
 OVER_GRPC = 40
 # (path, whether the body is an image): good, another version, bad, nowhere, no such version.
@@ -140,6 +145,18 @@ def test_what_is_served_is_said_with_its_origin_and_accuracy(running_stack: Depl
     assert (info["sha256"], info["trained"], info["weights"]) == (record["sha256"], "true", record["weights"]["origin"])
     assert float(info["accuracy"]) == record["accuracy"]["top1"]
     assert info["engine"] == "openvino"
+
+
+def test_the_page_lists_every_series_and_no_other(running_stack: Deployment) -> None:
+    ask = "import urllib.request; print(urllib.request.urlopen('http://localhost:8405/metrics').read().decode())"
+    told = session.get(running_stack.metrics, timeout=10).text + running_stack.execute(
+        "python3", "-c", ask, service="edge"
+    )
+    types = re.findall(r"^# TYPE (\w+) ", told, re.MULTILINE)
+    seen = {name for name in types if name.startswith(OURS) and name not in PYTHONS}
+    listed = {name for name in re.findall(r"`(\w+)`", PAGE.read_text()) if name.startswith(OURS)}
+    only_with_tls = {"edge_certificate_expiry_timestamp_seconds"}
+    assert listed - only_with_tls == seen - only_with_tls
 
 
 def test_a_killed_worker_is_counted_and_seen_again(workshop: Workshop, workshop_stack: Deployment) -> None:
