@@ -39,6 +39,7 @@ public final class Server extends ModelServer {
 
   /** As TorchServe's own main, with this class in the place of ModelServer. Ends with 1 unless it is told to stop. */
   public static void main(String[] args) {
+    Log.takePrints();
     try {
       Server server = new Server(configure(args), Duration.ofMillis(Long.getLong("stack.drain_ms", 0)));
       Runtime.getRuntime().addShutdownHook(new Thread(server::stop));
