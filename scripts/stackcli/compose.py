@@ -54,7 +54,7 @@ class Project:
 
     def config(self) -> dict[str, Any]:
         """compose.yaml with every variable filled in, the services of its profiles too."""
-        result = self.capture("--profile", "bench", "config", "--format", "json")
+        result = self.capture("--profile", "*", "config", "--format", "json")
         if result.returncode != 0:
             raise ConfigError("a valid compose.yaml and .env", result.stderr.strip(), "correcting what it names")
         config: dict[str, Any] = json.loads(result.stdout)

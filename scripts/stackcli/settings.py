@@ -56,10 +56,24 @@ class Settings(BaseModel):
     edge_memory: str = "1g"
     edge_rate: Count = ""
     edge_request_seconds: Annotated[int, Field(ge=1)] = 30
-    edge_access_log: Literal["", "all", "failures"] = ""
+    access_log: Literal["", "all", "failures"] = ""
+    otel_exporter_otlp_endpoint: str = ""
+    otel_exporter_otlp_headers: str = ""
+    otel_traces_sampler_arg: Annotated[float, Field(ge=0, le=1)] = 1
     edge_threads: Count = ""
     edge_secrets: str = "./.stack/secrets/edge"
     drain_seconds: Annotated[int, Field(ge=0)] = 20
+    observability_address: str = "127.0.0.1"
+    prometheus_port: Port = 9090
+    alertmanager_port: Port = 9093
+    grafana_port: Port = 3000
+    grafana_image: str = "grafana/grafana:11.6.0"
+    grafana_password_file: str = NO_KEY
+    alertmanager_config: str = "./docker/prometheus/alertmanager.yaml"
+    scrape_interval: Annotated[str, Field(pattern=r"^\d+[sm]$")] = "15s"
+    retention_time: str = "30d"
+    retention_size: str = "5GB"
+    prometheus_memory: str = "1g"
     model_weights: str = ""
     archive_format: Literal["default", "zip-store", "tgz", "no-archive"] = "zip-store"
     strict: str = ""
@@ -76,7 +90,20 @@ class Settings(BaseModel):
         """Published port by the name of its variable."""
         if self.is_closed:
             return {"EDGE_PORT": self.edge_port}
-        return {name.upper(): port for name, port in self if name.endswith("_port")}
+        return {
+            name.upper(): port
+            for name, port in self
+            if name.endswith("_port") and name.removesuffix("_port") not in self.observer_ports
+        }
+
+    @property
+    def observer_ports(self) -> dict[str, int]:
+        """Published port by the service of the profile `observability`."""
+        return {
+            "prometheus": self.prometheus_port,
+            "alertmanager": self.alertmanager_port,
+            "grafana": self.grafana_port,
+        }
 
     @property
     def signatures(self) -> str:

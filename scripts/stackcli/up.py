@@ -12,8 +12,9 @@ from stackcli import console, status
 from stackcli.base_image import RECIPES, BaseChoice, ensure_base_image, ensure_edge_base
 from stackcli.compose import Project
 from stackcli.engine import connect, ensure_engine, find_engine
-from stackcli.images import ensure_images
+from stackcli.images import SERVICES, ensure_images
 from stackcli.models import run_builder
+from stackcli.observability import IMAGE_OF_ALL, show_observers, start_observers
 from stackcli.paths import ROOT
 from stackcli.preflight import check_engine, connect_if_running, run_preflight, show
 from stackcli.secrets import write_secrets
@@ -30,6 +31,7 @@ class Options:
     strict: bool = False
     weights: tuple[str, ...] = ()
     base: BaseChoice = "auto"
+    observability: bool = False
 
 
 def chosen_settings(options: Options) -> Settings:
@@ -62,7 +64,7 @@ def prepare(options: Options) -> tuple[docker.DockerClient, Project]:
     console.done(f"base image: {base_image}")
     debian = ensure_edge_base(client, settings, options.yes)
     project = Project(settings.model_copy(update={"debian_image": debian}), base_image, secrets)
-    ensure_images(client, project)
+    ensure_images(client, project, (*SERVICES, IMAGE_OF_ALL) if options.observability else SERVICES)
     return client, project
 
 
@@ -77,9 +79,12 @@ def bring_up(options: Options) -> tuple[docker.DockerClient, Project]:
     start(client, project)
     for service in SERVING:
         wait_until_healthy(client, project, service)
+    if options.observability:
+        start_observers(client, project)
     serving = status.read_serving(client, project)
     console.phase(f"READY after {console.seconds_since(began)}")
     show_serving(serving, project.settings)
+    show_observers(client, project.settings)
     command = status.example_command(serving, project.settings)
     if command:
         console.out.print(f"Try: {command}", markup=False)

@@ -115,7 +115,7 @@ def test_no_log_format_names_a_header_or_a_query(settings: MakeSettings) -> None
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("EDGE_TLS", "yes"), ("EDGE_KEYS", "1"), ("EDGE_RATE", "-1"), ("EDGE_RATE", "fast"), ("EDGE_ACCESS_LOG", "some")],
+    [("EDGE_TLS", "yes"), ("EDGE_KEYS", "1"), ("EDGE_RATE", "-1"), ("EDGE_RATE", "fast"), ("ACCESS_LOG", "some")],
 )
 def test_a_setting_that_cannot_be_used_is_refused_by_name(variable: str, value: str) -> None:
     with pytest.raises(EdgeError, match=f"expected {variable} .*found '{value}'"):
@@ -125,6 +125,6 @@ def test_a_setting_that_cannot_be_used_is_refused_by_name(variable: str, value: 
 def test_settings_have_defaults_and_are_read() -> None:
     assert not read_settings({}).tls
     assert (read_settings({}).rate, read_settings({}).access_log) == (0, "failures")
-    given: dict[str, Any] = {"EDGE_TLS": "true", "EDGE_KEYS": "true", "EDGE_RATE": "7", "EDGE_ACCESS_LOG": "all"}
+    given: dict[str, Any] = {"EDGE_TLS": "true", "EDGE_KEYS": "true", "EDGE_RATE": "7", "ACCESS_LOG": "all"}
     made = read_settings(given)
     assert (made.tls, made.keys, made.rate, made.access_log) == (True, True, 7, "all")

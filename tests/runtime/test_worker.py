@@ -69,7 +69,8 @@ def test_an_answer_says_which_version_gave_it(start: Callable[[int], Worker], mo
     (model_folder / "MAR-INF/MANIFEST.json").write_text(json.dumps(manifest))
     worker = start(9000)
     worker.load()
-    assert worker.predict(("a", b"one"), ("b", b"two")).headers == [{"X-Model-Version": "1.5"}] * 2
+    headers = worker.predict(("a", b"one"), ("b", b"two")).headers
+    assert [answer["X-Model-Version"] for answer in headers] == ["1.5", "1.5"]
 
 
 def test_a_message_that_comes_in_pieces_is_read_whole(start: Callable[[int], Worker]) -> None:

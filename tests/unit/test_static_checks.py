@@ -33,6 +33,7 @@ HOST_CODE = [
     "benchmarks/edge_cost",
     "benchmarks/peers",
     "benchmarks/soak",
+    "docker/grafana/boards",
     "tests/unit",
     "tests/integration",
 ]

@@ -81,6 +81,7 @@ def build_model(
         "serving": spec.serving.model_dump(exclude_none=True),
         "input": spec.input.model_dump(mode="json", exclude_none=True),
         "candidate": spec.candidate,
+        "objective": spec.objective.model_dump(),
         "samples": _copy_samples(checked.samples, folder / spec.samples, staging / SAMPLES),
         "report": report.name if report else None,
     }

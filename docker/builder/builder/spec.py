@@ -134,6 +134,16 @@ class Accept(Section):
     max_top1_disagreement: float = Field(default=0.0, ge=0, le=1)
 
 
+class Objective(Section):
+    """What the service promises of this model: alerts and dashboards measure it by these.
+
+    `p99`: seconds within which 99 of 100 requests are answered; `availability`: the part that is not answered 5xx.
+    """
+
+    p99: float = Field(default=1.0, gt=0)
+    availability: float = Field(default=0.999, gt=0, lt=1)
+
+
 class Serving(Section):
     """TorchServe's own keys, passed through; maxBatchDelay in milliseconds, timeouts in seconds.
 
@@ -175,6 +185,7 @@ class ModelSpec(Section):
     classes: Optional[str] = None
     accept: Accept = Accept()
     serving: Serving = Serving()
+    objective: Objective = Objective()
     samples: str = "samples"
 
     @model_validator(mode="after")

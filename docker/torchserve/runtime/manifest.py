@@ -17,6 +17,8 @@ SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
 REBUILD = "scripts/stack build"
 RESIGN = "scripts/stack build with STACK_SIGNING_KEY, which builds anew what that key has not signed"
+# Of a record from before there were objectives; as in the builder's spec.
+DEFAULT_P99_SECONDS, DEFAULT_AVAILABILITY = 1.0, 0.999
 _CHUNK_BYTES = 1 << 20
 # Both become parts of a path and of a URL: nothing else may appear in either.
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
@@ -39,7 +41,7 @@ class Model:
     """One model version of the manifest with the entrypoint's verdict on it; `size` is the archive's, in bytes.
 
     `precisions`: those the archive holds, checked; none where its engine has no choice of them. `candidate`: without a
-    release it is not the default version. `samples`: as in the manifest.
+    release it is not the default version. `samples`: as in the manifest. `about`: what its metrics say of it.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Model:
     precisions: tuple[str, ...] = ()
     candidate: bool = False
     samples: tuple[Record, ...] = ()
+    about: Record = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -124,11 +127,27 @@ def judge(store: Path, entry: Record, verifier: Optional[RecordVerifier] = None)
                 precisions=tuple(record.get("precisions") or ()),
                 candidate=bool(record.get("candidate", False)),
                 samples=tuple(record.get("samples") or ()),
+                about=_about(record),
             )
         else:
             found = f"sha256 {digest} of {archive}"
     expected = " or ".join(str(r.get("sha256")) for r in candidates)
     return Model(name, version, Verdict.CORRUPT, f"expected sha256 {expected}, found {found}; try {REBUILD} {name}")
+
+
+def _about(record: Record) -> Record:
+    """The labels of model_info, and the objectives: the 99th percentile in seconds, and the part not answered 5xx."""
+    objective = record.get("objective") or {}
+    return {
+        "engine": str(record.get("engine", "eager")),
+        "precision": str(record.get("precision", "f32")),
+        "weights": str((record.get("weights") or {}).get("origin", "")),
+        "trained": "true" if record.get("trained", True) else "false",
+        "accuracy": str((record.get("accuracy") or {}).get("top1", "")),
+        "sha256": str(record.get("sha256", "")),
+        "p99": float(objective.get("p99", DEFAULT_P99_SECONDS)),
+        "availability": float(objective.get("availability", DEFAULT_AVAILABILITY)),
+    }
 
 
 def _distrust(verifier: RecordVerifier, record: Record, name: str, version: str) -> str:

@@ -73,13 +73,15 @@ def snapshot(served: Sequence[tuple[Model, Mapping[str, Any]]], defaults: Mappin
 def snapshot_entry(model: Model, settings: Mapping[str, Any], is_default: bool) -> dict[str, Any]:
     """One version's part of it.
 
-    `maxBatchDelay: 0` means what it says, unlike to TorchServe alone: frontend/stack/ModelQueues.java does it.
+    `maxBatchDelay: 0` means what it says, unlike to TorchServe alone: frontend/stack/ModelQueues.java does it. `about`
+    is for the metrics (frontend/stack/ModelCollector.java).
     """
     return {
         "defaultVersion": is_default,
         "marName": model.archive,
         **{key: settings[key] for key in _RESTORED_SETTINGS},
         **({"maxBatchDelay": 1, "greedy": True} if settings["maxBatchDelay"] == 0 else {}),
+        **({"about": dict(model.about)} if model.about else {}),
     }
 
 
@@ -123,6 +125,8 @@ def java_environment(sizing: Sizing) -> dict[str, str]:
     env = {key: value for key, value in os.environ.items() if key not in _WITHHELD_VARIABLES}
     for name in _THREAD_VARIABLES:
         env[name] = str(sizing.threads)
+    # As log4j2.xml takes it: "all" or nothing.
+    env["ACCESS_LOG"] = "all" if env.get("ACCESS_LOG") == "all" else ""
     return env
 
 

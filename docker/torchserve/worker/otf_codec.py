@@ -84,7 +84,7 @@ def create_predict_response(
         for index, request_id in req_id_map.items():
             parts.append(_text(request_id))
             parts.append(_head(context, index, code, ret, ts_stream_next))
-            body = b"error" if ret is None else _body(ret[index])
+            body = b"error" if ret is None else encode_answer(ret[index])
             parts += (_int.pack(len(body)), body)
     except TypeError:
         logging.warning("Unable to serialize model output.", exc_info=True)
@@ -125,7 +125,8 @@ def _head(context: Any, index: int, code: int, ret: Optional[list], stream_next:
     return b"".join(parts)
 
 
-def _body(answer: Any) -> Union[bytes, bytearray]:
+def encode_answer(answer: Any) -> Union[bytes, bytearray]:
+    """What a handler answered, as it goes to the client. Raises TypeError for what JSON has no form for."""
     if isinstance(answer, (bytes, bytearray)):
         return answer
     if isinstance(answer, str):

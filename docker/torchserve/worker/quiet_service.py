@@ -1,17 +1,22 @@
 """Loads a model's handler and runs it, as TorchServe's own worker does, with less work per request. What differs:
 
 - no torch is imported that the handler does not use (upstream's codec imports it; otf_codec takes its place);
-- an answer says which version gave it: `X-Model-Version`;
-- nothing is logged for a request: Java matches every line that a worker prints against three patterns;
+- an answer says which version gave it, `X-Model-Version`, and what its batch's time went to, `Server-Timing`;
+- nothing is logged for a request, unless ACCESS_LOG=all: Java matches every line of a worker against three patterns;
 - PredictionTime, a gauge, is written once a second: it cannot be scraped more often than that.
 """
 
 import gc
+import json
 import logging
+import os
 import sys
 import time
+from pathlib import Path
 from typing import Any, Optional
 
+import batch_observers
+import facts
 import otf_codec
 
 # Before anything of `ts` is imported.
@@ -25,6 +30,10 @@ from ts.service import PREDICTION_METRIC, PredictionException, Service  # noqa: 
 
 METRIC_SECONDS = 1.0
 VERSION_HEADER = "X-Model-Version"
+# https://www.w3.org/TR/server-timing/; Java puts the queue's time in front, and counts them.
+TIMING_HEADER = "Server-Timing"
+OBSERVERS = batch_observers.observers()
+MEASURES = os.environ.get("STACK_METRICS") != "off"
 
 
 class QuietService(Service):
@@ -32,12 +41,41 @@ class QuietService(Service):
 
     next_metric = 0.0
 
+    engine = ""
+
     def run(self, batch: list[otf_codec.Request]) -> "Outcome":
         """The handler's answers to a batch, or the error that takes the place of all of them."""
+        batch_observers.FORMATTER.requests = batch
+        # Of this batch, in seconds by stage; none where it fails.
+        self.spent: dict[str, float] = {}
+        began = time.time_ns()
+        outcome = self._answered(batch)
+        for observe in OBSERVERS:
+            observe(self._batch(batch, outcome, began))
+        batch_observers.FORMATTER.requests = []
+        return outcome
+
+    def _batch(self, batch: list[otf_codec.Request], outcome: "Outcome", began: int) -> batch_observers.Batch:
+        version = (self.context.manifest or {}).get("model", {}).get("modelVersion", "")
+        return batch_observers.Batch(
+            model=self.context.model_name,
+            version=version,
+            engine=self.engine,
+            ids=[batch_observers.request_id(request) for request in batch],
+            headers=[batch_observers.lower_case(request.headers) for request in batch],
+            statuses=outcome.statuses(),
+            began=began,
+            ended=time.time_ns(),
+            stages=self.spent,
+        )
+
+    def _answered(self, batch: list[otf_codec.Request]) -> "Outcome":
         context = self.context
         context.request_ids = context.metrics.request_ids = {i: request.id for i, request in enumerate(batch)}
         context.request_processor = [RequestProcessor(request.headers) for request in batch]
         context.cl_socket = self.cl_socket
+        # A handler that knows says what its time went to, in seconds by stage.
+        context.stages = {}
         started = time.monotonic()
         try:
             answers = self._entry_point([request.inputs for request in batch], context)
@@ -50,24 +88,49 @@ class QuietService(Service):
         except Exception as error:
             logging.warning("Invoking custom service failed.", exc_info=True)
             return Outcome(batch, *(("Out of resources", 507) if "CUDA" in str(error) else ("Prediction failed", 503)))
-        self._measure(started)
-        version = (context.manifest or {}).get("model", {}).get("modelVersion")
-        if version:
-            for request in context.request_processor:
-                request.add_response_property(VERSION_HEADER, version)
+        handled = time.monotonic()
+        self._measure(started, handled)
         if not isinstance(answers, list):
             logging.warning("expected a list from the handler, found %s", type(answers).__name__)
             return Outcome(batch, "Invalid model predict output", 503)
         if len(answers) != len(batch):
             logging.warning("expected %d answers from the handler, found %d", len(batch), len(answers))
             return Outcome(batch, "number of batch response mismatched", 503)
+        try:
+            if not context.stopping_criteria:  # which want the answers as they are
+                answers = [otf_codec.encode_answer(answer) for answer in answers]
+        except TypeError:
+            logging.warning("expected answers of text, bytes or JSON from the handler", exc_info=True)
+            return Outcome(batch, "Unsupported model output data type.", 503)
+        self._add_headers(handled - started, time.monotonic() - handled)
         return Outcome(batch, "Prediction success", 200, answers, context)
 
-    def _measure(self, started: float) -> None:
-        ended = time.monotonic()
+    def _add_headers(self, handling: float, encoding: float) -> None:
+        """Both in seconds."""
+        headers = {VERSION_HEADER: (self.context.manifest or {}).get("model", {}).get("modelVersion")}
+        self.spent = spent(self.context.stages, handling, encoding)
+        if MEASURES:
+            headers[TIMING_HEADER] = server_timing(self.spent)
+        for request in self.context.request_processor:
+            for name, value in headers.items():
+                if value:
+                    request.add_response_property(name, value)
+
+    def _measure(self, started: float, ended: float) -> None:
         if ended >= self.next_metric:
             self.next_metric = ended + METRIC_SECONDS
             self.context.metrics.add_time(PREDICTION_METRIC, round((ended - started) * 1000, 2))
+
+
+def spent(stages: dict[str, float], handling: float, encoding: float) -> dict[str, float]:
+    """stages: a handler's own, in seconds; handling: all of its time. What is left of that is making the answers."""
+    if not stages:
+        stages = {"inference": handling}
+    return {**stages, "encode": max(0.0, handling - sum(stages.values())) + encoding}
+
+
+def server_timing(stages: dict[str, float]) -> str:
+    return ", ".join(f"{stage};dur={seconds * 1000:.3f}" for stage, seconds in stages.items())
 
 
 class Outcome:
@@ -87,6 +150,12 @@ class Outcome:
         self._answers = answers
         self._context = context
 
+    def statuses(self) -> list[int]:
+        """Each answer's."""
+        if self._context is None:
+            return [self._code] * len(self._batch)
+        return [self._context.get_response_status(index)[0] or self._code for index in range(len(self._batch))]
+
     def encode(self) -> bytes:
         """The message that answers the batch."""
         ids = {index: request.id for index, request in enumerate(self._batch)}
@@ -94,19 +163,33 @@ class Outcome:
 
 
 class Loader(TorchModelServiceWorker):
-    """Upstream's load_model, without its socket."""
+    """Upstream's load_model, without its socket. worker: TorchServe's number of this process."""
 
-    def __init__(self, metrics_config: str) -> None:
+    def __init__(self, metrics_config: str, worker: str) -> None:
+        self.worker = worker
         self.metrics_cache = MetricsCacheYamlImpl(config_file_path=metrics_config)
         self.metrics_cache.initialize_cache()
 
     def load(self, fields: dict[str, Any], sock: Any) -> tuple[Optional[QuietService], bytes]:
         """fields: of the LOAD message → the service (None where loading failed) and the answer to the message."""
         model_loader.Service = QuietService
+        file = facts.file_of(fields["modelName"].decode(), _version(Path(fields["modelPath"].decode())), self.worker)
+        facts.started(file)
         service, text, code = self.load_model(fields)
         if service is not None:
             service.set_cl_socket(sock)
+            engine = getattr(getattr(service._entry_point, "__self__", None), "engine", None)
+            facts.loaded(file, engine)
+            service.engine = str(getattr(engine, "name", ""))
             # What is loaded stays loaded: no later collection has to look through it.
             gc.collect()
             gc.freeze()
         return service, otf_codec.create_load_model_response(code, text)
+
+
+def _version(archive: Path) -> str:
+    """Of an unpacked archive; known before its handler is, which may end the process."""
+    try:
+        return str(json.loads((archive / "MAR-INF/MANIFEST.json").read_text(encoding="utf-8"))["model"]["modelVersion"])
+    except (OSError, ValueError, KeyError):
+        return "unknown"

@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import batch_observers
 import otf_codec
 import quiet_service
 from ts.arg_parser import ArgParser
@@ -16,12 +17,13 @@ ACCEPT_SECONDS = 30.0
 
 def run() -> None:
     """Listens where Java says and serves its connection. Always exits; Java starts another worker."""
-    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO)
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO)
+    logging.getLogger().handlers[0].setFormatter(batch_observers.FORMATTER)
     go_first_when_memory_runs_out()
     options = ArgParser.model_service_worker_args().parse_args()
     try:
         with listen(options.sock_name) as listener:
-            loader = quiet_service.Loader(options.metrics_config)
+            loader = quiet_service.Loader(options.metrics_config, options.sock_name.rpartition(".")[2])
             # Java reads these two lines, word for word.
             print(f"[PID]{os.getpid()}\nTorch worker started.", flush=True)
             serve(otf_codec.Connection(listener.accept()[0]), loader)

@@ -21,11 +21,15 @@ import java.util.Deque;
  */
 final class Exchange extends ChannelDuplexHandler {
   private static final int RETRY_SECONDS = 1;
-  private static final String REQUEST_ID = "x-request-id";
+  private static final String REQUEST_ID = Requested.ID;
+  private static final String VERSION = "x-model-version";
 
   private final Traffic traffic;
-  // What the requests whose answer has not begun call themselves, in their order; "" for those that do not.
-  private final Deque<String> requestIds = new ArrayDeque<>();
+  // Those whose answer has not begun, in their order.
+  private final Deque<Requested> waiting = new ArrayDeque<>();
+  // What is being answered, until its answer is complete.
+  private Requested answering = Requested.NOTHING;
+  private int status;
   private int unanswered;
   private boolean last;
 
@@ -42,14 +46,21 @@ final class Exchange extends ChannelDuplexHandler {
   public void handlerRemoved(ChannelHandlerContext context) {
     traffic.disconnected(unanswered);
     unanswered = 0;
+    answering.abandoned();
+    answering = Requested.NOTHING;
+    waiting.forEach(Requested::abandoned);
+    waiting.clear();
   }
 
   @Override
   public void channelRead(ChannelHandlerContext context, Object message) {
     if (message instanceof HttpRequest) {
       unanswered++;
-      requestIds.add(((HttpRequest) message).headers().get(REQUEST_ID, ""));
+      waiting.add(new Requested((HttpRequest) message));
       traffic.requested();
+    }
+    if (message instanceof LastHttpContent && !waiting.isEmpty()) {
+      waiting.peekLast().complete();
     }
     context.fireChannelRead(message);
   }
@@ -67,6 +78,8 @@ final class Exchange extends ChannelDuplexHandler {
     }
     ChannelPromise written = promise.unvoid();
     if (sent instanceof LastHttpContent) {
+      answering.answered(status);
+      answering = Requested.NOTHING;
       written.addListener(future -> answered());
       if (last) {
         written.addListener(ChannelFutureListener.CLOSE);
@@ -84,13 +97,16 @@ final class Exchange extends ChannelDuplexHandler {
 
   private HttpResponse complete(HttpResponse response) {
     HttpResponse completed = response;
-    String requestId = requestIds.isEmpty() ? "" : requestIds.remove();
+    answering = waiting.isEmpty() ? Requested.NOTHING : waiting.remove();
+    String requestId = answering.id();
     if (response.status().equals(HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE) && isEmpty(response)) {
       completed = ErrorBody.tooLarge((FullHttpResponse) response);
     }
     if (completed instanceof FullHttpResponse && ErrorBody.isIn(completed)) {
       completed = ErrorBody.complete((FullHttpResponse) completed, requestId);
     }
+    status = completed.status().code();
+    answering.answeredBy(completed.headers().get(VERSION));
     if (!requestId.isEmpty()) {
       completed.headers().set(REQUEST_ID, requestId);
     }

@@ -4,6 +4,8 @@ import com.google.gson.Gson;
 import com.google.gson.JsonObject;
 import java.lang.reflect.Field;
 import java.net.HttpURLConnection;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.AbstractMap;
 import java.util.AbstractSet;
 import java.util.ArrayList;
@@ -39,6 +41,7 @@ public final class ModelQueues implements SnapshotSerializer {
   public Snapshot getSnapshot(String json) {
     Snapshot snapshot = new Gson().fromJson(json, Snapshot.class);
     Readiness.expect(snapshot.getModels());
+    snapshot.getModels().forEach((name, versions) -> versions.forEach((v, settings) -> ModelCollector.learn(name, v, settings)));
     snapshot.setModels(new RestoredModels(snapshot.getModels()));
     return snapshot;
   }
@@ -110,7 +113,7 @@ public final class ModelQueues implements SnapshotSerializer {
     queuesOf(model)
         .computeIfPresent(
             Model.DEFAULT_DATA_QUEUE,
-            (key, queue) -> queue instanceof Queue ? queue : new Queue(queue.remainingCapacity(), greedy));
+            (key, queue) -> queue instanceof Queue ? queue : new Queue(model, queue.remainingCapacity(), greedy));
   }
 
   /** Answers what waits for a model that is gone. */
@@ -130,11 +133,19 @@ public final class ModelQueues implements SnapshotSerializer {
   private static final class Queue extends LinkedBlockingDeque<Job> {
     private static final long serialVersionUID = 1L;
 
+    // For the worker, whose spans begin here (worker/batch_spans.py): microseconds since 1970.
+    private static final String QUEUED = "x-stack-queued";
+    private static final boolean IS_TRACED = !System.getenv().getOrDefault("OTEL_EXPORTER_OTLP_ENDPOINT", "").isEmpty();
+
+    private final transient Series series;
+    // Of the batch that a worker's thread has taken last.
+    private final transient ThreadLocal<Integer> taken = ThreadLocal.withInitial(() -> 0);
     private final int capacity;
     private final boolean greedy;
 
-    Queue(int capacity, boolean greedy) {
+    Queue(Model model, int capacity, boolean greedy) {
       super(capacity);
+      this.series = Series.of(model);
       this.capacity = capacity;
       this.greedy = greedy;
     }
@@ -142,20 +153,43 @@ public final class ModelQueues implements SnapshotSerializer {
     /** Greedy, it blocks only for those who would wait forever: for a batch's first request. */
     @Override
     public Job poll(long timeout, TimeUnit unit) throws InterruptedException {
-      return greedy && timeout != Long.MAX_VALUE ? super.poll() : super.poll(timeout, unit);
+      boolean first = timeout == Long.MAX_VALUE;
+      if (first) {
+        batchEnded();
+      }
+      Job job = greedy && !first ? super.poll() : super.poll(timeout, unit);
+      if (job != null) {
+        taken.set(taken.get() + 1);
+      }
+      return job;
+    }
+
+    /** Who asks for the next batch is done with the one before. */
+    private void batchEnded() {
+      int size = taken.get();
+      if (size > 0 && Series.ARE_ON) {
+        series.batched(size);
+      }
+      taken.set(0);
     }
 
     /** gRPC has no handler for the exception; TorchServe's own text has to do there. */
     @Override
     public boolean offer(Job job) {
-      boolean taken = super.offer(job);
-      if (!taken && job instanceof RestJob) {
+      if (IS_TRACED) {
+        job.getPayload().updateHeaders(QUEUED, Long.toString(ChronoUnit.MICROS.between(Instant.EPOCH, Instant.now())));
+      }
+      boolean fits = super.offer(MeasuredJob.measured(job, series));
+      if (!fits && job instanceof RestJob) {
         throw new ServiceUnavailableException(
             String.format(
                 "expected room in the queue of %s, found all of its %d places taken; try again soon",
                 job.getModelName(), capacity));
       }
-      return taken;
+      if (!fits) {
+        MeasuredJob.refused(job, series);
+      }
+      return fits;
     }
   }
 }

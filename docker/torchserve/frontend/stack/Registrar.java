@@ -92,6 +92,7 @@ final class Registrar implements Runnable {
 
   /** Without workers at first, so that no request is in TorchServe's own queue when ours takes its place. */
   private static void register(String name, String version, JsonObject settings) throws Exception {
+    ModelCollector.learn(name, version, settings);
     ModelManager models = ModelManager.getInstance();
     JsonObject idle = settings.deepCopy();
     idle.addProperty(Model.MIN_WORKERS, 0);

@@ -7,6 +7,8 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.util.internal.logging.InternalLoggerFactory;
 import io.netty.util.internal.logging.Slf4JLoggerFactory;
 import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.security.GeneralSecurityException;
 import java.time.Duration;
 import org.apache.commons.cli.DefaultParser;
@@ -42,8 +44,11 @@ public final class Server extends ModelServer {
       Runtime.getRuntime().addShutdownHook(new Thread(server::stop));
       server.startAndWait();
     } catch (Throwable error) {
-      System.out.printf("FAIL: expected TorchServe to start, found %s; try correcting config.properties%n", why(error));
-      error.printStackTrace();
+      StringWriter trace = new StringWriter();
+      error.printStackTrace(new PrintWriter(trace));
+      Log.say("ERROR", trace.toString());
+      String text = "FAIL: expected TorchServe to start, found %s; try correcting config.properties";
+      Log.say("ERROR", String.format(text, why(error)));
     } finally {
       System.exit(1);
     }
@@ -85,8 +90,18 @@ public final class Server extends ModelServer {
               }
             });
     listening = closed;
+    registerMetrics();
     Registrar.start();
     return ended;
+  }
+
+  /** Registering collects once, which takes a ModelManager. */
+  private static void registerMetrics() {
+    if (Series.ARE_ON) {
+      Series.register();
+      new ModelCollector().register();
+      new ServerCollector().register();
+    }
   }
 
   @Override
@@ -94,7 +109,7 @@ public final class Server extends ModelServer {
     if (listening != null) {
       traffic.drain();
       listening.channel().close().syncUninterruptibly();
-      System.out.println("drained: " + traffic.waitUntilQuiet(drain));
+      Log.say("INFO", "drained: " + traffic.waitUntilQuiet(drain));
     }
     super.stop();
   }

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Starts Grafana with a password that nobody else has: the secret's, else one made at the first start and kept in its volume.
+set -eu
+password=/run/secrets/grafana_password
+if [ ! -s "$password" ]; then
+    password=/var/lib/grafana/admin-password
+    if [ ! -s "$password" ]; then
+        (umask 077 && head -c 18 /dev/urandom | base64 >"$password")
+    fi
+    echo "Grafana: user admin, password in $password of this container"
+fi
+GF_SECURITY_ADMIN_PASSWORD=$(cat "$password")
+export GF_SECURITY_ADMIN_PASSWORD
+exec /run.sh

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Starts Prometheus. Its configuration knows no variables: the interval is written into a copy.
+set -eu
+sed "s/SCRAPE_INTERVAL/${SCRAPE_INTERVAL:-15s}/" /etc/prometheus/prometheus.yaml >/tmp/prometheus.yaml
+exec prometheus \
+    --config.file=/tmp/prometheus.yaml \
+    --storage.tsdb.path=/data \
+    --storage.tsdb.retention.time="${RETENTION_TIME:-30d}" \
+    --storage.tsdb.retention.size="${RETENTION_SIZE:-5GB}" \
+    --web.listen-address=:9090

@@ -1,0 +1,141 @@
+package stack;
+
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import io.prometheus.client.Collector;
+import io.prometheus.client.CounterMetricFamily;
+import io.prometheus.client.GaugeMetricFamily;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.pytorch.serve.archive.model.ModelNotFoundException;
+import org.pytorch.serve.wlm.Model;
+import org.pytorch.serve.wlm.ModelManager;
+import org.pytorch.serve.wlm.WorkerState;
+import org.pytorch.serve.wlm.WorkerThread;
+
+/** The state of every served version when port 8082 is asked: its queue, its workers, and what it is. */
+final class ModelCollector extends Collector {
+  private static final List<String> VERSION = List.of("model", "version");
+  private static final List<String> STATE = List.of("model", "version", "state");
+  private static final List<String> WORKER = List.of("model", "version", "worker");
+  private static final List<String> ABOUT_LABELS =
+      List.of("model", "version", "engine", "precision", "weights", "trained", "accuracy", "sha256");
+
+  // What the snapshot says of a version beside TorchServe's own settings (runtime/torchserve.py).
+  private static final Map<String, JsonObject> ABOUT = new ConcurrentHashMap<>();
+
+  /** settings: of the snapshot, or of a version that is added later. */
+  static void learn(String name, String version, JsonObject settings) {
+    if (settings.has("about")) {
+      ABOUT.put(name + "/" + version, settings.getAsJsonObject("about"));
+    }
+  }
+
+  @Override
+  public List<MetricFamilySamples> collect() {
+    Families families = new Families();
+    ModelManager models = ModelManager.getInstance();
+    for (Map.Entry<String, ?> named : models.getAllModels()) {
+      try {
+        models.getAllModelVersions(named.getKey()).forEach(version -> families.add(version.getValue()));
+      } catch (ModelNotFoundException justRemoved) {
+        continue;
+      }
+    }
+    return families.all();
+  }
+
+  private static final class Families {
+    private final GaugeMetricFamily depth = gauge("model_queue_depth", "Requests that wait for a worker.", VERSION);
+    private final GaugeMetricFamily capacity =
+        gauge("model_queue_capacity", "Requests that may wait; more are answered 503.", VERSION);
+    private final GaugeMetricFamily inFlight =
+        gauge("model_requests_in_flight", "Requests accepted and not answered yet.", VERSION);
+    private final GaugeMetricFamily workers = gauge("model_workers", "Worker processes by state.", STATE);
+    private final GaugeMetricFamily memory =
+        gauge("model_worker_memory_bytes", "Resident memory of a worker process.", WORKER);
+    private final GaugeMetricFamily latency =
+        gauge("model_latency_objective_seconds", "What 99 of 100 requests should take at most.", VERSION);
+    private final GaugeMetricFamily availability =
+        gauge("model_availability_objective_ratio", "The part of the requests that should not be answered 5xx.", VERSION);
+    private final GaugeMetricFamily info = gauge("model_info", "What is served; always 1.", ABOUT_LABELS);
+    private final CounterMetricFamily restarts =
+        new CounterMetricFamily("model_worker_restarts_total", "Workers started in the place of one that ended.", VERSION);
+    private final CounterMetricFamily cpu =
+        new CounterMetricFamily("model_worker_cpu_seconds_total", "CPU time of a worker process.", WORKER);
+
+    private static GaugeMetricFamily gauge(String name, String help, List<String> labels) {
+      return new GaugeMetricFamily(name, help, labels);
+    }
+
+    List<MetricFamilySamples> all() {
+      return List.of(depth, capacity, inFlight, workers, memory, latency, availability, info, restarts, cpu);
+    }
+
+    void add(Model model) {
+      String name = model.getModelName();
+      String version = model.getVersion();
+      List<String> labels = List.of(name, version);
+      int waiting = model.getPendingRequestsInJobQueue();
+      depth.addMetric(labels, waiting);
+      capacity.addMetric(labels, waiting + model.getJobQueueRemainingCapacity());
+      inFlight.addMetric(labels, Series.of(model).inFlight());
+      WorkerFacts facts = WorkerFacts.of(name, version);
+      restarts.addMetric(labels, facts.restarts());
+      addWorkers(labels, ModelManager.getInstance().getWorkers(model.getModelVersionName()));
+      addAbout(labels, facts);
+    }
+
+    private void addWorkers(List<String> labels, List<WorkerThread> threads) {
+      int ready = 0;
+      int starting = 0;
+      for (WorkerThread thread : threads) {
+        WorkerState state = thread.getState();
+        ready += state == WorkerState.WORKER_MODEL_LOADED ? 1 : 0;
+        starting += state == null || state == WorkerState.WORKER_STARTED ? 1 : 0; // null until its thread runs
+        ProcessFacts process = ProcessFacts.of(thread.getPid());
+        if (process != null) {
+          List<String> worker = with(labels, thread.getWorkerId());
+          memory.addMetric(worker, process.residentBytes());
+          cpu.addMetric(worker, process.cpuSeconds());
+        }
+      }
+      workers.addMetric(with(labels, "ready"), ready);
+      workers.addMetric(with(labels, "starting"), starting);
+      workers.addMetric(with(labels, "failed"), threads.size() - ready - starting);
+    }
+
+    private void addAbout(List<String> labels, WorkerFacts facts) {
+      JsonObject about = ABOUT.get(String.join("/", labels));
+      if (about == null) {
+        return;
+      }
+      latency.addMetric(labels, about.get("p99").getAsDouble());
+      availability.addMetric(labels, about.get("availability").getAsDouble());
+      info.addMetric(
+          with(
+              labels,
+              facts.engine(text(about, "engine")),
+              facts.precision(text(about, "precision")),
+              text(about, "weights"),
+              text(about, "trained"),
+              text(about, "accuracy"),
+              text(about, "sha256")),
+          1);
+    }
+
+    private static String text(JsonObject about, String key) {
+      JsonElement value = about.get(key);
+      return value == null || value.isJsonNull() ? "" : value.getAsString();
+    }
+
+    private static List<String> with(List<String> labels, String... more) {
+      List<String> all = new ArrayList<>(labels);
+      all.addAll(Arrays.asList(more));
+      return all;
+    }
+  }
+}

@@ -1,0 +1,164 @@
+package stack;
+
+import io.prometheus.client.Counter;
+import io.prometheus.client.Histogram;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.pytorch.serve.archive.model.ModelVersionNotFoundException;
+import org.pytorch.serve.wlm.Model;
+import org.pytorch.serve.wlm.ModelManager;
+
+/**
+ * What is counted of one model version's requests. TorchServe's own counters know no outcome by model, and no
+ * distribution.
+ *
+ * <p>Only versions that are served have one, and all that asks for another shares NOBODY's: no client's text becomes a
+ * series.
+ */
+final class Series {
+  /** Off, nothing is counted and nothing exported: to measure what that costs. */
+  static final boolean ARE_ON = !"off".equals(System.getenv("STACK_METRICS"));
+
+  private static final double[] SECONDS = {
+    0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2,
+    0.3, 0.5, 0.75, 1, 1.5, 2, 5, 10, 30
+  };
+  private static final double[] SIZES = {1, 2, 4, 8, 16, 32, 64, 128};
+  private static final double NANOS = TimeUnit.SECONDS.toNanos(1);
+  private static final String[] OUTCOMES = {"2xx", "4xx", "5xx"};
+  private static final String[] STAGES = {"queue", "decode", "inference", "encode"};
+
+  private static final Counter REQUESTS =
+      Counter.build("model_requests_total", "Predictions and explanations answered, by outcome. No pings.")
+          .labelNames("model", "version", "outcome", "protocol")
+          .create();
+  private static final Histogram DURATION =
+      Histogram.build("model_request_duration_seconds", "From a request being complete to its 2xx answer being written.")
+          .labelNames("model", "version")
+          .buckets(SECONDS)
+          .create();
+  private static final Histogram STAGE =
+      Histogram.build("model_stage_duration_seconds", "Time of a request, or of the batch that it was in, by stage.")
+          .labelNames("model", "version", "stage")
+          .buckets(SECONDS)
+          .create();
+  private static final Histogram BATCH =
+      Histogram.build("model_batch_size", "Requests that a worker took at once.")
+          .labelNames("model", "version")
+          .buckets(SIZES)
+          .create();
+
+  private static final Map<String, Map<String, Series>> SERVED = new ConcurrentHashMap<>();
+  private static final Series NOBODY = new Series("-", "-");
+
+  private final AtomicInteger inFlight = new AtomicInteger();
+  private final Counter.Child[] http = new Counter.Child[OUTCOMES.length];
+  private final Counter.Child[] grpc = new Counter.Child[OUTCOMES.length];
+  private final Histogram.Child[] stages = new Histogram.Child[STAGES.length];
+  private final Histogram.Child duration;
+  private final Histogram.Child batch;
+
+  private Series(String model, String version) {
+    for (int i = 0; i < OUTCOMES.length; i++) {
+      http[i] = REQUESTS.labels(model, version, OUTCOMES[i], "http");
+      grpc[i] = REQUESTS.labels(model, version, OUTCOMES[i], "grpc");
+    }
+    for (int i = 0; i < STAGES.length; i++) {
+      stages[i] = STAGE.labels(model, version, STAGES[i]);
+    }
+    duration = DURATION.labels(model, version);
+    batch = BATCH.labels(model, version);
+  }
+
+  /** From now on they are part of what port 8082 says. */
+  static void register() {
+    REQUESTS.register();
+    DURATION.register();
+    STAGE.register();
+    BATCH.register();
+  }
+
+  static Series of(Model model) {
+    return SERVED
+        .computeIfAbsent(model.getModelName(), name -> new ConcurrentHashMap<>())
+        .computeIfAbsent(model.getVersion(), version -> new Series(model.getModelName(), version));
+  }
+
+  /** version: null for the default one. */
+  static Series of(String name, String version) {
+    try {
+      Model model = ModelManager.getInstance().getModel(name, version);
+      return model == null ? NOBODY : of(model);
+    } catch (ModelVersionNotFoundException unknown) {
+      return NOBODY;
+    }
+  }
+
+  void arrived() {
+    inFlight.incrementAndGet();
+  }
+
+  void left() {
+    inFlight.decrementAndGet();
+  }
+
+  int inFlight() {
+    return inFlight.get();
+  }
+
+  /** nanos: from the complete request to its answer. */
+  void answeredHttp(int status, long nanos) {
+    answered(http, status, nanos);
+  }
+
+  void answeredGrpc(int status, long nanos) {
+    answered(grpc, status, nanos);
+  }
+
+  private void answered(Counter.Child[] outcomes, int status, long nanos) {
+    int outcome = status < 400 ? 0 : status < 500 ? 1 : 2;
+    outcomes[outcome].inc();
+    if (outcome == 0) {
+      duration.observe(nanos / NANOS);
+    }
+  }
+
+  void queued(long nanos) {
+    stages[0].observe(nanos / NANOS);
+  }
+
+  void batched(int size) {
+    batch.observe(size);
+  }
+
+  /**
+   * timing: a worker's Server-Timing (https://www.w3.org/TR/server-timing/), `decode;dur=0.051, inference;dur=0.570`, in
+   * milliseconds. What else a handler writes there is not ours to count.
+   */
+  void worked(String timing) {
+    int at = 0;
+    while (at < timing.length()) {
+      int comma = timing.indexOf(',', at);
+      int end = comma < 0 ? timing.length() : comma;
+      int value = timing.indexOf(";dur=", at);
+      if (value > 0 && value < end) {
+        observe(timing.substring(at, value).trim(), timing.substring(value + 5, end).trim());
+      }
+      at = end + 1;
+    }
+  }
+
+  private void observe(String stage, String milliseconds) {
+    for (int i = 1; i < STAGES.length; i++) {
+      if (STAGES[i].equals(stage)) {
+        try {
+          stages[i].observe(Double.parseDouble(milliseconds) / 1000);
+        } catch (NumberFormatException foreign) {
+          return;
+        }
+      }
+    }
+  }
+}

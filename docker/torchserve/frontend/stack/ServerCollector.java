@@ -1,0 +1,70 @@
+package stack;
+
+import io.prometheus.client.Collector;
+import io.prometheus.client.CounterMetricFamily;
+import io.prometheus.client.GaugeMetricFamily;
+import io.prometheus.client.SummaryMetricFamily;
+import java.lang.management.GarbageCollectorMXBean;
+import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryMXBean;
+import java.lang.management.MemoryUsage;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The Java process, by the names that the Prometheus client for Java gives (its part for this is not in TorchServe's jar),
+ * and the container around it.
+ */
+final class ServerCollector extends Collector {
+  private static final double MILLIS = 1000;
+
+  @Override
+  public List<MetricFamilySamples> collect() {
+    List<MetricFamilySamples> families = new ArrayList<>();
+    addMemory(families);
+    addCollections(families);
+    families.add(
+        new GaugeMetricFamily(
+            "jvm_threads_current", "Threads of the JVM.", ManagementFactory.getThreadMXBean().getThreadCount()));
+    addProcess(families);
+    families.addAll(Container.families());
+    return families;
+  }
+
+  private static void addMemory(List<MetricFamilySamples> families) {
+    MemoryMXBean memory = ManagementFactory.getMemoryMXBean();
+    Map<String, MemoryUsage> areas =
+        Map.of("heap", memory.getHeapMemoryUsage(), "nonheap", memory.getNonHeapMemoryUsage());
+    GaugeMetricFamily used = new GaugeMetricFamily("jvm_memory_bytes_used", "Used bytes of an area.", List.of("area"));
+    GaugeMetricFamily most =
+        new GaugeMetricFamily("jvm_memory_bytes_max", "Most bytes of an area; -1 without a limit.", List.of("area"));
+    areas.forEach(
+        (area, usage) -> {
+          used.addMetric(List.of(area), usage.getUsed());
+          most.addMetric(List.of(area), usage.getMax());
+        });
+    families.addAll(List.of(used, most));
+  }
+
+  private static void addCollections(List<MetricFamilySamples> families) {
+    SummaryMetricFamily seconds =
+        new SummaryMetricFamily("jvm_gc_collection_seconds", "Time in a garbage collector.", List.of("gc"));
+    for (GarbageCollectorMXBean collector : ManagementFactory.getGarbageCollectorMXBeans()) {
+      seconds.addMetric(
+          List.of(collector.getName()), collector.getCollectionCount(), collector.getCollectionTime() / MILLIS);
+    }
+    families.add(seconds);
+  }
+
+  private static void addProcess(List<MetricFamilySamples> families) {
+    ProcessFacts process = ProcessFacts.of(ProcessHandle.current().pid());
+    if (process == null) {
+      return;
+    }
+    double started = ManagementFactory.getRuntimeMXBean().getStartTime() / MILLIS;
+    families.add(new CounterMetricFamily("process_cpu_seconds_total", "CPU time of Java.", process.cpuSeconds()));
+    families.add(new GaugeMetricFamily("process_resident_memory_bytes", "Resident memory of Java.", process.residentBytes()));
+    families.add(new GaugeMetricFamily("process_start_time_seconds", "When Java started, since 1970.", started));
+  }
+}

@@ -1,0 +1,52 @@
+package stack;
+
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
+import com.google.gson.JsonParser;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** What a version's workers say of themselves, in a file each in TEMP (worker/facts.py): starts, engine, precision. */
+final class WorkerFacts {
+  private static final Path FOLDER = Path.of(System.getProperty("java.io.tmpdir"), "workers");
+
+  private int restarts;
+  private JsonObject last = new JsonObject();
+
+  static WorkerFacts of(String model, String version) {
+    WorkerFacts facts = new WorkerFacts();
+    Path folder = FOLDER.resolve(model).resolve(version);
+    if (Files.isDirectory(folder)) {
+      try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, "*.json")) {
+        for (Path file : files) {
+          facts.add(JsonParser.parseString(Files.readString(file)).getAsJsonObject());
+        }
+      } catch (IOException | JsonParseException | IllegalStateException unreadable) {
+        return facts; // what was read before it
+      }
+    }
+    return facts;
+  }
+
+  private void add(JsonObject worker) {
+    restarts += worker.get("starts").getAsInt() - 1;
+    if (worker.has("engine")) {
+      last = worker;
+    }
+  }
+
+  int restarts() {
+    return restarts;
+  }
+
+  /** built: what it was built for, where no worker says what it runs. */
+  String engine(String built) {
+    return last.has("engine") ? last.get("engine").getAsString() : built;
+  }
+
+  String precision(String built) {
+    return last.has("precision") ? last.get("precision").getAsString() : built;
+  }
+}

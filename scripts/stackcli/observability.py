@@ -1,0 +1,92 @@
+"""Starts who observes the stack: Prometheus, Alertmanager, node_exporter, and Grafana where its image can be had."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+
+import docker
+from rich.table import Table
+
+from stackcli import console
+from stackcli.base_image import has_image, try_pull
+from stackcli.compose import Project
+from stackcli.paths import SECRETS, shown
+from stackcli.preflight import is_taken, judge_ports, port_holders
+from stackcli.secrets import write_if_changed
+from stackcli.serving import wait_until_healthy
+from stackcli.settings import NO_KEY, Settings
+
+IMAGE_OF_ALL = "prometheus"  # the service that docker/prometheus is built as
+OBSERVERS = ("prometheus", "alertmanager", "node-exporter")
+GRAFANA = "grafana"
+PASSWORD = SECRETS / "grafana_password"
+PASSWORD_BYTES = 18
+
+
+def start_observers(client: docker.DockerClient, project: Project) -> None:
+    """All of them, healthy; without Grafana where its image is not here and cannot be pulled.
+
+    Raises StackError: a port is somebody else's, or one of them does not become healthy.
+    """
+    console.phase("Starting what observes…")
+    check_observer_ports(client, project.settings)
+    services: tuple[str, ...] = OBSERVERS
+    if has_grafana(client, project.settings):
+        services = (*OBSERVERS, GRAFANA)
+        project = with_password(project)
+    project.do("up", "--detach", "--no-deps", "--no-build", *services)
+    for service in services:
+        wait_until_healthy(client, project, service)
+
+
+def check_observer_ports(client: docker.DockerClient, settings: Settings) -> None:
+    taken = {
+        f"{service.upper()}_PORT": port
+        for service, port in settings.observer_ports.items()
+        if is_taken(settings.observability_address, port)
+    }
+    check = judge_ports(settings, taken, port_holders(client) if taken else {})
+    if check.verdict == "failed":
+        raise check.error()
+
+
+def has_grafana(client: docker.DockerClient, settings: Settings) -> bool:
+    """Whether its image is here, pulled now if need be; says so plainly where it is not."""
+    name = settings.grafana_image
+    problem = "" if has_image(client, name) else try_pull(client, name)
+    if problem:
+        console.warn(
+            f"expected Grafana's image {name}, found that it cannot be pulled ({problem}); "
+            f"try `docker load` to bring it here, or GRAFANA_IMAGE in .env; the others start without it"
+        )
+    return not problem
+
+
+def with_password(project: Project) -> Project:
+    """The project with a password for Grafana's first start: the user's own, or one that is made here, once."""
+    settings = project.settings
+    if settings.grafana_password_file != NO_KEY:
+        return project
+    if not PASSWORD.is_file():
+        write_if_changed(PASSWORD, secrets.token_urlsafe(PASSWORD_BYTES))
+    console.say(f"Grafana's user is admin, the password of its first start is in {shown(PASSWORD)}")
+    return replace(project, settings=settings.model_copy(update={"grafana_password_file": str(PASSWORD)}))
+
+
+def show_observers(client: docker.DockerClient, settings: Settings) -> None:
+    """Where they are, of those that run; nothing where none does."""
+    urls = Table.grid(padding=(0, 2))
+    for service, url in observer_urls(client, settings).items():
+        urls.add_row(service, url)
+    if urls.row_count:
+        console.out.print(urls)
+
+
+def observer_urls(client: docker.DockerClient, settings: Settings) -> Mapping[str, str]:
+    """By service, of those that run."""
+    label = f"com.docker.compose.project={settings.compose_project_name}"
+    running = {one.labels.get("com.docker.compose.service") for one in client.containers.list(filters={"label": label})}
+    host = "localhost" if settings.observability_address in ("127.0.0.1", "0.0.0.0") else settings.observability_address  # noqa: S104
+    return {service: f"http://{host}:{port}" for service, port in settings.observer_ports.items() if service in running}
