@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stackcli import certificates, console, keys, status
+from stackcli import certificates, console, keys, status_cli
 from stackcli import tune as tuning
 from stackcli.base_image import BaseChoice
 from stackcli.bench import Bench, run_bench
@@ -72,13 +72,13 @@ def down(
 
 
 @app.command("status")
-def show_status() -> None:
-    """Show what is served; exit 1 unless healthy."""
-    project = current_project()
-    serving = status.read_serving(connect(), project)
-    status.show(serving, project.settings)
-    if not serving.is_healthy:
-        console.out.print("Try: scripts/stack up, scripts/stack doctor", markup=False)
+def show_status(
+    watch: Annotated[bool, typer.Option("--watch", help="Again every 2 s, until q or Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines (docs/STATUS.md).")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="As a picture.")] = None,
+) -> None:
+    """Show what is served and how it does; exit 1 unless healthy."""
+    if not status_cli.show_status(watch, as_json, svg):
         raise typer.Exit(1)
 
 

@@ -34,9 +34,9 @@ def ask(container: Container, *words: str) -> str:
 
 
 def run_inside(container: Container, module: str, *words: str) -> str:
-    """The last line that `python -m MODULE WORDS` prints in the container. Raises ServeError, with its own words."""
+    """The last line that `python3 -m MODULE WORDS` prints in the container. Raises ServeError, with its own words."""
     try:
-        ended = container.exec_run(["python", "-m", module, *words], demux=True)
+        ended = container.exec_run(["python3", "-m", module, *words], demux=True)
     except APIError as error:
         raise ServeError("a running torchserve container", str(error.explanation), "`scripts/stack up`") from None
     printed, errors = (cast("bytes | None", part) or b"" for part in ended.output)

@@ -1,14 +1,12 @@
-"""What is served, in one table: the manifest's word beside TorchServe's own."""
+"""What is served: the manifest's word beside TorchServe's own, and the edge's numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import docker
 from docker.models.containers import Container
-from rich.markup import escape
-from rich.table import Table
 
 from stackcli import console
 from stackcli.compose import Project
@@ -16,19 +14,22 @@ from stackcli.edge_secrets import CA, secrets_folder
 from stackcli.errors import ConfigError, ServeError
 from stackcli.inside import Described, read_models
 from stackcli.models import Model, find_sample, read_manifest
+from stackcli.numbers import Numbers, read_numbers
 from stackcli.paths import shown
 from stackcli.preflight import check_edge
 from stackcli.releases import Release, read_releases
 from stackcli.serving import find_unwell, health_of
 from stackcli.settings import Settings
-from stackcli.tuned import Tuned, label_of, read_tuned
+from stackcli.tuned import Tuned, read_tuned
+
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Serving:
     """`health`, `edge`: Docker's word for torchserve (of several: the worst) and the edge, each with its probe's line.
 
-    `ports`: torchserve's published ones, as inside.
+    `ports`: torchserve's published ones, as inside. `numbers`: None where nobody asked for them, or the edge has none.
     """
 
     health: tuple[str, str]
@@ -36,14 +37,25 @@ class Serving:
     models: list[tuple[Model, str]]  # each with its state
     tuned: Mapping[str, Tuned] = field(default_factory=dict)
     ports: frozenset[int] = frozenset()
+    numbers: Numbers | None = None
+    problems: tuple[str, ...] = ()  # of the reading itself
 
     @property
     def is_healthy(self) -> bool:
         return self.health[0] == self.edge[0] == "healthy"
 
-    @property
-    def unavailable(self) -> list[Model]:
-        return [model for model, _ in self.models if not model.is_available]
+    def warnings(self, settings: Settings) -> list[str]:
+        """What a person should know, each in one sentence."""
+        found = list(self.problems)
+        for check in check_edge(settings):
+            if check.verdict != "ok":
+                found.append(f"{check.name}: expected {check.expected}, found {check.found}; try {check.remedy}")
+        for model, _ in self.models:
+            if not model.is_available:
+                found.append(f"{model.name} {model.version} is unavailable: {model.reason}; try {model.remedy}")
+            elif not model.trained:
+                found.append(f"{model.name} {model.version} is UNTRAINED: its answers mean nothing")
+        return found
 
 
 def state_of(model: Model, served: list[Described] | None, release: Release | None = None) -> str:
@@ -64,14 +76,39 @@ def state_of(model: Model, served: list[Described] | None, release: Release | No
     return "READY" if workers and ready == len(workers) else f"{ready}/{len(workers)} READY"
 
 
-def read_serving(client: docker.DockerClient, project: Project) -> Serving:
+def read_serving(client: docker.DockerClient, project: Project, with_numbers: bool = False) -> Serving:
+    """`with_numbers`: the edge takes some seconds to count them, where nobody has asked lately."""
     name = project.settings.compose_project_name
+    problems: list[str] = []
     container, edge = find_unwell(client, name), find_unwell(client, name, "edge")
     health, edge_health = (health_of(found) if found else ("not running", "") for found in (container, edge))
     served = served_models(container)
-    releases = known_releases(project.settings)
-    models = [(m, state_of(m, served, releases.get(m.name))) for m in read_manifest(project.settings).models]
-    return Serving(health, edge_health, models, tuned_models(project.settings), published_ports(container))
+    releases = known_releases(project.settings, problems.append)
+    return Serving(
+        health,
+        edge_health,
+        [(m, state_of(m, served, releases.get(m.name))) for m in read_manifest(project.settings).models],
+        tuned_models(project.settings, problems.append),
+        published_ports(container),
+        known_numbers(edge, problems.append) if with_numbers else None,
+        tuple(problems),
+    )
+
+
+def known_numbers(edge: Container | None, warn: Warn) -> Numbers | None:
+    """None where no edge has them."""
+    try:
+        if edge is None:
+            raise ServeError("numbers of the edge", "no edge that runs", "`scripts/stack up`")
+        numbers = read_numbers(edge)
+    except ServeError as error:
+        warn(f"no traffic, latencies and memory are shown: {error}")
+        return None
+    silent = [server.instance for server in numbers.torchserve if server.memory_bytes is None]
+    if silent or not numbers.torchserve:
+        found = f"none from {', '.join(silent)}" if silent else "no TorchServe"
+        warn(f"numbers are missing: expected the series of each TorchServe, found {found}; try `scripts/stack doctor`")
+    return numbers
 
 
 def served_models(container: Container | None) -> list[Described] | None:
@@ -88,65 +125,22 @@ def published_ports(container: Container | None) -> frozenset[int]:
     return frozenset(int(port.split("/")[0]) for port, bindings in bound.items() if bindings)
 
 
-def tuned_models(settings: Settings) -> Mapping[str, Tuned]:
+def tuned_models(settings: Settings, warn: Warn = console.warn) -> Mapping[str, Tuned]:
     """None where the file is damaged: the runtime serves without it too."""
     try:
         return read_tuned(settings)
     except ConfigError as error:
-        console.warn(str(error))
+        warn(str(error))
         return {}
 
 
-def known_releases(settings: Settings) -> Mapping[str, Release]:
+def known_releases(settings: Settings, warn: Warn = console.warn) -> Mapping[str, Release]:
     """None where the file is damaged: the runtime serves without it too."""
     try:
         return read_releases(settings)
     except ConfigError as error:
-        console.warn(str(error))
+        warn(str(error))
         return {}
-
-
-def show(serving: Serving, settings: Settings) -> None:
-    for service, (health, line) in (("torchserve", serving.health), ("edge", serving.edge)):
-        colour = "green" if health == "healthy" else "red"
-        console.out.print(f"{service}: [{colour}]{health}[/{colour}]", escape(line))
-    urls = Table.grid(padding=(0, 2))
-    urls.add_row("playground", settings.url(settings.edge_port), "and the API of inference, by release")
-    for name, inside, port in (
-        ("inference", 8080, settings.inference_port),
-        ("management", 8081, settings.management_port),
-        ("metrics", 8082, settings.metrics_port),
-    ):
-        if inside in serving.ports:
-            urls.add_row(name, settings.url(port))
-    grpc = {7070: settings.grpc_inference_port, 7071: settings.grpc_management_port}
-    published = [f":{port}" for inside, port in grpc.items() if inside in serving.ports]
-    if published:
-        urls.add_row("gRPC", settings.host + ", ".join(published))
-    urls.add_row("signatures", settings.signatures)
-    console.out.print(urls)
-    for check in check_edge(settings):
-        if check.verdict != "ok":
-            console.warn(f"{check.name}: expected {check.expected}, found {check.found}; try {check.remedy}")
-    console.out.print(models_table(serving))
-    for model in serving.unavailable:
-        console.warn(f"{model.name} {model.version} is unavailable: {model.reason}; try {model.remedy}")
-    for model, _ in serving.models:
-        if model.is_available and not model.trained:
-            console.warn(f"{model.name} {model.version} is UNTRAINED: its answers mean nothing")
-
-
-def models_table(serving: Serving) -> Table:
-    table = Table("model", "version", "state", "accuracy", "note", box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for model, state in serving.models:
-        accuracy = f"{model.accuracy.top1:.2%} of {model.accuracy.images}" if model.accuracy else "-"
-        colour = {"READY": "green", "BUILT": "blue", "UNAVAILABLE": "yellow"}.get(state, "red")
-        notes = ["[red]UNTRAINED[/red]"] if model.is_available and not model.trained else []
-        notes += ["candidate"] if model.candidate else []
-        tuned = serving.tuned.get(label_of(model))
-        notes += [escape(f"tuned for {tuned.goal}")] if tuned and model.is_available else []
-        table.add_row(model.name, model.version, f"[{colour}]{state}[/{colour}]", accuracy, ", ".join(notes))
-    return table
 
 
 def example_command(serving: Serving, settings: Settings) -> str | None:

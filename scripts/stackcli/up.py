@@ -20,6 +20,7 @@ from stackcli.preflight import check_engine, connect_if_running, run_preflight, 
 from stackcli.secrets import write_secrets
 from stackcli.serving import SERVING, start, wait_until_healthy
 from stackcli.settings import Settings, load_settings, with_weights
+from stackcli.status_table import show as show_serving
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def bring_up(options: Options) -> tuple[docker.DockerClient, Project]:
         start_observers(client, project)
     serving = status.read_serving(client, project)
     console.phase(f"READY after {console.seconds_since(began)}")
-    status.show(serving, project.settings)
+    show_serving(serving, project.settings)
     show_observers(client, project.settings)
     command = status.example_command(serving, project.settings)
     if command:

@@ -14,12 +14,12 @@ from edge.errors import EdgeError
 from edge.haproxy import HAProxy
 from edge.keys import KEYS, REMEDY
 from edge.models import MANIFEST, RELEASES
-from edge.render import CONFIG, DATA, KEYS_MAP, PAGE_CONFIG, render, write
+from edge.render import CONFIG, DATA, KEYS_MAP, PAGE_CONFIG, SERVED, render, write
+from edge.series import Series
+from edge.server import start_server
 from edge.settings import Settings, read_settings
 
 LOOK_SECONDS = 0.5
-# What is in force, for scripts/stack to wait for: written once HAProxy has taken it over.
-SERVED = "served.json"
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
@@ -42,8 +42,10 @@ def serve(settings: Settings) -> int:
     """Prepares, starts and follows HAProxy; returns the container's exit status."""
     # The page's first: the edge sends requests to it, and outlives nothing that it needs.
     page, edge = HAProxy(settings.run / PAGE_CONFIG, "page"), HAProxy(settings.run / CONFIG)
+    series = Series(settings)
     seen = digest_of(settings)
     apply(settings, edge)
+    start_server(settings, series)
     page.start()
     edge.start()
     announce(settings)
@@ -56,13 +58,13 @@ def serve(settings: Settings) -> int:
         now = digest_of(settings)
         if now != seen:
             seen = now
-            follow(settings, page, edge)
+            series.reloaded(follow(settings, page, edge))
     log(f"FAIL: expected HAProxy to run, found it ended with {edge.ended or page.ended}; try the lines above")
     return 1
 
 
-def follow(settings: Settings, page: HAProxy, edge: HAProxy) -> None:
-    """Takes a change over; what cannot be used changes nothing."""
+def follow(settings: Settings, page: HAProxy, edge: HAProxy) -> str:
+    """Takes a change over: ok; what cannot be used changes nothing: refused."""
     known = accepted_keys(settings)
     try:
         apply(settings, edge)
@@ -72,6 +74,8 @@ def follow(settings: Settings, page: HAProxy, edge: HAProxy) -> None:
         announce(settings)
     except EdgeError as failure:
         log(f"{failure}; what was in force before still is")
+        return "refused"
+    return "ok"
 
 
 def apply(settings: Settings, haproxy: HAProxy) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -25,8 +26,18 @@ def read_certificate(folder: Path) -> str:
 def expiry_problem(folder: Path) -> str:
     """Why clients refuse the certificate as of now; empty where its time has not run out."""
     ended = _openssl("x509", "-noout", "-enddate", "-checkend", "0", text=(folder / CERTIFICATE).read_text())
-    end = ended.stdout.partition("=")[2].partition("\n")[0]
+    end = _end_of(ended.stdout)
     return "" if ended.returncode == 0 else f"expected a certificate that is valid today, found it expired on {end}"
+
+
+def expires_at(text: str) -> float:
+    """When the time of the (first) certificate in a PEM text runs out, in seconds since 1970."""
+    return float(ssl.cert_time_to_seconds(_end_of(_openssl("x509", "-noout", "-enddate", text=text).stdout)))
+
+
+def _end_of(printed: str) -> str:
+    """`Jan  5 09:34:43 2018 GMT` of `notAfter=Jan  5 09:34:43 2018 GMT` and what follows it."""
+    return printed.partition("=")[2].partition("\n")[0]
 
 
 def _public_key(*arguments: str, text: str) -> str:

@@ -15,6 +15,9 @@ from edge.settings import Settings
 
 CONFIG, PAGE_CONFIG = "haproxy.cfg", "page.cfg"
 DATA, KEYS_MAP = "models.json", "keys.map"
+CERTIFICATE_AND_KEY = "tls.pem"
+# What is in force: DATA, written once HAProxy has taken it over.
+SERVED = "served.json"
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def render(settings: Settings) -> Rendered:
     if settings.keys:
         files[KEYS_MAP] = "".join(f"{key.sha256} {key.scope}:{key.name}\n" for key in read_keys(settings.secrets))
     if settings.tls:
-        files["tls.pem"] = read_certificate(settings.secrets)
+        files[CERTIFICATE_AND_KEY] = read_certificate(settings.secrets)
     # Nothing to escape: what comes from the model store is checked name by name (models.py, page.py).
     environment = jinja2.Environment(  # noqa: S701
         loader=jinja2.FileSystemLoader(settings.templates),

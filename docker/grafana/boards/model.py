@@ -39,7 +39,7 @@ NOW = row(
     ),
     stat(
         "Failed requests",
-        "Share of 5xx. Above the objective (table below) see Errors; docs/RUNBOOK.md#errorbudgetburn.",
+        "Share of 5xx. Above the objective (table below) see Errors; docs/RUNBOOK.md#modelerrorbudgetburn.",
         Query(failed_share(THIS)),
         unit="percentunit",
         thresholds=steps((0.001, YELLOW), (0.01, RED)),
@@ -80,7 +80,7 @@ NOW = row(
     table(
         "What is served",
         "Engine and precision are those in use: a worker that had to fall back says so, see its log for the reason "
-        "and rebuild the model. An accuracy is that of the test set; docs/RUNBOOK.md#canaryworsethanstable.",
+        "and rebuild the model. An accuracy is that of the test set; docs/RUNBOOK.md#canaryworse.",
         Query(f"max by (version, engine, precision, weights, trained, accuracy, sha256) (model_info{{{THIS}}})"),
         Query(f"max by (version) (model_latency_objective_seconds{{{THIS}}})"),
         Query(f"max by (version) (model_availability_objective_ratio{{{THIS}}})"),
@@ -105,7 +105,7 @@ REQUESTS = row(
     lines(
         "Requests by outcome",
         "2xx answered, 4xx the client's mistakes, 5xx ours. 4xx: a client sends what this model does not read. 5xx: "
-        "docs/RUNBOOK.md#errorbudgetburn.",
+        "docs/RUNBOOK.md#modelerrorbudgetburn.",
         Query(rate("model_requests_total", THIS, "outcome"), "{{outcome}}"),
         colours=OUTCOMES,
         unit="reqps",
@@ -121,14 +121,14 @@ REQUESTS = row(
     lines(
         "Failed requests by version",
         "Share of 5xx. A canary above the stable version: `scripts/stack release rollback $model`; "
-        "docs/RUNBOOK.md#canaryworsethanstable.",
+        "docs/RUNBOOK.md#canaryworse.",
         Query(failed_share(THIS, VERSION), "{{version}}"),
         unit="percentunit",
     ),
     lines(
         "Burn of the error budget, 5 min and 1 h",
         "How many times faster than the objective allows errors came. Above 1 (dashed) the budget will not last; "
-        "docs/RUNBOOK.md#errorbudgetburn.",
+        "docs/RUNBOOK.md#modelerrorbudgetburn.",
         Query(burn(THIS, VERSION, "5m"), "{{version}}, 5 min"),
         Query(burn(THIS, VERSION, "1h"), "{{version}}, 1 h"),
         unit="none",
@@ -165,7 +165,7 @@ LATENCY = row(
     lines(
         "p99 by version",
         "A canary that is slower than the stable version: `scripts/stack release rollback $model`; "
-        "docs/RUNBOOK.md#canaryworsethanstable.",
+        "docs/RUNBOOK.md#canaryworse.",
         Query(quantile(0.99, DURATION, THIS, VERSION), "{{version}}"),
         Query(OBJECTIVE, "objective"),
         unit="s",

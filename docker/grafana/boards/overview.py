@@ -41,7 +41,7 @@ NOW = row(
     stat(
         "Failed requests",
         "Share of 5xx. Above 0.1 %, the default objective, see which model it is below, under Errors; "
-        "docs/RUNBOOK.md#errorbudgetburn.",
+        "docs/RUNBOOK.md#modelerrorbudgetburn.",
         Query(failed_share()),
         unit="percentunit",
         thresholds=steps((0.001, YELLOW), (0.01, RED)),
@@ -59,7 +59,7 @@ NOW = row(
     stat(
         "Certificate expires in",
         "Of the edge's TLS certificate. Under 14 days write a new one (`scripts/stack certs`, or your own "
-        "authority's) and see the edge reload it; docs/RUNBOOK.md#certificateexpires.",
+        "authority's) and see the edge reload it; docs/RUNBOOK.md#certificateexpiring.",
         Query("min(edge_certificate_expiry_timestamp_seconds) - time() or vector(-1)"),
         unit="s",
         thresholds=steps((0, RED), (3 * DAY, YELLOW), (14 * DAY, GREEN), base=GREY),
@@ -123,7 +123,7 @@ TRAFFIC = row(
     lines(
         "Requests by outcome",
         "2xx answered, 4xx the client's mistakes, 5xx ours. Many 4xx: a client that sends what no model reads; see "
-        "its lines with `scripts/stack logs`. 5xx: docs/RUNBOOK.md#errorbudgetburn.",
+        "its lines with `scripts/stack logs`. 5xx: docs/RUNBOOK.md#modelerrorbudgetburn.",
         Query(rate("model_requests_total", by="outcome"), "{{outcome}}"),
         colours=OUTCOMES,
         unit="reqps",
@@ -139,7 +139,7 @@ TRAFFIC = row(
     lines(
         "Share of each version",
         "Of the requests that name no version, as `scripts/stack release` has set it. A canary that is worse than the "
-        "stable version: `scripts/stack release rollback MODEL`; docs/RUNBOOK.md#canaryworsethanstable.",
+        "stable version: `scripts/stack release rollback MODEL`; docs/RUNBOOK.md#canaryworse.",
         Query(f"max by ({MODEL}, role) (edge_release_weight_percent)", "{{model}} {{version}} {{role}}"),
         unit="percent",
         top=100,
@@ -160,7 +160,7 @@ ERRORS = row(
     lines(
         "Failed requests by model",
         "Share of 5xx. Dashed: 0.1 %, the default objective. Open the model's dashboard: 503 with a full queue is "
-        "load, any other 5xx is the handler or its worker; docs/RUNBOOK.md#errorbudgetburn.",
+        "load, any other 5xx is the handler or its worker; docs/RUNBOOK.md#modelerrorbudgetburn.",
         Query(failed_share(by=MODEL), NAME),
         unit="percentunit",
         bad=0.001,
@@ -168,7 +168,7 @@ ERRORS = row(
     lines(
         "Burn of the error budget, 1 h",
         "How many times faster than the availability objective allows errors came in the last hour. Above 1 (dashed) "
-        "the budget will not last; above 14.4 it is gone in two days; docs/RUNBOOK.md#errorbudgetburn.",
+        "the budget will not last; above 14.4 it is gone in two days; docs/RUNBOOK.md#modelerrorbudgetburn.",
         Query(burn(KNOWN, over="1h"), NAME),
         unit="none",
         bad=1,

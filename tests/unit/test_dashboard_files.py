@@ -164,7 +164,8 @@ def test_the_dashboards_ask_the_datasource_that_is_provisioned() -> None:
 
 
 def test_grafana_takes_the_scrape_interval_that_prometheus_has() -> None:
-    scraped = yaml.safe_load((ROOT / "docker/prometheus/prometheus.yaml").read_text())["global"]["scrape_interval"]
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    scraped = services["prometheus"]["environment"]["SCRAPE_INTERVAL"].removeprefix("${SCRAPE_INTERVAL:-").rstrip("}")
     (datasource,) = provisioned("datasources/prometheus.yaml")["datasources"]
     assert datasource["jsonData"]["timeInterval"] == scraped
 

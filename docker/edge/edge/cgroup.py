@@ -1,0 +1,86 @@
+"""What this container uses of memory and CPU time, and its limits, from its control group (v2 or v1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+CGROUP = Path("/sys/fs/cgroup")
+# cgroup v1 writes "no limit" as the largest page-aligned number; no machine has half of that.
+_NO_LIMIT_BYTES = 1 << 62
+
+
+def container_series(cgroup: Path = CGROUP) -> Iterator[Metric]:
+    """container_*, in bytes, seconds and cores; no series of a limit that there is none of, or of what cannot be read."""
+    is_v2 = (cgroup / "cgroup.controllers").is_file()
+    for name, text, value in (_of_v2 if is_v2 else _of_v1)(cgroup):
+        if value is not None:
+            family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            yield family(name, text, value=value)
+
+
+def _of_v2(cgroup: Path) -> Iterator[tuple[str, str, float | None]]:
+    cpu = _fields(cgroup / "cpu.stat")
+    used, inactive = _number(cgroup / "memory.current"), _fields(cgroup / "memory.stat").get("inactive_file", 0.0)
+    quota, _, period = _text(cgroup / "cpu.max").partition(" ")
+    yield from _series(
+        memory=None if used is None else used - inactive,
+        memory_limit=_number(cgroup / "memory.max"),
+        cpu_seconds=_scaled(cpu.get("usage_usec"), 1e-6),
+        throttled_seconds=_scaled(cpu.get("throttled_usec"), 1e-6),
+        cores=int(quota) / int(period) if quota.isdecimal() and period.isdecimal() else None,
+    )
+
+
+def _of_v1(cgroup: Path) -> Iterator[tuple[str, str, float | None]]:
+    used = _number(cgroup / "memory/memory.usage_in_bytes")
+    inactive = _fields(cgroup / "memory/memory.stat").get("total_inactive_file", 0.0)
+    limit = _number(cgroup / "memory/memory.limit_in_bytes")
+    quota, period = _number(cgroup / "cpu/cpu.cfs_quota_us"), _number(cgroup / "cpu/cpu.cfs_period_us")
+    yield from _series(
+        memory=None if used is None else used - inactive,
+        memory_limit=limit if limit is not None and limit < _NO_LIMIT_BYTES else None,
+        cpu_seconds=_scaled(_number(cgroup / "cpuacct/cpuacct.usage"), 1e-9),
+        throttled_seconds=_scaled(_fields(cgroup / "cpu/cpu.stat").get("throttled_time"), 1e-9),
+        cores=quota / period if quota and period else None,
+    )
+
+
+def _series(
+    memory: float | None,
+    memory_limit: float | None,
+    cpu_seconds: float | None,
+    throttled_seconds: float | None,
+    cores: float | None,
+) -> Iterator[tuple[str, str, float | None]]:
+    yield "container_memory_bytes", "Memory in use, without what the kernel can drop at once.", memory
+    yield "container_memory_limit_bytes", "Beyond it, the kernel kills a process.", memory_limit
+    yield "container_cpu_seconds_total", "CPU time used.", cpu_seconds
+    yield "container_cpu_throttled_seconds_total", "Time held back by the CPU limit.", throttled_seconds
+    yield "container_cpu_limit_cores", "CPUs that the container may use.", cores
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
+def _fields(path: Path) -> dict[str, float]:
+    """A file of lines `NAME NUMBER`."""
+    lines = (line.split() for line in _text(path).splitlines())
+    return {words[0]: float(words[1]) for words in lines if len(words) == 2 and words[1].isdecimal()}
+
+
+def _number(path: Path) -> float | None:
+    """None for "max" (v2), "-1" (v1), or no such file."""
+    text = _text(path)
+    return float(text) if text.isdecimal() else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

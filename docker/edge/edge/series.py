@@ -1,0 +1,89 @@
+"""The edge's own series at :8405/metrics: what is released, the certificate's end, reloads, and its container.
+
+HAProxy's, of connections and requests, are at :8404/metrics.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from edge.certificate import expires_at
+from edge.cgroup import container_series
+from edge.render import CERTIFICATE_AND_KEY, SERVED
+from edge.settings import Settings
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Series:
+    """A collector of prometheus-client. What is in force it reads when it is asked; reloads it is told."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._reloads = {"ok": 0, "refused": 0}
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def reloaded(self, result: str) -> None:
+        """`result`: ok, or refused where what was in force before still is."""
+        self._reloads[result] += 1
+
+    def exposition(self) -> bytes:
+        """In Prometheus' text format."""
+        exposition: bytes = generate_latest(self._registry)
+        return exposition
+
+    def collect(self) -> Iterator[Metric]:
+        """Each series as it is now."""
+        weight = GaugeMetricFamily(
+            "edge_release_weight_percent",
+            "Percent of the unversioned requests for the model that this version gets.",
+            labels=("model", "version", "role"),
+        )
+        for model, version, role, percent in released(self._settings):
+            weight.add_metric((model, version, role), percent)
+        yield weight
+        reloads = CounterMetricFamily("edge_reloads", "Changes taken over, or refused.", labels=("result",))
+        for result, count in self._reloads.items():
+            reloads.add_metric((result,), count)
+        yield reloads
+        if self._settings.tls:
+            certificate = self._settings.run / CERTIFICATE_AND_KEY
+            yield GaugeMetricFamily(
+                "edge_certificate_expiry_timestamp_seconds",
+                "When clients begin to refuse the certificate, in seconds since 1970.",
+                value=expires_at(certificate.read_text(encoding="ascii")),
+            )
+        yield from container_series()
+
+
+def released(settings: Settings) -> list[tuple[str, str, str, int]]:
+    """What is in force: model, version, role (stable or canary) and percent of the model's unversioned requests."""
+    found = []
+    for model in _served(settings):
+        canary = model["canary"]
+        found.append((model["name"], model["stable"], "stable", 100 - (canary["weight"] if canary else 0)))
+        if canary:
+            found.append((model["name"], canary["version"], "canary", canary["weight"]))
+    return found
+
+
+def shares(settings: Settings) -> dict[tuple[str, str], float]:
+    """Percent of the unversioned requests by model and version, of all that are served."""
+    none = {(model["name"], one["version"]): 0.0 for model in _served(settings) for one in model["versions"]}
+    return {**none, **{(name, version): float(percent) for name, version, _, percent in released(settings)}}
+
+
+def _served(settings: Settings) -> list[dict[str, Any]]:
+    """The models in force; none before the first are."""
+    try:
+        models: list[dict[str, Any]] = json.loads((settings.run / SERVED).read_text(encoding="utf-8"))["models"]
+    except FileNotFoundError:
+        return []
+    return models

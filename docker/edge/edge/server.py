@@ -1,0 +1,81 @@
+"""The supervisor's HTTP server on :8405: its series, and the numbers that HAProxy fetches for the page.
+
+Only the network `serve` reaches it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from edge.numbers import numbers
+from edge.scrape import Scraper, scrape_torchserves
+from edge.series import CONTENT_TYPE, Series, shares
+from edge.settings import Settings
+
+PORT = 8405
+SERIES_PATH, NUMBERS_PATH = "/metrics", "/playground/metrics.json"
+NOT_FOUND = {"code": 404, "type": "ResourceNotFoundException", "message": f"expected {SERIES_PATH} or {NUMBERS_PATH}"}
+# For one request to arrive in, and for its answer to be taken.
+CLIENT_SECONDS = 5
+
+Pages = Mapping[str, Callable[[], "tuple[str, bytes]"]]  # path → its content type and content
+
+
+class Handler(BaseHTTPRequestHandler):
+    """GET and HEAD of the server's pages; one request per connection."""
+
+    timeout = CLIENT_SECONDS
+    server: Server
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        page = self.server.pages.get(path)
+        kind, content = page() if page else ("application/json", json.dumps(NOT_FOUND).encode())
+        self.send_response(200 if page else 404)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def version_string(self) -> str:
+        """Nobody has to know which Python this is."""
+        return "edge"
+
+    def log_message(self, format: str, *args: object) -> None:
+        """HAProxy logs what clients ask."""
+
+
+class Server(ThreadingHTTPServer):
+    """Answers with `pages`, each request in a thread of its own that ends with the process."""
+
+    daemon_threads = True
+
+    def __init__(self, pages: Pages, address: tuple[str, int] = ("", PORT)) -> None:
+        super().__init__(address, Handler)
+        self.pages = pages
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is nobody's fault."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+    def start(self) -> None:
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+def start_server(settings: Settings, series: Series) -> None:
+    """In the background, for as long as this process lives."""
+    scraper = Scraper(scrape_torchserves)
+
+    def current_numbers() -> tuple[str, bytes]:
+        return "application/json", json.dumps(numbers(scraper.replicas(), shares(settings))).encode()
+
+    Server({SERIES_PATH: lambda: (CONTENT_TYPE, series.exposition()), NUMBERS_PATH: current_numbers}).start()

@@ -1,0 +1,72 @@
+"""`scripts/stack status --watch`: the same screen again and again; on a terminal in place, else one after the other."""
+
+from __future__ import annotations
+
+import select
+import sys
+import termios
+import time
+import tty
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+EVERY_SECONDS = 2.0
+END_KEYS = "qQ"
+
+Screen = Callable[[], tuple[RenderableType, bool]]  # what to show, and whether the stack is healthy
+
+
+def watch(read: Screen, to: Console) -> bool:
+    """Until q or Ctrl-C; whether the stack was healthy at last."""
+    screens = shown_in_place if to.is_terminal and sys.stdin.isatty() else shown_in_turn
+    last: deque[bool] = deque([False], maxlen=1)
+    with suppress(KeyboardInterrupt):
+        last.extend(screens(read, to))
+    return last[0]
+
+
+def shown_in_turn(read: Screen, to: Console) -> Iterator[bool]:
+    while True:
+        screen, is_healthy = read()
+        to.print(screen, "")
+        to.file.flush()
+        yield is_healthy
+        time.sleep(EVERY_SECONDS)
+
+
+def shown_in_place(read: Screen, to: Console) -> Iterator[bool]:
+    with single_keys(), Live(Text("…"), console=to, screen=True, auto_refresh=False) as live:
+        while True:
+            screen, is_healthy = read()
+            foot = Text(f"\n{time.strftime('%H:%M:%S')}, every {EVERY_SECONDS:g} s; q ends", style="dim")
+            live.update(Group(screen, foot), refresh=True)
+            yield is_healthy
+            if is_ended(EVERY_SECONDS):
+                return
+
+
+def is_ended(seconds: float) -> bool:
+    """Whether a key that ends is pressed within so long."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if select.select([sys.stdin], [], [], left)[0]:
+            key = sys.stdin.read(1)
+            if not key or key in END_KEYS:
+                return True
+    return False
+
+
+@contextmanager
+def single_keys() -> Iterator[None]:
+    """The terminal hands every key over at once, and is afterwards as it was."""
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
