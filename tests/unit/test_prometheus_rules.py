@@ -1,0 +1,94 @@
+"""The rules of docker/prometheus: Prometheus' own tools accept them; each is tried, fired and silent, and explained."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from test_container_suites import run
+
+from stackcli.compose import Project
+from stackcli.paths import ROOT
+from stackcli.secrets import write_secrets
+from stackcli.settings import load_settings
+
+PROMETHEUS = ROOT / "docker/prometheus"
+TESTS = sorted((ROOT / "tests/prometheus").glob("*.yaml"))
+RUNBOOK = ROOT / "docs/RUNBOOK.md"
+
+
+def load(file: Path) -> Any:
+    return yaml.safe_load(file.read_text())
+
+
+RULES = [
+    rule
+    for file in sorted((PROMETHEUS / "rules").glob("*.yaml"))
+    for group in load(file)["groups"]
+    for rule in group["rules"]
+]
+ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
+RECORDED = [rule["record"] for rule in RULES if "record" in rule]
+CASES = [case for file in TESTS for case in load(file)["tests"]]
+
+
+@pytest.fixture(scope="module")
+def image() -> str:
+    settings = load_settings(ROOT, os.environ)
+    project = Project(settings, settings.torchserve_image, write_secrets())
+    secrets = [f"--secret=id={name},src={file}" for name, file in vars(project.secrets).items()]
+    tag = f"torchserve-stack/prometheus:{settings.stack_tag}"
+    base = f"--build-arg=DEBIAN_IMAGE={settings.debian_image}"
+    run(["docker", "build", "--quiet", "--tag", tag, *secrets, base, str(PROMETHEUS)])
+    return tag
+
+
+def run_tool(image: str, *command: str) -> None:
+    tests = f"--volume={ROOT / 'tests/prometheus'}:/tests:ro"
+    hardened = ["--network=none", "--read-only", "--tmpfs=/tmp:mode=1777"]
+    run(["docker", "run", "--rm", *hardened, tests, f"--entrypoint={command[0]}", image, *command[1:]])
+
+
+def test_promtool_accepts_the_configuration_and_its_rules(image: str) -> None:
+    # The interval is written in as prometheus.sh does it.
+    filled = "sed s/SCRAPE_INTERVAL/15s/ /etc/prometheus/prometheus.yaml >/tmp/prometheus.yaml"
+    run_tool(image, "sh", "-c", f"{filled} && promtool check config /tmp/prometheus.yaml")
+
+
+def test_promtool_finds_every_rule_to_do_what_its_cases_say(image: str) -> None:
+    run_tool(image, "promtool", "test", "rules", *[f"/tests/{file.name}" for file in TESTS])
+
+
+def test_amtool_accepts_the_alertmanagers_configuration(image: str) -> None:
+    run_tool(image, "amtool", "check-config", "/etc/prometheus/alertmanager.yaml")
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_the_alert_has_a_case_in_which_it_fires_and_one_in_which_it_never_does(alert: str) -> None:
+    tried = [
+        [bool(check["exp_alerts"]) for check in case.get("alert_rule_test", []) if check["alertname"] == alert]
+        for case in CASES
+    ]
+    assert any(any(fired) for fired in tried)
+    assert any(fired and not any(fired) for fired in tried)
+
+
+@pytest.mark.parametrize("record", RECORDED)
+def test_the_recording_rule_has_a_case_with_a_value(record: str) -> None:
+    checks = [check for case in CASES for check in case.get("promql_expr_test", [])]
+    assert any(record in check["expr"] and check["exp_samples"] for check in checks)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_the_alert_says_how_urgent_it_is_what_it_is_and_where_to_read_on(alert: str) -> None:
+    rule = ALERTS[alert]
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+    assert rule["annotations"]["runbook"] == f"docs/RUNBOOK.md#{alert.lower()}"
+
+
+def test_the_runbook_has_a_section_for_every_alert_and_for_no_other() -> None:
+    sections = re.findall(r"^## ([A-Z]\w+)$", RUNBOOK.read_text(), re.MULTILINE)
+    assert sorted(sections) == sorted(ALERTS)
