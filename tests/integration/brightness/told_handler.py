@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""Does what it is told to: `hold 0.5` half a second, `fail 2.0` if that is its version, `take 100` MiB until it ends."""
+"""Does what it is told: `hold 0.5` half a second, `fail 2.0` if that is its version, `take 100` MiB until it ends."""
 
 import time
 
