@@ -43,7 +43,7 @@ class Collector:
                 """The tests say what they find."""
 
         (network,) = docker_engine.networks.list(names=["^bridge$"])
-        gateway = docker_engine.networks.get(network.id).attrs["IPAM"]["Config"][0]["Gateway"]
+        gateway = docker_engine.networks.get(str(network.id)).attrs["IPAM"]["Config"][0]["Gateway"]
         self._server = ThreadingHTTPServer((gateway, 0), Handler)
         self._server.daemon_threads = True
         self.endpoint = f"http://{gateway}:{self._server.server_port}"
