@@ -32,6 +32,7 @@ from edge.log import log
 
 SOCKET = "spans.sock"
 LINE_BYTES = 1 << 16
+EXPORT_SECONDS, SCHEDULE_MS = 5, 1000
 # Of what HAProxy logs, what a span says, by the names of OpenTelemetry's conventions where they have one.
 ATTRIBUTES = {
     "method": "http.request.method",
@@ -63,7 +64,7 @@ class Spans:
         self._ids = HAProxysIds()
         provider = TracerProvider(ALWAYS_ON, Resource.create({SERVICE_NAME: "edge"}), id_generator=self._ids)
         # Its queue is bounded; what does not fit is dropped.
-        provider.add_span_processor(BatchSpanProcessor(exporter))
+        provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=SCHEDULE_MS))
         self._tracer = provider.get_tracer("edge")
         self.provider = provider
 
@@ -96,7 +97,7 @@ def start_spans(folder: Path) -> None:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # reads the environment
 
     quieten()
-    spans = Spans(OTLPSpanExporter())
+    spans = Spans(OTLPSpanExporter(timeout=EXPORT_SECONDS))
     path = folder / SOCKET
     path.unlink(missing_ok=True)
     receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
