@@ -3,7 +3,6 @@
 import json
 import socket
 import struct
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ ANSWERED, FAILED, UNKNOWN = "answered-1", "failed-2", "unknown-3"
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> "list[dict[str, Any]]":
-    """Of a server from its start to its stop, which answered one request, failed in one and refused one; each is JSON."""
+    """Of a server from its start to its stop, which answered one request, failed in one and refused one."""
     folder = tmp_path_factory.mktemp("log")
     with toy.serving(folder):
         assert [status for status, _, _ in toy.exchange(post("toy", ANSWERED, "text"))] == [200]
