@@ -171,8 +171,8 @@ def render(pairs: list[Pair], scrape_ms: dict[str, float], machine: str, seconds
 Written by `benchmarks/metrics_cost/run`; change nothing here by hand. {machine}.
 Two servers of mnist, one that counts and one that does not (`STACK_METRICS=off`), are loaded in turns with
 {CONNECTIONS} connections, {len(pairs)} rounds of {seconds:g} s each; both are started {starts} times.
-The load generator shares their cores. The CPU time is that of the whole container, as the kernel counts it; the change is
-that of each round's pair: median, in brackets the smallest and the largest. Nobody scrapes meanwhile.
+The load generator shares their cores. The CPU time is that of the whole container, as the kernel counts it; the change
+is that of each round's pair: median, in brackets the smallest and the largest. Nobody scrapes meanwhile.
 
 {verdict(pairs)}
 
