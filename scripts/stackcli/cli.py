@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stackcli import certificates, console, keys, status_cli
+from stackcli import certificates, console, keys, logs, status_cli
 from stackcli import tune as tuning
 from stackcli.base_image import BaseChoice
 from stackcli.bench import Bench, run_bench
@@ -80,6 +80,19 @@ def show_status(
     """Show what is served and how it does; exit 1 unless healthy."""
     if not status_cli.show_status(watch, as_json, svg):
         raise typer.Exit(1)
+
+
+@app.command("logs")
+def print_logs(
+    model: Annotated[str, typer.Argument(metavar="[MODEL]", help="All where none is named.")] = "",
+    request: Annotated[str, typer.Option("--request", metavar="ID", help="Of one request: its X-Request-Id.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="From now on, until Ctrl-C.")] = False,
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="Not older than 90s, 10m, 2h.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """Show what edge and torchserve say, in the order of time."""
+    wanted = logs.Wanted(model, request, since)
+    logs.show_logs(connect(), current_project().settings.compose_project_name, wanted, follow, as_json)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from docker.models.containers import Container
 from stackcli import console
 from stackcli.compose import Project
 from stackcli.errors import StackError
+from stackcli.log_lines import readable
 from stackcli.models import read_manifest, store_folder
 from stackcli.preflight import Check, run_preflight, show
 from stackcli.serving import find_unwell, health_of
@@ -70,7 +71,7 @@ def check_container(container: Container | None, settings: Settings) -> list[Che
         return [Check("torchserve", "failed", "no container", "a running stack", "`scripts/stack up`")]
     status, line = health_of(container)
     found = f"{status}{f': {line}' if line else ''}"
-    log = str(container.logs(tail=300).decode(errors="replace"))
+    log = readable(container.logs(tail=300).decode(errors="replace"))
     if status == "healthy":
         checks = [Check("torchserve", "ok", found)]
     else:
@@ -91,7 +92,7 @@ def check_edge_container(container: Container | None) -> Check:
     found = f"{status}{f': {line}' if line else ''}"
     if status == "healthy":
         return Check("edge", "ok", found)
-    log = str(container.logs(tail=300).decode(errors="replace"))
+    log = readable(container.logs(tail=300).decode(errors="replace"))
     return Check("edge", "failed", found, "a healthy container", hint_from(log, "edge"))
 
 

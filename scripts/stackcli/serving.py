@@ -16,6 +16,7 @@ from docker.models.containers import Container
 from stackcli import console
 from stackcli.compose import Project
 from stackcli.errors import ServeError
+from stackcli.log_lines import readable
 from stackcli.models import read_manifest, store_folder
 from stackcli.paths import ROOT, STATE
 from stackcli.releases import read_releases, releases_file
@@ -188,4 +189,4 @@ def watch_health(
 
 
 def last_log_lines(container: Container) -> list[str]:
-    return str(container.logs(tail=LOG_LINES).decode(errors="replace")).splitlines()
+    return readable(container.logs(tail=LOG_LINES).decode(errors="replace")).splitlines()

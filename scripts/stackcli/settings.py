@@ -56,10 +56,14 @@ class Settings(BaseModel):
     edge_memory: str = "1g"
     edge_rate: Count = ""
     edge_request_seconds: Annotated[int, Field(ge=1)] = 30
-    edge_access_log: Literal["", "all", "failures"] = ""
+    access_log: Literal["", "all", "failures"] = ""
+    otel_exporter_otlp_endpoint: str = ""
+    otel_exporter_otlp_headers: str = ""
+    otel_traces_sampler_arg: Annotated[float, Field(ge=0, le=1)] = 1
     edge_threads: Count = ""
     edge_secrets: str = "./.stack/secrets/edge"
     drain_seconds: Annotated[int, Field(ge=0)] = 20
+    stack_metrics: Literal["", "off"] = ""
     observability_address: str = "127.0.0.1"
     prometheus_port: Port = 9090
     alertmanager_port: Port = 9093

@@ -19,6 +19,7 @@ from stackcli.candidates import Candidate
 from stackcli.compose import Project
 from stackcli.errors import ServeError
 from stackcli.load import Run, measure
+from stackcli.log_lines import readable
 from stackcli.models import Model, store_folder
 from stackcli.paths import LOGS, ROOT, STATE
 from stackcli.serving import find_containers, wait_until_healthy, watch_health
@@ -59,7 +60,7 @@ class Testbed:
             container, status, line = watch_health(
                 self.client, self.project, "torchserve", START_SECONDS, lambda news: None
             )
-        log = container.logs().decode(errors="replace") if container else ""
+        log = readable(container.logs().decode(errors="replace")) if container else ""
         if status != "healthy":
             found = f"{reason_in(log) or f'{status}: {line}'} ({self.keep_log(log, candidate)})"
             raise ServeError(f"{self.model.name} to be healthy in {START_SECONDS} s", found, "reading that log")

@@ -47,6 +47,19 @@ def test_haproxy_accepts_every_combination(
     assert ("backend splits" in text) is canary
 
 
+@pytest.mark.parametrize(("access_log", "canary"), itertools.product(("all", "failures"), (False, True)))
+def test_haproxy_accepts_tracing_and_without_it_nothing_of_it_is_there(
+    settings: MakeSettings, publish: Callable[..., None], access_log: str, canary: bool
+) -> None:
+    release = {"stable": "1.0", "deployed": ["1.0", "2.0"], "canary": {**CANARY}}
+    publish(record("m"), record("m", "2.0"), releases={"m": release} if canary else {})
+    traced = settings(access_log=access_log, sampled_ppm=10)
+    edge.apply(traced, HAProxy(traced.run / CONFIG))
+    assert "lt 10 }" in (traced.run / CONFIG).read_text()
+    untraced = render(settings(access_log=access_log)).files[CONFIG]
+    assert not re.search("traceparent|tracestate|span|debug", untraced)
+
+
 def test_an_empty_store_is_a_configuration_too(settings: MakeSettings) -> None:
     made = settings()
     edge.apply(made, HAProxy(made.run / CONFIG))
@@ -115,16 +128,26 @@ def test_no_log_format_names_a_header_or_a_query(settings: MakeSettings) -> None
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("EDGE_TLS", "yes"), ("EDGE_KEYS", "1"), ("EDGE_RATE", "-1"), ("EDGE_RATE", "fast"), ("EDGE_ACCESS_LOG", "some")],
+    [
+        ("OTEL_TRACES_SAMPLER_ARG", "1.5"),
+        ("OTEL_TRACES_SAMPLER_ARG", "some"),
+        ("EDGE_TLS", "yes"),
+        ("EDGE_KEYS", "1"),
+        ("EDGE_RATE", "-1"),
+        ("EDGE_RATE", "fast"),
+        ("ACCESS_LOG", "some"),
+    ],
 )
 def test_a_setting_that_cannot_be_used_is_refused_by_name(variable: str, value: str) -> None:
     with pytest.raises(EdgeError, match=f"expected {variable} .*found '{value}'"):
-        read_settings({variable: value})
+        read_settings({variable: value, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"})
 
 
 def test_settings_have_defaults_and_are_read() -> None:
     assert not read_settings({}).tls
     assert (read_settings({}).rate, read_settings({}).access_log) == (0, "failures")
-    given: dict[str, Any] = {"EDGE_TLS": "true", "EDGE_KEYS": "true", "EDGE_RATE": "7", "EDGE_ACCESS_LOG": "all"}
+    given: dict[str, Any] = {"EDGE_TLS": "true", "EDGE_KEYS": "true", "EDGE_RATE": "7", "ACCESS_LOG": "all"}
     made = read_settings(given)
     assert (made.tls, made.keys, made.rate, made.access_log) == (True, True, 7, "all")
+    assert made.sampled_ppm is None
+    assert read_settings({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}).sampled_ppm == 1_000_000

@@ -14,6 +14,7 @@ import requests
 from docker.models.containers import Container
 
 from polling import wait_until
+from stackcli.log_lines import readable
 from store import available_models
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -201,6 +202,10 @@ class Deployment:
         printed = self.container(service).logs()
         assert isinstance(printed, bytes)
         return printed.decode(errors="replace")
+
+    def said(self, service: str = "torchserve") -> str:
+        """The log as `SOURCE: MESSAGE` lines."""
+        return readable(self.logs(service))
 
     def execute(self, *command: str, service: str = "torchserve") -> str:
         ended = self.container(service).exec_run(list(command))

@@ -63,11 +63,11 @@ def test_a_certificate_that_cannot_be_used_changes_nothing(closed_stack: ClosedS
     served = closed_stack.served_certificate()
     if content == "another key's":
         content = signed_certificate(ec.generate_private_key(ec.SECP256R1()), days=1)
-    before = closed_stack.stack.logs("edge").count("what was in force before still is")
+    before = closed_stack.stack.said("edge").count("what was in force before still is")
     replace_certificate(closed_stack, content)
     wait_until(
         "the log says so",
-        lambda: closed_stack.stack.logs("edge").count("what was in force before still is") > before,
+        lambda: closed_stack.stack.said("edge").count("what was in force before still is") > before,
         FOLLOWED_S,
     )
     assert closed_stack.served_certificate().serial_number == served.serial_number
@@ -83,7 +83,7 @@ def test_an_expired_certificate_is_refused_by_clients_and_named_by_doctor(closed
     trusting = ssl.create_default_context(cafile=str(closed_stack.secrets / "certificate.pem"))
     with pytest.raises(ssl.SSLCertVerificationError, match="certificate has expired"):
         closed_stack.connect(trusting)
-    assert "edge: WARNING: expected a certificate that is valid today" in closed_stack.stack.logs("edge")
+    assert "edge: WARNING: expected a certificate that is valid today" in closed_stack.stack.said("edge")
     told = closed_stack.command("doctor")
     assert told.returncode == 1
     assert "expected a certificate that is valid today, found one that expired on" in told.stdout

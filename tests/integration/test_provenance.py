@@ -87,7 +87,7 @@ def clone(archive: Path, record: dict[str, Any], name: str, private: Path) -> di
 def test_what_the_key_has_signed_is_served(untouched: SignedStack) -> None:
     for name in ("day", "night"):
         assert untouched.stack.predict(name, BRIGHT_PICTURE).text == "bright"
-    assert "entrypoint: signatures: verified with " in untouched.stack.logs()
+    assert "entrypoint: signatures: verified with " in untouched.stack.said()
 
 
 def test_the_builders_signature_is_what_openssl_makes_of_the_record(signed_stack: SignedStack) -> None:
@@ -115,13 +115,13 @@ def test_the_untouched_model_still_serves(tampered: SignedStack) -> None:
 
 @pytest.mark.parametrize("name", REASONS)
 def test_what_was_tampered_with_is_refused_by_name_and_reason(tampered: SignedStack, name: str) -> None:
-    lines = [line for line in tampered.stack.logs().splitlines() if f" {name} 1.0: refused, not served" in line]
+    lines = [line for line in tampered.stack.said().splitlines() if f" {name} 1.0: refused, not served" in line]
     assert lines, "nobody says that it was refused"
     assert REASONS[name] in lines[-1]
 
 
 def test_an_extra_archive_is_named_and_ignored(tampered: SignedStack) -> None:
-    assert "entrypoint: ignored: extra-1.0.mar is not in the manifest" in tampered.stack.logs()
+    assert "entrypoint: ignored: extra-1.0.mar is not in the manifest" in tampered.stack.said()
 
 
 def test_health_is_red_and_names_every_refused_model(tampered: SignedStack) -> None:

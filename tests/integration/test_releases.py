@@ -272,7 +272,7 @@ def test_what_was_deployed_is_served_again_after_the_jvms_death_and_after_a_rest
     assert_restored(canary, seven)
     canary.compose("restart", "--no-deps", "torchserve")
     assert_restored(canary, seven)
-    assert "mnist 3.0: built, not served" in canary.logs()
+    assert "mnist 3.0: built, not served" in canary.said()
     assert entry_of(canary.model_store, "mnist", "3.0")["status"] == "available"
 
 

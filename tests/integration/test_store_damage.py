@@ -56,7 +56,7 @@ def test_only_the_undamaged_model_is_registered(damaged_stack: Deployment) -> No
 
 @pytest.mark.parametrize("damage", ["efficientnet_lite0", "mnist 0.9", "junk.mar", "holiday-photos"])
 def test_the_log_names_what_is_not_served(damaged_stack: Deployment, damage: str) -> None:
-    lines = [line for line in damaged_stack.logs().splitlines() if line.startswith("entrypoint: ") and damage in line]
+    lines = [line for line in damaged_stack.said().splitlines() if line.startswith("entrypoint: ") and damage in line]
     assert any("not served" in line or "ignored" in line for line in lines), f"nobody says it is left out: {lines}"
 
 

@@ -74,7 +74,7 @@ def test_the_choice_is_written_and_the_next_up_serves_it(brightness: Deployment,
 
     stack_command(brightness, "up")
     assert served(brightness) == as_torchserve_says(chosen["settings"])
-    assert "(tuned for throughput)" in brightness.logs()
+    assert "(tuned for throughput)" in brightness.said()
     assert "tuned for throughput" in stack_command(brightness, "status")
 
 

@@ -82,7 +82,7 @@ def test_every_answer_says_untrained(answer: requests.Response) -> None:
 
 
 def test_the_servers_log_and_health_say_untrained(untrained: Untrained) -> None:
-    warnings = [line for line in untrained.stack.logs().splitlines() if line.startswith("entrypoint: WARNING")]
+    warnings = [line for line in untrained.stack.said().splitlines() if line.startswith("entrypoint: WARNING")]
     assert any(MODEL in line and "UNTRAINED" in line for line in warnings)
     assert "UNTRAINED" in untrained.stack.health_lines()
 

@@ -139,7 +139,7 @@ def test_the_log_says_whether_signatures_are_verified(
     publish([signed(record("mnist", b"weights"))])
     entrypoint.served_models(store)
     expected = f"verified with {RecordVerifier(key).keyid}" if key else "not verified (no STACK_VERIFY_KEY)"
-    assert f"entrypoint: signatures: {expected}\n" in capsys.readouterr().out
+    assert f'"message": "signatures: {expected}"' in capsys.readouterr().out
 
 
 def test_where_everything_is_refused_nothing_starts(

@@ -13,6 +13,7 @@ from edge.certificate import CERTIFICATE, PRIVATE_KEY, expiry_problem
 from edge.errors import EdgeError
 from edge.haproxy import HAProxy
 from edge.keys import KEYS, REMEDY
+from edge.log import log
 from edge.models import MANIFEST, RELEASES
 from edge.render import CONFIG, DATA, KEYS_MAP, PAGE_CONFIG, SERVED, render, write
 from edge.series import Series
@@ -21,11 +22,6 @@ from edge.settings import Settings, read_settings
 
 LOOK_SECONDS = 0.5
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
-
-
-def log(line: str) -> None:
-    """One line to stdout, at once, marked as the edge's own."""
-    print(f"edge: {line}", flush=True)
 
 
 def main() -> int:
@@ -46,6 +42,10 @@ def serve(settings: Settings) -> int:
     seen = digest_of(settings)
     apply(settings, edge)
     start_server(settings, series)
+    if settings.sampled_ppm is not None:
+        from edge.traces import start_spans  # costs nothing where nothing is traced
+
+        start_spans(settings.run)
     page.start()
     edge.start()
     announce(settings)

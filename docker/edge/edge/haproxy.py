@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edge.errors import EdgeError
+from edge.log import follow_haproxy
 
 # Beside the configuration: the master's own socket, through which its workers answer as well, also one that takes no
 # connections any more; and what one worker knows of the TorchServes, for the next.
@@ -28,7 +29,7 @@ class HAProxy:
     def __init__(self, config: Path, frontend: str = "edge") -> None:
         self.config = config
         self.frontend = frontend
-        self._master: subprocess.Popen[bytes] | None = None
+        self._master: subprocess.Popen[str] | None = None
 
     def check(self, config: Path) -> None:
         """Raises EdgeError with HAProxy's own words."""
@@ -38,10 +39,14 @@ class HAProxy:
             raise EdgeError("a configuration that HAProxy accepts", found, "the last change undone")
 
     def start(self) -> None:
-        """In the foreground, as master with one worker; its log is this process's stdout."""
+        """In the foreground, as master with one worker; its access log is this process's stdout."""
         self._keep_state(NO_STATE)
         command = ["haproxy", "-W", "-f", str(self.config), "-S", f"{self._socket},mode,600"]
-        self._master = subprocess.Popen(command, start_new_session=True)
+        self._master = subprocess.Popen(
+            command, start_new_session=True, stderr=subprocess.PIPE, text=True, errors="replace"
+        )
+        if self._master.stderr:
+            follow_haproxy(self._master.stderr)
         self._wait_for_another(0)
 
     def forget(self, name: str, lines: Iterable[str]) -> None:
@@ -95,7 +100,7 @@ class HAProxy:
         return str(self.config.with_suffix(SOCKET))
 
     @property
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> subprocess.Popen[str]:
         if self._master is None:
             raise RuntimeError("HAProxy was not started")
         return self._master

@@ -25,6 +25,8 @@ class Settings:
     threads: int
     request_seconds: int
     drain_seconds: int
+    # Of a million requests that come without a decision, how many are traced; None: no collector, no tracing.
+    sampled_ppm: int | None = None
     store: Path = Path("/model_store")
     page: Path = Path("/opt/stack/page")
     templates: Path = Path("/opt/stack")
@@ -34,9 +36,9 @@ class Settings:
 
 def read_settings(env: Mapping[str, str]) -> Settings:
     """Raises EdgeError."""
-    access_log = env.get("EDGE_ACCESS_LOG") or "failures"
+    access_log = env.get("ACCESS_LOG") or "failures"
     if access_log not in LOGGED:
-        raise EdgeError(f"EDGE_ACCESS_LOG as one of {', '.join(LOGGED)}", repr(access_log), "EDGE_ACCESS_LOG=all")
+        raise EdgeError(f"ACCESS_LOG as one of {', '.join(LOGGED)}", repr(access_log), "ACCESS_LOG=all")
     return Settings(
         tls=_flag(env, "EDGE_TLS"),
         keys=_flag(env, "EDGE_KEYS"),
@@ -45,7 +47,20 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         threads=max(1, _number(env, "EDGE_THREADS", 1)),
         request_seconds=max(1, _number(env, "EDGE_REQUEST_SECONDS", 30)),
         drain_seconds=_number(env, "DRAIN_SECONDS", 20),
+        sampled_ppm=_sampled_ppm(env) if env.get("OTEL_EXPORTER_OTLP_ENDPOINT") else None,
     )
+
+
+def _sampled_ppm(env: Mapping[str, str]) -> int:
+    name = "OTEL_TRACES_SAMPLER_ARG"
+    text = env.get(name) or "1"
+    try:
+        ratio = float(text)
+    except ValueError:
+        ratio = -1.0
+    if not 0 <= ratio <= 1:
+        raise EdgeError(f"{name} to be a number from 0 to 1", repr(text), f"{name}=1")
+    return round(ratio * 1_000_000)
 
 
 def _flag(env: Mapping[str, str], name: str) -> bool:

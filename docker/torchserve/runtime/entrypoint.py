@@ -13,6 +13,7 @@ from typing import Any, Callable
 
 from runtime import health, sizing, state, torchserve
 from runtime.errors import ServingError
+from runtime.log import log
 from runtime.manifest import REBUILD, Model, Verdict, judge_all, read_manifest, unlisted
 from runtime.served import Served, choose_served, read_releases
 from runtime.signatures import load_verifier
@@ -38,11 +39,6 @@ LOOK_SECONDS, FIRST_LOOKS_SECONDS = 3.0, 0.5
 _STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 Java = subprocess.Popen[bytes]
-
-
-def log(line: str) -> None:
-    """One line to stdout, at once, marked as the entrypoint's."""
-    print(f"entrypoint: {line}", flush=True)
 
 
 def main() -> int:

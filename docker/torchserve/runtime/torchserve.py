@@ -125,6 +125,8 @@ def java_environment(sizing: Sizing) -> dict[str, str]:
     env = {key: value for key, value in os.environ.items() if key not in _WITHHELD_VARIABLES}
     for name in _THREAD_VARIABLES:
         env[name] = str(sizing.threads)
+    # As log4j2.xml takes it: "all" or nothing.
+    env["ACCESS_LOG"] = "all" if env.get("ACCESS_LOG") == "all" else ""
     return env
 
 

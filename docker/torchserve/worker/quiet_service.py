@@ -2,7 +2,7 @@
 
 - no torch is imported that the handler does not use (upstream's codec imports it; otf_codec takes its place);
 - an answer says which version gave it, `X-Model-Version`, and what its batch's time went to, `Server-Timing`;
-- nothing is logged for a request: Java matches every line that a worker prints against three patterns;
+- nothing is logged for a request, unless ACCESS_LOG=all: Java matches every line of a worker against three patterns;
 - PredictionTime, a gauge, is written once a second: it cannot be scraped more often than that.
 """
 
@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any, Optional
 
+import batch_observers
 import facts
 import otf_codec
 
@@ -31,6 +32,7 @@ METRIC_SECONDS = 1.0
 VERSION_HEADER = "X-Model-Version"
 # https://www.w3.org/TR/server-timing/; Java puts the queue's time in front, and counts them.
 TIMING_HEADER = "Server-Timing"
+OBSERVERS = batch_observers.observers()
 MEASURES = os.environ.get("STACK_METRICS") != "off"
 
 
@@ -39,8 +41,35 @@ class QuietService(Service):
 
     next_metric = 0.0
 
+    engine = ""
+
     def run(self, batch: list[otf_codec.Request]) -> "Outcome":
         """The handler's answers to a batch, or the error that takes the place of all of them."""
+        batch_observers.FORMATTER.requests = batch
+        # Of this batch, in seconds by stage; none where it fails.
+        self.spent: dict[str, float] = {}
+        began = time.time_ns()
+        outcome = self._answered(batch)
+        for observe in OBSERVERS:
+            observe(self._batch(batch, outcome, began))
+        batch_observers.FORMATTER.requests = []
+        return outcome
+
+    def _batch(self, batch: list[otf_codec.Request], outcome: "Outcome", began: int) -> batch_observers.Batch:
+        version = (self.context.manifest or {}).get("model", {}).get("modelVersion", "")
+        return batch_observers.Batch(
+            model=self.context.model_name,
+            version=version,
+            engine=self.engine,
+            ids=[batch_observers.request_id(request) for request in batch],
+            headers=[batch_observers.lower_case(request.headers) for request in batch],
+            statuses=outcome.statuses(),
+            began=began,
+            ended=time.time_ns(),
+            stages=self.spent,
+        )
+
+    def _answered(self, batch: list[otf_codec.Request]) -> "Outcome":
         context = self.context
         context.request_ids = context.metrics.request_ids = {i: request.id for i, request in enumerate(batch)}
         context.request_processor = [RequestProcessor(request.headers) for request in batch]
@@ -79,8 +108,9 @@ class QuietService(Service):
     def _add_headers(self, handling: float, encoding: float) -> None:
         """Both in seconds."""
         headers = {VERSION_HEADER: (self.context.manifest or {}).get("model", {}).get("modelVersion")}
+        self.spent = spent(self.context.stages, handling, encoding)
         if MEASURES:
-            headers[TIMING_HEADER] = server_timing(self.context.stages, handling, encoding)
+            headers[TIMING_HEADER] = server_timing(self.spent)
         for request in self.context.request_processor:
             for name, value in headers.items():
                 if value:
@@ -92,12 +122,15 @@ class QuietService(Service):
             self.context.metrics.add_time(PREDICTION_METRIC, round((ended - started) * 1000, 2))
 
 
-def server_timing(stages: dict[str, float], handling: float, encoding: float) -> str:
+def spent(stages: dict[str, float], handling: float, encoding: float) -> dict[str, float]:
     """stages: a handler's own, in seconds; handling: all of its time. What is left of that is making the answers."""
     if not stages:
         stages = {"inference": handling}
-    spent = {**stages, "encode": max(0.0, handling - sum(stages.values())) + encoding}
-    return ", ".join(f"{stage};dur={seconds * 1000:.3f}" for stage, seconds in spent.items())
+    return {**stages, "encode": max(0.0, handling - sum(stages.values())) + encoding}
+
+
+def server_timing(stages: dict[str, float]) -> str:
+    return ", ".join(f"{stage};dur={seconds * 1000:.3f}" for stage, seconds in stages.items())
 
 
 class Outcome:
@@ -116,6 +149,12 @@ class Outcome:
         self._code = code
         self._answers = answers
         self._context = context
+
+    def statuses(self) -> list[int]:
+        """Each answer's."""
+        if self._context is None:
+            return [self._code] * len(self._batch)
+        return [self._context.get_response_status(index)[0] or self._code for index in range(len(self._batch))]
 
     def encode(self) -> bytes:
         """The message that answers the batch."""
@@ -139,7 +178,9 @@ class Loader(TorchModelServiceWorker):
         service, text, code = self.load_model(fields)
         if service is not None:
             service.set_cl_socket(sock)
-            facts.loaded(file, getattr(getattr(service._entry_point, "__self__", None), "engine", None))
+            engine = getattr(getattr(service._entry_point, "__self__", None), "engine", None)
+            facts.loaded(file, engine)
+            service.engine = str(getattr(engine, "name", ""))
             # What is loaded stays loaded: no later collection has to look through it.
             gc.collect()
             gc.freeze()

@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import batch_observers
 import otf_codec
 import quiet_service
 from ts.arg_parser import ArgParser
@@ -16,7 +17,8 @@ ACCEPT_SECONDS = 30.0
 
 def run() -> None:
     """Listens where Java says and serves its connection. Always exits; Java starts another worker."""
-    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO)
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO)
+    logging.getLogger().handlers[0].setFormatter(batch_observers.FORMATTER)
     go_first_when_memory_runs_out()
     options = ArgParser.model_service_worker_args().parse_args()
     try:

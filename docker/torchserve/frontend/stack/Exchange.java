@@ -12,6 +12,7 @@ import io.netty.handler.codec.http.HttpResponse;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpStatusClass;
 import io.netty.handler.codec.http.LastHttpContent;
+import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.Deque;
 
@@ -86,6 +87,16 @@ final class Exchange extends ChannelDuplexHandler {
       }
     }
     context.write(sent, written);
+  }
+
+  /** Whoever resets a connection is gone, as HAProxy's checks are once they have their answer: nobody has to be told. */
+  @Override
+  public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
+    if (cause instanceof IOException) {
+      context.close();
+    } else {
+      context.fireExceptionCaught(cause);
+    }
   }
 
   private void answered() {

@@ -4,6 +4,8 @@ import com.google.gson.Gson;
 import com.google.gson.JsonObject;
 import java.lang.reflect.Field;
 import java.net.HttpURLConnection;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.AbstractMap;
 import java.util.AbstractSet;
 import java.util.ArrayList;
@@ -131,6 +133,10 @@ public final class ModelQueues implements SnapshotSerializer {
   private static final class Queue extends LinkedBlockingDeque<Job> {
     private static final long serialVersionUID = 1L;
 
+    // For the worker, whose spans begin here (worker/batch_spans.py): microseconds since 1970.
+    private static final String QUEUED = "x-stack-queued";
+    private static final boolean IS_TRACED = !System.getenv().getOrDefault("OTEL_EXPORTER_OTLP_ENDPOINT", "").isEmpty();
+
     private final transient Series series;
     // Of the batch that a worker's thread has taken last.
     private final transient ThreadLocal<Integer> taken = ThreadLocal.withInitial(() -> 0);
@@ -170,6 +176,9 @@ public final class ModelQueues implements SnapshotSerializer {
     /** gRPC has no handler for the exception; TorchServe's own text has to do there. */
     @Override
     public boolean offer(Job job) {
+      if (IS_TRACED) {
+        job.getPayload().updateHeaders(QUEUED, Long.toString(ChronoUnit.MICROS.between(Instant.EPOCH, Instant.now())));
+      }
       boolean fits = super.offer(MeasuredJob.measured(job, series));
       if (!fits && job instanceof RestJob) {
         throw new ServiceUnavailableException(

@@ -2,6 +2,7 @@ package stack;
 
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.QueryStringDecoder;
+import java.util.regex.Pattern;
 
 /** One HTTP request, from its first line to its answer; a prediction or an explanation is counted when it is answered. */
 final class Requested {
@@ -9,8 +10,15 @@ final class Requested {
   /** In the place of a request, where an answer has none, and where there is none. */
   static final Requested NOTHING = new Requested();
 
+  // As log4j2.xml leaves them out of TorchServe's own access log.
+  private static final Pattern LOGGED = Pattern.compile("/(predictions|explanations|v2|ping)\\b.*");
+  private static final int LONGEST_PATH = 2048;
+
   private final String id;
+  private final String method;
+  private final String uri;
   private final String model;
+  private String version = "";
   // null for what is not counted.
   private final Series arrivedAt;
   private Series answeredBy;
@@ -18,21 +26,27 @@ final class Requested {
 
   private Requested() {
     id = "";
+    method = "";
+    uri = "";
     model = "";
     arrivedAt = null;
   }
 
   Requested(HttpRequest request) {
     id = request.headers().get(ID, "");
-    String uri = request.uri();
-    if (Series.ARE_ON && (uri.startsWith("/predictions/") || uri.startsWith("/explanations/"))) {
+    method = request.method().name();
+    uri = request.uri();
+    if (uri.startsWith("/predictions/") || uri.startsWith("/explanations/")) {
       String[] path = new QueryStringDecoder(uri).path().split("/");
       model = path.length > 2 ? path[2] : "";
-      arrivedAt = Series.of(model, path.length > 3 ? path[3] : null);
-      arrivedAt.arrived();
+      version = path.length > 3 ? path[3] : "";
+      arrivedAt = Series.ARE_ON ? Series.of(model, path.length > 3 ? path[3] : null) : null;
     } else {
       model = "";
       arrivedAt = null;
+    }
+    if (arrivedAt != null) {
+      arrivedAt.arrived();
     }
     answeredBy = arrivedAt;
     complete = System.nanoTime();
@@ -43,23 +57,52 @@ final class Requested {
     return id;
   }
 
+  boolean isLogged() {
+    return LOGGED.matcher(path()).matches();
+  }
+
+  String method() {
+    return method;
+  }
+
+  /** Without its query. */
+  String path() {
+    int query = uri.indexOf('?');
+    return uri.substring(0, Math.min(query < 0 ? uri.length() : query, LONGEST_PATH));
+  }
+
+  String model() {
+    return model;
+  }
+
+  /** The one that answered, else the one asked for; "" where nobody says. */
+  String version() {
+    return version;
+  }
+
   /** Its last byte is here: a client's slowness up to now is none of ours. */
   void complete() {
     complete = System.nanoTime();
   }
 
   /** The version that the worker says it is: the default one may have changed since the request arrived. */
-  void answeredBy(String version) {
-    if (arrivedAt != null && version != null) {
-      answeredBy = Series.of(model, version);
+  void answeredBy(String answering) {
+    if (answering == null) {
+      return;
+    }
+    version = answering;
+    if (arrivedAt != null) {
+      answeredBy = Series.of(model, answering);
     }
   }
 
   void answered(int status) {
+    long nanos = System.nanoTime() - complete;
     if (arrivedAt != null) {
       arrivedAt.left();
-      answeredBy.answeredHttp(status, System.nanoTime() - complete);
+      answeredBy.answeredHttp(status, nanos);
     }
+    AccessLog.answered(this, status, nanos);
   }
 
   /** The client is gone before its answer. */

@@ -7,6 +7,8 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.util.internal.logging.InternalLoggerFactory;
 import io.netty.util.internal.logging.Slf4JLoggerFactory;
 import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.security.GeneralSecurityException;
 import java.time.Duration;
 import org.apache.commons.cli.DefaultParser;
@@ -37,13 +39,17 @@ public final class Server extends ModelServer {
 
   /** As TorchServe's own main, with this class in the place of ModelServer. Ends with 1 unless it is told to stop. */
   public static void main(String[] args) {
+    Log.takePrints();
     try {
       Server server = new Server(configure(args), Duration.ofMillis(Long.getLong("stack.drain_ms", 0)));
       Runtime.getRuntime().addShutdownHook(new Thread(server::stop));
       server.startAndWait();
     } catch (Throwable error) {
-      System.out.printf("FAIL: expected TorchServe to start, found %s; try correcting config.properties%n", why(error));
-      error.printStackTrace();
+      StringWriter trace = new StringWriter();
+      error.printStackTrace(new PrintWriter(trace));
+      Log.say("ERROR", trace.toString());
+      String text = "FAIL: expected TorchServe to start, found %s; try correcting config.properties";
+      Log.say("ERROR", String.format(text, why(error)));
     } finally {
       System.exit(1);
     }
@@ -104,7 +110,7 @@ public final class Server extends ModelServer {
     if (listening != null) {
       traffic.drain();
       listening.channel().close().syncUninterruptibly();
-      System.out.println("drained: " + traffic.waitUntilQuiet(drain));
+      Log.say("INFO", "drained: " + traffic.waitUntilQuiet(drain));
     }
     super.stop();
   }

@@ -1,0 +1,126 @@
+"""The edge's spans: HAProxy logs what each needs to a socket, from which they are made here and exported over OTLP.
+
+HAProxy decides what is sampled, makes the ids and passes its own span on (haproxy.cfg.j2); it waits for nothing here:
+what finds the socket's queue full is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from edge.log import log
+
+SOCKET = "spans.sock"
+LINE_BYTES = 1 << 16
+# Of what HAProxy logs, what a span says, by the names of OpenTelemetry's conventions where they have one.
+ATTRIBUTES = {
+    "method": "http.request.method",
+    "path": "url.path",
+    "status": "http.response.status_code",
+    "model": "model",
+    "version": "version",
+    "request_id": "request_id",
+    "routed": "routed",
+}
+
+
+class HAProxysIds(IdGenerator):
+    """The ids of the next span, as HAProxy has passed them on."""
+
+    trace_id = span_id = 0
+
+    def generate_trace_id(self) -> int:
+        return self.trace_id
+
+    def generate_span_id(self) -> int:
+        return self.span_id
+
+
+class Spans:
+    """Makes spans of HAProxy's lines, by one thread, and hands them to `exporter` in the background."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._ids = HAProxysIds()
+        provider = TracerProvider(ALWAYS_ON, Resource.create({SERVICE_NAME: "edge"}), id_generator=self._ids)
+        # Its queue is bounded; what does not fit is dropped.
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = provider.get_tracer("edge")
+        self.provider = provider
+
+    def add(self, line: bytes) -> None:
+        """line: one of HAProxy's log; nothing is made of what is not sampled, or is no request."""
+        try:
+            # "-" is how HAProxy logs what it knows nothing of.
+            said = {name: value for name, value in json.loads(line).items() if value != "-"}
+            if said.get("sampled") == "1":
+                self._make(said)
+        except (KeyError, ValueError):  # cut by HAProxy's limit on lines
+            return
+
+    def _make(self, said: dict[str, Any]) -> None:
+        self._ids.trace_id, self._ids.span_id = int(said["trace_id"], 16), int(said["span_id"], 16)
+        context = None
+        if "parent_id" in said:
+            parent = SpanContext(self._ids.trace_id, int(said["parent_id"], 16), True, TraceFlags(TraceFlags.SAMPLED))
+            context = set_span_in_context(NonRecordingSpan(parent))
+        attributes = {name: said[key] for key, name in ATTRIBUTES.items() if key in said}
+        began, ended = (int(said[key]) * 1000 for key in ("began", "ended"))
+        span = self._tracer.start_span(said["method"], context, SpanKind.SERVER, attributes, start_time=began)
+        if int(said["status"]) >= 500:
+            span.set_status(Status(StatusCode.ERROR))
+        span.end(end_time=ended)
+
+
+def start_spans(folder: Path) -> None:
+    """Listens on folder/spans.sock and exports, in the background, for as long as this process lives."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # reads the environment
+
+    quieten()
+    spans = Spans(OTLPSpanExporter())
+    path = folder / SOCKET
+    path.unlink(missing_ok=True)
+    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    receiver.bind(str(path))
+    threading.Thread(target=_receive, args=(receiver, spans), daemon=True).start()
+
+
+def _receive(receiver: socket.socket, spans: Spans) -> None:
+    while True:
+        spans.add(receiver.recv(LINE_BYTES))
+
+
+class OneWarning(logging.Handler):
+    """Says once that spans are lost, whatever the SDK says afterwards: a collector that is down floods nothing."""
+
+    said = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self.said:
+            self.said = True
+            log(f"WARNING: expected the collector to take spans, found {record.getMessage()[:300]}; said once")
+
+
+def quieten() -> None:
+    """The SDK's own words go to `OneWarning`."""
+    logger = logging.getLogger("opentelemetry")
+    logger.handlers, logger.propagate = [OneWarning(logging.WARNING)], False

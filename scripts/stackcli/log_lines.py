@@ -1,0 +1,85 @@
+"""A line of the containers' logs: what it says, for whom it matters, and how a person reads it.
+
+Each is one JSON object (docs/TRACING.md); what is none, such as the words of the JVM itself, is taken as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+# How TorchServe names a worker's output: W-9000-mnist_1.0-stdout; its own loggers have no such name.
+WORKER = re.compile(r"W-\d+-(?P<model>.+)_(?P<version>[^_]+)(-std(out|err))")
+LEVELS = {"WARN": "yellow", "WARNING": "yellow", "ERROR": "red", "FATAL": "red"}
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """`service`: such as torchserve-2; `time`: Docker's; `text`: the line without it; `said`: its object, or None."""
+
+    service: str
+    time: datetime
+    text: str
+    said: dict[str, Any] | None
+
+    @classmethod
+    def parse(cls, service: str, line: str) -> LogLine:
+        """line: as Docker gives it with timestamps, of which Python takes microseconds."""
+        stamp, _, text = line.partition(" ")
+        time = datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*Z$", r"\1+00:00", stamp).replace("Z", "+00:00"))
+        try:
+            said = json.loads(text) if text.startswith("{") else None
+        except ValueError:
+            said = None
+        return cls(service, time, text, said)
+
+    @property
+    def message(self) -> str:
+        return self.text if self.said is None else str(self.said.get("message", ""))
+
+    @property
+    def model(self) -> str:
+        return str(self._about("model"))
+
+    @property
+    def version(self) -> str:
+        return str(self._about("version"))
+
+    def _about(self, what: str) -> Any:
+        said = self.said or {}
+        worker = WORKER.fullmatch(str(said.get("logger", "")))
+        return worker[what] if worker else said.get(what) or ""
+
+    @property
+    def is_access(self) -> bool:
+        return bool(self.said) and "status" in (self.said or {})
+
+    def is_about(self, model: str) -> bool:
+        """Its own, or one that names it."""
+        return self.model == model if self.model else names(self.text, model)
+
+    def concerns(self, request_id: str) -> bool:
+        """An access line of that request, or a worker's line that names it."""
+        return (self.said or {}).get("request_id") == request_id or names(self.message, request_id)
+
+
+def names(text: str, word: str) -> bool:
+    """Whether `word` is in it, and not as a part of another."""
+    return re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", text) is not None
+
+
+def plain(text: str) -> str:
+    """One line of a container's log as `SOURCE: MESSAGE`, as it is where it is no message."""
+    try:
+        said = json.loads(text) if text.startswith("{") else None
+    except ValueError:
+        return text
+    return f"{said.get('logger', '-')}: {said['message']}" if isinstance(said, dict) and "message" in said else text
+
+
+def readable(log: str) -> str:
+    """A container's whole log, line by line."""
+    return "\n".join(plain(line) for line in log.splitlines())
