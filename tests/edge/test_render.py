@@ -128,7 +128,15 @@ def test_no_log_format_names_a_header_or_a_query(settings: MakeSettings) -> None
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("OTEL_TRACES_SAMPLER_ARG", "1.5"), ("OTEL_TRACES_SAMPLER_ARG", "some"), ("EDGE_TLS", "yes"), ("EDGE_KEYS", "1"), ("EDGE_RATE", "-1"), ("EDGE_RATE", "fast"), ("ACCESS_LOG", "some")],
+    [
+        ("OTEL_TRACES_SAMPLER_ARG", "1.5"),
+        ("OTEL_TRACES_SAMPLER_ARG", "some"),
+        ("EDGE_TLS", "yes"),
+        ("EDGE_KEYS", "1"),
+        ("EDGE_RATE", "-1"),
+        ("EDGE_RATE", "fast"),
+        ("ACCESS_LOG", "some"),
+    ],
 )
 def test_a_setting_that_cannot_be_used_is_refused_by_name(variable: str, value: str) -> None:
     with pytest.raises(EdgeError, match=f"expected {variable} .*found '{value}'"):
