@@ -45,7 +45,7 @@ def services(serving: Serving) -> Iterator[Text]:
         yield Text.assemble(f"{service}: ", (health, "green" if health == "healthy" else "red"), f" {line}")
     for server in serving.numbers.torchserve if serving.numbers else []:
         if server.memory_bytes is None:
-            yield Text(f"{server.instance}: no answer", style="red")
+            yield Text(f"{server.instance}: no numbers", style="red")
             continue
         limit = f" of {mebibytes(server.memory_limit_bytes)}" if server.memory_limit_bytes else ""
         cores = f", {server.cpu_cores:.2f} CPUs" if server.cpu_cores is not None else ""

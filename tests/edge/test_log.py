@@ -21,6 +21,9 @@ Proxy <HTTPCLIENT> stopped (cumulated conns: FE: 0, BE: 0).
 [WARNING]  (22) : torchserve/torchserve1 changed its IP from (none) to 192.168.80.2 by docker/docker.
 [WARNING]  (22) : Server torchserve/torchserve1 ('torchserve') is UP/READY (resolves again).
 [WARNING]  (22) : Server torchserve/torchserve1 administratively READY thanks to valid DNS answer.
+[WARNING]  (27) : Exiting Master process...
+[WARNING]  (27) : Current worker (30) exited with code 0 (Exit)
+[WARNING]  (27) : All workers exited. Exiting... (0)
 """  # noqa: E501
 DOWN = "Server torchserve/torchserve1 is DOWN, reason: Layer4 connection problem"
 

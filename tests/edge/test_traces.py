@@ -22,11 +22,11 @@ def line(**changes: Any) -> bytes:
         "path": "/predictions/m",
         "model": "m",
         "version": "1.0",
-        "routed": "",
+        "routed": "-",
         "status": 200,
         "trace_id": TRACE,
         "span_id": SPAN,
-        "parent_id": "",
+        "parent_id": "-",
         "sampled": "1",
         "began": "1700000000000001",
         "ended": "1700000000000101",
@@ -70,7 +70,7 @@ def test_a_server_error_is_one_of_the_span() -> None:
 
 
 def test_what_is_not_sampled_or_cut_makes_no_span() -> None:
-    assert not spans_of(line(sampled="0"), line()[:-20], b"", b'{"client": "1.2.3.4", "error": "-"}')
+    assert not spans_of(line(sampled="0"), line()[:-20], line(span_id="x"), b"", b'{"client": "1.2.3.4", "error": "-"}')
 
 
 def test_a_collector_that_is_down_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "/playground/app.js": EVERYBODY,
     "/ping": EVERYBODY,
     "/playground/models.json": PREDICT,
+    "/playground/metrics.json": PREDICT,
     "/playground/samples/mnist/1.0/7.png": PREDICT,
     "/predictions/mnist": PREDICT,
     "/predictions/mnist/1.0": PREDICT,

@@ -19,7 +19,7 @@ from polling import wait_until
 
 MODEL = "brightness"
 STAGES = ["queue", "decode", "inference", "encode"]
-DEADLINE_S = 30
+DEADLINE_S = 10
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
@@ -40,7 +40,7 @@ def stack(fresh_deployment: FreshDeployments, workspace, collector: Collector) -
     made.build_models()
     made.start("torchserve", "edge")
     for service in ("torchserve", "edge"):
-        wait_until(f"{service} is healthy", lambda name=service: made.health(name) == "healthy", 180)
+        wait_until(f"{service} is healthy", lambda name=service: made.health(name) == "healthy", 60)
     return made
 
 
@@ -144,7 +144,7 @@ def test_following_shows_what_comes_and_ends_with_ctrl_c(stack: Deployment) -> N
         following.send_signal(signal.SIGINT)
         rest = following.stdout.read()
         assert following.wait(DEADLINE_S) == 0, rest
-    assert all("followed" in line for line in lines)
+    assert all("followed" in line for line in lines), lines
     assert not rest
 
 

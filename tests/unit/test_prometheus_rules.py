@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from test_container_suites import run
 
+from stackcli.cli import app
 from stackcli.compose import Project
 from stackcli.paths import ROOT
 from stackcli.secrets import write_secrets
@@ -92,3 +94,11 @@ def test_the_alert_says_how_urgent_it_is_what_it_is_and_where_to_read_on(alert: 
 def test_the_runbook_has_a_section_for_every_alert_and_for_no_other() -> None:
     sections = re.findall(r"^## ([A-Z]\w+)$", RUNBOOK.read_text(), re.MULTILINE)
     assert sorted(sections) == sorted(ALERTS)
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"`scripts/stack ([^`]+)`", RUNBOOK.read_text()))))
+def test_the_runbook_names_a_command_that_there_is(command: str) -> None:
+    found, words = typer.main.get_command(app), command.split()
+    while isinstance(found, typer.core.TyperGroup):
+        found, words = found.commands[words[0]], words[1:]
+    found.make_context("stack", words)  # raises for an option or an argument that it does not take

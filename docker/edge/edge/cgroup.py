@@ -14,7 +14,7 @@ _NO_LIMIT_BYTES = 1 << 62
 
 
 def container_series(cgroup: Path = CGROUP) -> Iterator[Metric]:
-    """container_*, in bytes, seconds and cores; no series of a limit that there is none of, or of what cannot be read."""
+    """container_*, in bytes, seconds and cores; no series of a limit that is not set, or of what cannot be read."""
     is_v2 = (cgroup / "cgroup.controllers").is_file()
     for name, text, value in (_of_v2 if is_v2 else _of_v1)(cgroup):
         if value is not None:

@@ -17,6 +17,7 @@ _USUAL = re.compile(
     r"Proxy \S+ stopped \(|Former worker \(\d+\) exited with code 0 |.* changed from server-state after a reload"
     r"|server-state partially applied for |\S+ changed its IP from |Server \S+ administratively READY thanks to "
     r"|Server \S+ \('\S+'\) is UP/READY \(resolves again\)"
+    r"|Exiting Master process|Current worker \(\d+\) exited with code 0 |All workers exited. Exiting... \(0\)"
 )
 _CHUNK = 1 << 16
 _WORD_LEVELS = {"WARNING:": "WARN", "FAIL:": "ERROR"}

@@ -18,7 +18,7 @@ from typing import Optional
 from edge.numbers import Reading, Replica, read_exposition
 
 SERVICE, PORT = "torchserve", 8082
-# From one scrape to the next; from a first to its second, where nothing is there to compare with; as far back as it looks.
+# From one scrape to the next; from a first to the second, where there is no earlier one; as far back as it looks.
 LEAST_SECONDS, FIRST_SECONDS, WINDOW_SECONDS = 1.0, 2.0, 10.0
 # One TorchServe's whole answer.
 ANSWER_SECONDS, MOST_BYTES = 2.0, 8 << 20

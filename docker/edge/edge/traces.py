@@ -70,19 +70,20 @@ class Spans:
     def add(self, line: bytes) -> None:
         """line: one of HAProxy's log; nothing is made of what is not sampled, or is no request."""
         try:
-            said = json.loads(line)
-        except ValueError:  # cut by HAProxy's limit on lines
+            # "-" is how HAProxy logs what it knows nothing of.
+            said = {name: value for name, value in json.loads(line).items() if value != "-"}
+            if said.get("sampled") == "1":
+                self._make(said)
+        except (KeyError, ValueError):  # cut by HAProxy's limit on lines
             return
-        if said.get("sampled") == "1":
-            self._make(said)
 
     def _make(self, said: dict[str, Any]) -> None:
         self._ids.trace_id, self._ids.span_id = int(said["trace_id"], 16), int(said["span_id"], 16)
         context = None
-        if said["parent_id"]:
+        if "parent_id" in said:
             parent = SpanContext(self._ids.trace_id, int(said["parent_id"], 16), True, TraceFlags(TraceFlags.SAMPLED))
             context = set_span_in_context(NonRecordingSpan(parent))
-        attributes = {name: said[key] for key, name in ATTRIBUTES.items() if said.get(key)}
+        attributes = {name: said[key] for key, name in ATTRIBUTES.items() if key in said}
         began, ended = (int(said[key]) * 1000 for key in ("began", "ended"))
         span = self._tracer.start_span(said["method"], context, SpanKind.SERVER, attributes, start_time=began)
         if int(said["status"]) >= 500:

@@ -24,6 +24,9 @@ export function keepKey(key) {
 /** The catalogue of models, or a Problem. */
 export const fetchCatalogue = async () => (await get("/playground/models.json")).json();
 
+/** What each version does right now, or a Problem. */
+export const fetchNumbers = async () => (await get("/playground/metrics.json")).json();
+
 /** A sample as a Blob, or a Problem. */
 export const fetchSample = async (url) => (await get(url)).blob();
 

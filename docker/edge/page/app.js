@@ -5,6 +5,7 @@ import { Card, readable } from "./card.js";
 import { listenForKey, listenForTheme, showKeyField, showModels, showNotice, showUnavailable } from "./chrome.js";
 import { heat, seenPart } from "./heat.js";
 import { asCurl, asPython, copy } from "./snippets.js";
+import { followNumbers, showNumbers } from "./strip.js";
 import { Surface, isDrawn } from "./surface.js";
 import { percent, problemTexts, switchLanguage, text, translatePage } from "./texts.js";
 
@@ -197,6 +198,7 @@ async function refresh() {
   }
   const known = catalogue?.generation;
   catalogue = fresh;
+  followNumbers();
   if (known === fresh.generation && model) return;
   showNotice(fresh.models.length ? "" : text("noModels"));
   showKeyField(fresh.keys);
@@ -233,6 +235,7 @@ function showLanguage() {
   find("language").lang = text("other") === "English" ? "en" : "zh-CN";
   if (catalogue) {
     show();
+    showNumbers();
     if (model) surface.accept(cards[0].version);
   }
 }
