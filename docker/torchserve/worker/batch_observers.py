@@ -45,6 +45,10 @@ def log_batch(batch: Batch) -> None:
     logging.info("batch of %d: %s", len(batch.ids), spent)
 
 
+# How ts.metrics writes a metric, for Java to read.
+METRIC = "[METRICS]"
+
+
 class IdFormatter(logging.Formatter):
     """Puts the ids of the requests in hand before every line, those of a traceback too: Java logs each by itself."""
 
@@ -54,7 +58,7 @@ class IdFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
-        if not self.requests:
+        if not self.requests or text.startswith(METRIC):
             return text
         head = f"[{' '.join(map(request_id, self.requests))}] "
         return "\n".join(head + line for line in text.split("\n"))
