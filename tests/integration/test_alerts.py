@@ -26,7 +26,7 @@ from scaled_rules import write_scaled
 
 RULES = PROJECT_ROOT / "docker/prometheus/rules"
 OBSERVERS = ("prometheus", "alertmanager")
-FACTOR = 15
+FACTOR = 30
 FIRE_DEADLINE_S, RESOLVE_DEADLINE_S, READY_DEADLINE_S = 150, 150, 60
 ALONE = {"batchSize": 1, "minWorkers": 1, "maxWorkers": 1, "jobQueueSize": 4}
 # Between what it says is near (0.9) and what the kernel ends.
