@@ -63,7 +63,6 @@ class Settings(BaseModel):
     edge_threads: Count = ""
     edge_secrets: str = "./.stack/secrets/edge"
     drain_seconds: Annotated[int, Field(ge=0)] = 20
-    stack_metrics: Literal["", "off"] = ""
     observability_address: str = "127.0.0.1"
     prometheus_port: Port = 9090
     alertmanager_port: Port = 9093

@@ -36,6 +36,6 @@ class Episode:
 def write_page(episodes: Mapping[str, Episode], factor: int, document: Path = DOCUMENT) -> None:
     rows = [
         f"| {alert} | {one.caused_by} | {one.mended_by} | {one.fired:.0f} s | {one.resolved:.0f} s |\n"
-        for alert, one in sorted(episodes.items())
+        for alert, one in episodes.items()
     ]
     document.write_text(INTRODUCTION.format(factor=factor) + "".join(rows))

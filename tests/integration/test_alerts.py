@@ -26,7 +26,7 @@ from scaled_rules import write_scaled
 
 RULES = PROJECT_ROOT / "docker/prometheus/rules"
 OBSERVERS = ("prometheus", "alertmanager")
-FACTOR = 15
+FACTOR = 30
 FIRE_DEADLINE_S, RESOLVE_DEADLINE_S, READY_DEADLINE_S = 150, 150, 60
 ALONE = {"batchSize": 1, "minWorkers": 1, "maxWorkers": 1, "jobQueueSize": 4}
 # Between what it says is near (0.9) and what the kernel ends.
@@ -168,7 +168,7 @@ def new_certificate(stack: Deployment, days: str) -> None:
 
 
 def scale(stack: Deployment, model: str, workers: int) -> None:
-    url = f"{stack.management}/models/{model}?min_worker={workers}&max_worker={workers}&synchronous=true"
+    url = f"{stack.management}/models/{model}?min_worker={workers}&max_worker={workers}"
     answer = session.put(url, timeout=READY_DEADLINE_S)
     assert answer.status_code in (200, 202), answer.text
 
@@ -218,7 +218,7 @@ def episodes(observed_stack: Deployment, watch: AlertWatch) -> dict[str, Episode
     stack.compose("stop", "edge")
     wait_quietly(lambda: not watch.silent(), FIRE_DEADLINE_S)
     trouble.mend("ServiceDown")
-    stack.compose("start", "edge")
+    stack.start("edge")
     wait_quietly(lambda: not watch.active(), RESOLVE_DEADLINE_S)
     return {alert: judge(alert, trouble, watch) for alert in CASES}
 

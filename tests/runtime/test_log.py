@@ -13,7 +13,7 @@ ANSWERED, FAILED, UNKNOWN = "answered-1", "failed-2", "unknown-3"
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> "list[dict[str, Any]]":
-    """Of a server from its start to its stop, which answered a request, failed in one and refused one."""
+    """Of a server from its start to its stop, which answered one request, failed in one and refused one."""
     folder = tmp_path_factory.mktemp("log")
     with toy.serving(folder):
         assert [status for status, _, _ in toy.exchange(post("toy", ANSWERED, "text"))] == [200]

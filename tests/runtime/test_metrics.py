@@ -80,6 +80,15 @@ def test_what_clients_make_up_becomes_no_series(served: Path) -> None:
     assert not [name for name in series() if "made" in name or "9.9" in name]
 
 
+def test_torchserves_other_ways_to_ask_are_counted_too(served: Path) -> None:
+    before = series()
+    for path in ("/models/toy/invoke", "/v1/models/toy:predict", "/invocations?model_name=toy"):
+        urllib.request.urlopen(f"http://127.0.0.1:8080{path}", b"x").close()
+    assert refused("/predictions") == 404
+    gains = gained(before)
+    assert (gains[requests("2xx")], gains[requests("4xx", NOBODY)]) == (3, 1)
+
+
 def test_the_answer_says_what_its_time_went_to(served: Path) -> None:
     with urllib.request.urlopen("http://127.0.0.1:8080/predictions/toy", b"x") as answer:
         timing = answer.headers["Server-Timing"]

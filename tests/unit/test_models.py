@@ -10,7 +10,8 @@ from stackcli.inside import Described
 from stackcli.models import Manifest, Model, failure_of, read_manifest
 from stackcli.paths import ROOT
 from stackcli.settings import Settings
-from stackcli.status import Serving, models_table, state_of
+from stackcli.status import Serving, state_of
+from stackcli.status_table import note_of
 from stackcli.up import Options, chosen_settings
 
 ENTRIES = [
@@ -60,9 +61,10 @@ def test_the_manifest_is_read_with_keys_the_host_does_not_know(tmp_path: Path) -
 
 
 def test_the_table_marks_what_is_untrained_or_a_candidate() -> None:
-    models = [(Model.model_validate(entry), "READY") for entry in ENTRIES[1:]]
-    notes = list(models_table(Serving(("healthy", ""), ("healthy", ""), models)).columns[-1].cells)
-    assert notes == ["", "candidate", "[red]UNTRAINED[/red]"]
+    serving = Serving(("healthy", ""), ("healthy", ""), [])
+    notes = [note_of(serving, Model.model_validate(entry)) for entry in ENTRIES[1:]]
+    assert [note.plain for note in notes] == ["", "candidate", "UNTRAINED"]
+    assert [span.style for span in notes[2].spans] == ["red"]
 
 
 @pytest.mark.parametrize(

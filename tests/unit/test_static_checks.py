@@ -25,12 +25,14 @@ LAYERS = [
     ("compose.yaml",),
     ("compose.yaml", "compose.gpu.yaml"),
     ("compose.yaml", "compose.prod.yaml"),
+    ("compose.yaml", "benchmarks/metrics_cost/compose.yaml"),
     ("compose.yaml", "tests/integration/compose.fresh.yaml"),
     ("compose.yaml", "tests/integration/compose.config.yaml"),
 ]
 HOST_CODE = [
     "scripts/stackcli",
     "benchmarks/edge_cost",
+    "benchmarks/metrics_cost",
     "benchmarks/peers",
     "benchmarks/soak",
     "docker/grafana/boards",

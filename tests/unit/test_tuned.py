@@ -12,7 +12,8 @@ from stackcli.models import Model
 from stackcli.secrets import Secrets
 from stackcli.serving import inputs_of
 from stackcli.settings import Settings
-from stackcli.status import Serving, models_table, tuned_models
+from stackcli.status import Serving, tuned_models
+from stackcli.status_table import note_of
 from stackcli.testbed import copy_model
 from stackcli.tuned import Tuned, forget_tuned, keep_tuned, read_tuned
 
@@ -63,8 +64,8 @@ def test_a_damaged_file_is_refused_with_a_remedy_and_status_says_so(
 
 
 def test_status_marks_a_tuned_model() -> None:
-    table = models_table(Serving(("healthy", ""), ("healthy", ""), [(MNIST, "READY")], {"mnist 1.0": ENTRY}))
-    assert list(table.columns[-1].cells) == ["tuned for throughput"]
+    serving = Serving(("healthy", ""), ("healthy", ""), [(MNIST, "READY")], {"mnist 1.0": ENTRY})
+    assert note_of(serving, MNIST).plain == "tuned for throughput"
 
 
 def test_what_was_tuned_is_an_input_of_the_server(settings: Settings, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,8 @@ SOCKET, STATE, NO_STATE = ".sock", ".state", "1\n"
 RELOAD_SECONDS = 15.0
 # How often is looked whether a stop is complete, and how many looks without a request make it so.
 LOOK_SECONDS, IDLE_LOOKS = 0.2, 5
+# HAProxy drops log lines rather than wait for their reader. So long its last words may take, once it has ended.
+PIPE_BYTES, LAST_WORDS_SECONDS = 1 << 20, 2.0
 
 
 class HAProxy:
@@ -29,7 +32,8 @@ class HAProxy:
     def __init__(self, config: Path, frontend: str = "edge") -> None:
         self.config = config
         self.frontend = frontend
-        self._master: subprocess.Popen[str] | None = None
+        self._master: subprocess.Popen[bytes] | None = None
+        self._follower: threading.Thread | None = None
 
     def check(self, config: Path) -> None:
         """Raises EdgeError with HAProxy's own words."""
@@ -39,14 +43,19 @@ class HAProxy:
             raise EdgeError("a configuration that HAProxy accepts", found, "the last change undone")
 
     def start(self) -> None:
-        """In the foreground, as master with one worker; its access log is this process's stdout."""
+        """In the foreground, as master with one worker; what they say passes through edge/log.py."""
         self._keep_state(NO_STATE)
         command = ["haproxy", "-W", "-f", str(self.config), "-S", f"{self._socket},mode,600"]
         self._master = subprocess.Popen(
-            command, start_new_session=True, stderr=subprocess.PIPE, text=True, errors="replace"
+            command,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            pipesize=PIPE_BYTES,
         )
-        if self._master.stderr:
-            follow_haproxy(self._master.stderr)
+        if self._master.stdout:
+            self._follower = follow_haproxy(self._master.stdout)
         self._wait_for_another(0)
 
     def forget(self, name: str, lines: Iterable[str]) -> None:
@@ -77,11 +86,19 @@ class HAProxy:
             idle_looks = 0 if requests else idle_looks + 1
         self._signal(signal.SIGTERM)
         self._running.wait()
+        self._hear_out()
 
     @property
     def ended(self) -> int | None:
-        """The master's exit status, once it has ended."""
-        return self._running.poll()
+        """The master's exit status, once it has ended and all that it said is in the log."""
+        status = self._running.poll()
+        if status is not None:
+            self._hear_out()
+        return status
+
+    def _hear_out(self) -> None:
+        if self._follower:
+            self._follower.join(LAST_WORDS_SECONDS)
 
     def worker(self) -> int:
         """The process id of the worker that accepts connections; 0 while there is none."""
@@ -100,7 +117,7 @@ class HAProxy:
         return str(self.config.with_suffix(SOCKET))
 
     @property
-    def _running(self) -> subprocess.Popen[str]:
+    def _running(self) -> subprocess.Popen[bytes]:
         if self._master is None:
             raise RuntimeError("HAProxy was not started")
         return self._master

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import TextIO
+from typing import IO
 
-# What HAProxy says at every reload and of every health check that goes well: nobody has to act on it.
-_HAPROXY_LEVELS = {"[NOTICE]": "", "[WARNING]": "WARN", "[ALERT]": "ERROR"}
+_HAPROXY = re.compile(r"\[(NOTICE|WARNING|ALERT)\] +\(\d+\) : (?:config : )?(.*)")
+_HAPROXY_LEVELS = {"WARNING": "WARN", "ALERT": "ERROR"}
+# What HAProxy 2.6 says at every start, reload and stop, some of it once for each server: nobody has to act on it.
+_USUAL = re.compile(
+    r"Proxy \S+ stopped \(|Former worker \(\d+\) exited with code 0 |.* changed from server-state after a reload"
+    r"|server-state partially applied for |\S+ changed its IP from |Server \S+ administratively READY thanks to "
+    r"|Server \S+ \('\S+'\) is UP/READY \(resolves again\)"
+    r"|Exiting Master process|Current worker \(\d+\) exited with code 0 |All workers exited. Exiting... \(0\)"
+)
+_CHUNK = 1 << 16
 _WORD_LEVELS = {"WARNING:": "WARN", "FAIL:": "ERROR"}
 
 
@@ -20,20 +30,41 @@ def log(line: str) -> None:
 
 def write(level: str, logger: str, message: str) -> None:
     """One line, whole: several threads write."""
+    _print(_line(level, logger, message))
+
+
+def follow_haproxy(said: IO[bytes]) -> threading.Thread:
+    """Passes on what HAProxy writes, in the background until all its processes have ended."""
+    follower = threading.Thread(target=_pass_on, args=(said,), daemon=True)
+    follower.start()
+    return follower
+
+
+def _pass_on(said: IO[bytes]) -> None:
+    """By the chunk, not by the line: with ACCESS_LOG=all there is a line for every request."""
+    rest = b""
+    while chunk := said.read(_CHUNK):
+        whole, end, rest = (rest + chunk).rpartition(b"\n")
+        _print("".join(haproxy_lines(whole.decode(errors="replace"))) if end else "")
+    _print("".join(haproxy_lines(rest.decode(errors="replace"))))
+
+
+def haproxy_lines(said: str) -> Iterator[str]:
+    """The access log's lines as they are, warnings and alerts as JSON, nothing of the rest."""
+    for line in said.split("\n"):
+        words = _HAPROXY.fullmatch(line)
+        kind, message = words.groups() if words else ("", line.strip())
+        if line.startswith("{"):
+            yield f"{line}\n"
+        elif message and kind != "NOTICE" and not _USUAL.match(message):
+            yield _line(_HAPROXY_LEVELS.get(kind, "INFO"), "haproxy", message)
+
+
+def _line(level: str, logger: str, message: str) -> str:
     now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    said = {"time": now, "level": level, "logger": logger, "message": message}
-    sys.stdout.write(json.dumps(said, ensure_ascii=False) + "\n")
+    return json.dumps({"time": now, "level": level, "logger": logger, "message": message}, ensure_ascii=False) + "\n"
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
     sys.stdout.flush()
-
-
-def follow_haproxy(stderr: TextIO) -> None:
-    """In the background until HAProxy ends: its warnings and alerts to the log, its notices nowhere."""
-    threading.Thread(target=_pass_on, args=(stderr,), daemon=True).start()
-
-
-def _pass_on(stderr: TextIO) -> None:
-    for line in stderr:
-        text = line.strip()
-        level = _HAPROXY_LEVELS.get(text.partition(" ")[0], "INFO")
-        if text and level:
-            write(level, "haproxy", text)

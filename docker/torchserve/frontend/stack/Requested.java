@@ -2,6 +2,8 @@ package stack;
 
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.QueryStringDecoder;
+import java.util.Arrays;
+import java.util.List;
 import java.util.regex.Pattern;
 
 /** One HTTP request, from its first line to its answer; a prediction or an explanation is counted when it is answered. */
@@ -36,20 +38,40 @@ final class Requested {
     id = request.headers().get(ID, "");
     method = request.method().name();
     uri = request.uri();
-    if (uri.startsWith("/predictions/") || uri.startsWith("/explanations/")) {
-      String[] path = new QueryStringDecoder(uri).path().split("/");
-      model = path.length > 2 ? path[2] : "";
-      version = path.length > 3 ? path[3] : "";
-      arrivedAt = Series.ARE_ON ? Series.of(model, path.length > 3 ? path[3] : null) : null;
-    } else {
-      model = "";
-      arrivedAt = null;
-    }
+    String[] asked = asked(new QueryStringDecoder(uri));
+    model = asked.length > 0 ? asked[0] : "";
+    version = asked.length > 1 ? asked[1] : "";
+    arrivedAt = Series.ARE_ON && asked.length > 0 ? Series.of(model, asked.length > 1 ? version : null) : null;
     if (arrivedAt != null) {
       arrivedAt.arrived();
     }
     answeredBy = arrivedAt;
     complete = System.nanoTime();
+  }
+
+  /**
+   * The model that is asked to predict or explain, and the version where one is named, in each of TorchServe's ways
+   * (InferenceRequestHandler, KServe's v1 and SageMaker's among them); empty for everything else.
+   */
+  private static String[] asked(QueryStringDecoder uri) {
+    String[] path = uri.path().split("/");
+    String first = path.length > 1 ? path[1] : "";
+    String third = path.length > 3 ? path[3] : "";
+    switch (first) {
+      case "predictions":
+      case "explanations":
+        return path.length > 2 ? Arrays.copyOfRange(path, 2, Math.min(path.length, 4)) : new String[] {""};
+      case "invocations":
+        return new String[] {String.join("", uri.parameters().getOrDefault("model_name", List.of("")))};
+      case "models":
+        return "invoke".equals(third) ? new String[] {path[2]} : new String[0];
+      case "v1":
+        return third.endsWith(":predict") || third.endsWith(":explain")
+            ? new String[] {third.substring(0, third.lastIndexOf(':'))}
+            : new String[0];
+      default:
+        return new String[0];
+    }
   }
 
   /** What it calls itself; "" where it does not. */

@@ -1,0 +1,231 @@
+"""The command: serves mnist with metrics and without, loads the two in turns, and writes docs/METRICS_COST.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from statistics import mean, median, stdev
+from typing import Annotated
+
+import docker
+import requests
+import typer
+
+from stackcli import console
+from stackcli.base_image import ensure_base_image
+from stackcli.bench import cpu_name, with_images
+from stackcli.compose import Project
+from stackcli.engine import connect
+from stackcli.errors import ServeError, StackError
+from stackcli.load import Run, find_server, read_stats
+from stackcli.models import Model, read_manifest, store_folder
+from stackcli.paths import ROOT
+from stackcli.secrets import write_secrets
+from stackcli.settings import load_settings
+from stackcli.testbed import Testbed, interrupt_on_every_signal, open_testbed
+from stackcli.tune import pick_version
+
+MODEL = "mnist"
+OUT = ROOT / "artifacts" / "metrics_cost" / "results.json"
+DOCUMENT = ROOT / "docs" / "METRICS_COST.md"
+OVERLAY = "compose.yaml:benchmarks/metrics_cost/compose.yaml"
+WAYS = ("off", "on")
+CONNECTIONS = 64
+# Java compiles what runs often: before that, two servers are not alike.
+HEATING_SECONDS, WARM_UP_SECONDS = 10.0, 1.0
+SCRAPES = 50
+SCRAPE_SECONDS = 10.0
+MOST = 0.03  # that all metrics together may cost
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One round, each figure without metrics and with them. rates: requests/s; cpu: µs of the container per request."""
+
+    start: int
+    rates: tuple[float, float]
+    cpu: tuple[float, float]
+
+
+@contextmanager
+def switched(way: str) -> Iterator[None]:
+    """Compose is told by the environment; what is running already does not read it again."""
+    before = {name: os.environ.get(name) for name in ("STACK_METRICS", "COMPOSE_FILE")}
+    os.environ.update(STACK_METRICS=way, COMPOSE_FILE=OVERLAY)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def measure(testbed: Testbed, way: str, seconds: float, warmup: float) -> Run:
+    with switched(way):
+        run = testbed.measure(connections=CONNECTIONS, seconds=seconds, warmup=warmup)
+    if run.errors or set(run.statuses) != {"200"} or run.cpu_ms is None:
+        raise ServeError("answers with 200 alone", f"{run.errors} {run.statuses}", "the servers' logs")
+    return run
+
+
+def measure_pairs(testbeds: dict[str, Testbed], start: int, rounds: int, seconds: float) -> list[Pair]:
+    """Both servers run all the time; after each round the other one begins."""
+    for way, testbed in testbeds.items():
+        with switched(way):
+            testbed.serve(None)
+        check_switch(testbed, way)
+        measure(testbed, way, HEATING_SECONDS, 0)
+    pairs = []
+    for number in range(rounds):
+        order = WAYS if number % 2 == 0 else tuple(reversed(WAYS))
+        runs = {way: measure(testbeds[way], way, seconds, WARM_UP_SECONDS) for way in order}
+        off, on = (runs[way] for way in WAYS)
+        cpu = ((off.cpu_ms or 0) * 1000, (on.cpu_ms or 0) * 1000)
+        pairs.append(Pair(start, (off.achieved_rate, on.achieved_rate), cpu))
+        console.say(f"start {start}, round {number + 1}: {cpu[0]:.1f} and {cpu[1]:.1f} µs per request")
+    return pairs
+
+
+def metrics_url(testbed: Testbed) -> str:
+    published = (find_server(testbed.client, testbed.project).ports["8082/tcp"] or [])[0]
+    return f"http://{published['HostIp']}:{published['HostPort']}/metrics"
+
+
+def check_switch(testbed: Testbed, way: str) -> None:
+    """Two servers of which both count would cost the same."""
+    exported = "\nmodel_requests_total{" in ask(metrics_url(testbed))
+    if exported != (way == "on"):
+        raise ServeError(f"metrics {way}", "on" if exported else "off", "an image built of this checkout")
+
+
+def ask(url: str) -> str:
+    answer = requests.get(url, timeout=SCRAPE_SECONDS)
+    answer.raise_for_status()
+    return answer.text
+
+
+def measure_scrape(testbed: Testbed) -> float:
+    """CPU time that the container takes to answer one, in ms."""
+    container, url = find_server(testbed.client, testbed.project), metrics_url(testbed)
+    before = read_stats(container)["cpu_stats"]["cpu_usage"]["total_usage"]
+    for _ in range(SCRAPES):
+        ask(url)
+    spent: int = read_stats(container)["cpu_stats"]["cpu_usage"]["total_usage"] - before
+    return spent / 1e6 / SCRAPES
+
+
+@contextmanager
+def two_servers(
+    client: docker.DockerClient, project: Project, model: Model, body: Path
+) -> Iterator[dict[str, Testbed]]:
+    with ExitStack() as opened:
+        testbeds = {}
+        for way in WAYS:
+            name = f"{project.settings.compose_project_name}-{way}"
+            settings = project.settings.model_copy(update={"compose_project_name": name})
+            with switched(way):
+                own = open_testbed(client, replace(project, settings=settings), model, body)
+                testbeds[way] = opened.enter_context(own)
+        yield testbeds
+
+
+def changes(figures: list[tuple[float, float]]) -> list[float]:
+    """Of each pair, on over off."""
+    return [on / off - 1 for off, on in figures]
+
+
+def spread(figures: list[tuple[float, float]]) -> str:
+    found = changes(figures)
+    return f"{median(found):+.1%} ({min(found):+.1%} to {max(found):+.1%})"
+
+
+def verdict(pairs: list[Pair]) -> str:
+    """Of the CPU time, which sways less than throughput; two standard errors are about 95 of 100 such runs."""
+    found = changes([pair.cpu for pair in pairs])
+    if len(found) < 2:
+        return "One round shows nothing."
+    error = 2 * stdev(found) / len(found) ** 0.5
+    cost = f"The mean change of the CPU time per request is {mean(found):+.1%} ± {error:.1%} (two standard errors)"
+    if mean(found) + error <= MOST:
+        return f"{cost}: at most {MOST:.0%}."
+    if mean(found) - error > MOST:
+        return f"{cost}: more than {MOST:.0%}."
+    return f"{cost}: whether it is at most {MOST:.0%}, this run does not show."
+
+
+def render(pairs: list[Pair], scrape_ms: dict[str, float], machine: str, seconds: float) -> str:
+    """docs/METRICS_COST.md."""
+    starts = len({pair.start for pair in pairs})
+    text = f"""# What the metrics cost
+
+Written by `benchmarks/metrics_cost/run`; change nothing here by hand. {machine}.
+Two servers of mnist, one that counts and one that does not (`STACK_METRICS=off`), are loaded in turns with
+{CONNECTIONS} connections, {len(pairs)} rounds of {seconds:g} s each; both are started {starts} times.
+The load generator shares their cores. The CPU time is that of the whole container, as the kernel counts it; the change
+is that of each round's pair: median, in brackets the smallest and the largest. Nobody scrapes meanwhile.
+
+{verdict(pairs)}
+
+| | metrics off | on | change |
+|---|---|---|---|
+"""
+    for name, figures, form in (
+        ("CPU time per request, µs", [pair.cpu for pair in pairs], ".0f"),
+        ("requests/s", [pair.rates for pair in pairs], ",.0f"),
+    ):
+        off, on = (median(column) for column in zip(*figures, strict=True))
+        text += f"| {name} | {off:{form}} | {on:{form}} | {spread(figures)} |\n"
+    off_ms, on_ms = (scrape_ms[way] for way in WAYS)
+    text += f"| CPU time of one scrape, ms | {off_ms:.1f} | {on_ms:.1f} | |\n\nEvery round:\n\n"
+    text += "| start | CPU off, µs | on | requests/s off | on |\n|---|---|---|---|---|\n"
+    for pair in pairs:
+        cells = [str(pair.start), *(f"{value:.1f}" for value in pair.cpu), *(f"{rate:,.0f}" for rate in pair.rates)]
+        text += f"| {' | '.join(cells)} |\n"
+    return text
+
+
+@app.command()
+def main(
+    starts: Annotated[int, typer.Option(min=1, help="Of both servers.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="After each start.")] = 4,
+    seconds: Annotated[float, typer.Option(min=1, help="Of each round and server.")] = 5.0,
+) -> None:
+    """Measure mnist with metrics and without, in turns."""
+    settings = load_settings(ROOT, os.environ)
+    client, secrets = connect(), write_secrets()
+    project = Project(settings, ensure_base_image(client, settings, secrets, "auto", False), secrets)
+    project = with_images(client, project, ("torchserve", "load"))
+    model = pick_version(read_manifest(settings).models, MODEL, None)
+    sample = next(sample for sample in model.samples if sample.expected is not None)
+    body = store_folder(settings) / "samples" / f"{model.name}-{model.version}" / sample.file
+    interrupt_on_every_signal()
+    pairs: list[Pair] = []
+    with two_servers(client, project, model, body) as testbeds:
+        for start in range(1, starts + 1):
+            pairs += measure_pairs(testbeds, start, rounds, seconds)
+        scrape_ms = {way: measure_scrape(testbed) for way, testbed in testbeds.items()}
+    info = client.info()
+    date = datetime.now().astimezone().strftime("%Y-%m-%d")
+    machine = f"{date}, {info['NCPU']} cores of {cpu_name()}, {info['OperatingSystem']}"
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps({"pairs": [asdict(pair) for pair in pairs], "scrape_ms": scrape_ms}, indent=1) + "\n")
+    DOCUMENT.write_text(render(pairs, scrape_ms, machine, seconds))
+    console.done(f"{DOCUMENT}, figures: {OUT}")
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except StackError as error:
+        console.fail(str(error))
+        sys.exit(1)
