@@ -17,7 +17,7 @@ import yaml
 from alert_page import DOCUMENT, Episode, write_page
 from alert_watch import AlertWatch, Labels
 from closed import stack_command
-from deployment import PROJECT_ROOT, SERVING, Deployment, Ports, docker_engine, image, new_session, session
+from deployment import PROJECT_ROOT, SERVING, Deployment, Ports, new_session, session
 from fresh import FreshDeployments
 from model_folders import write_brightness_model
 from polling import wait_until
@@ -105,7 +105,6 @@ def observed_stack(
     fresh_deployment: FreshDeployments, workspace: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Deployment:
     """Four models that do as they are told, one of them in two versions, the edge with TLS, and who observes."""
-    assert docker_engine.images.list(name=image("prometheus")), "image prometheus is missing: up --observability"
     folder, sources = tmp_path_factory.mktemp("alerts"), workspace / "alerts-src"
     for name, version, objective in [
         ("told", "1.0", {}),
@@ -136,6 +135,7 @@ def observed_stack(
     for command in (("promote", "told", "1.0"), ("canary", "told", "2.0", "--weight", "50")):
         done = stack_command(stack, "release", *command)
         assert done.returncode == 0, done.stdout
+    stack.compose("build", "prometheus")
     stack.start(*OBSERVERS)
     wait_until("everything is scraped", lambda: scraped(stack) == {"torchserve", "edge", "haproxy"}, READY_DEADLINE_S)
     return stack
