@@ -32,7 +32,7 @@ RATE = 40
 DEADLINE_S = 60
 SCRAPES = 12
 # For the pictures: before and after a worker's death.
-MINUTES = 5
+MINUTES = 3
 OBSERVERS = ("prometheus", "node-exporter")
 DASHBOARDS = {dashboard["title"]: dashboard for dashboard in dashboards()}
 PANELS = [(title, panel) for title, dashboard in DASHBOARDS.items() for panel in panels(dashboard)]

@@ -9,18 +9,12 @@ NODE = 'instance="$node"'
 CONTAINER = "job, instance"
 NAME = "{{job}} {{instance}}"
 HERE = 'job=~"$container"'
-# Not what is only in memory, or part of another one.
-DISKS = f'{NODE}, fstype!~"tmpfs|ramfs|devtmpfs|overlay|squashfs|iso9660|nsfs|fuse.*", mountpoint!~"/etc/.*"'
+# The exporter is in a container: its root lies on the disk of Docker's data, its network is its own.
+DISK = f'{NODE}, mountpoint="/"'
+EDGE = 'proxy="edge"'
 BLOCKS = f'{NODE}, device!~"loop.*|zram.*|ram.*"'
-DEVICES = f'{NODE}, device!~"lo|veth.*|br-.*|docker.*"'
 CORES = f'count(node_cpu_seconds_total{{{NODE}, mode="idle"}})'
 USED_MEMORY = f"sum(node_memory_MemTotal_bytes{{{NODE}}} - node_memory_MemAvailable_bytes{{{NODE}}})"
-
-
-def _both_ways(trouble: str) -> str:
-    """Packets per second that came to grief, by device; trouble: errs or drop."""
-    ways = (rate(f"node_network_{way}_{trouble}_total", DEVICES, "device") for way in ("receive", "transmit"))
-    return " + ".join(ways)
 
 
 NOW = row(
@@ -45,10 +39,10 @@ NOW = row(
         width=6,
     ),
     stat(
-        "Fullest file system",
+        "Disk of Docker in use",
         "Above 90 % make room (`docker system df` says what Docker keeps): a full disk stops logs, builds and "
         "releases.",
-        Query(f"1 - min(node_filesystem_avail_bytes{{{DISKS}}} / node_filesystem_size_bytes{{{DISKS}}})"),
+        Query(f"1 - min(node_filesystem_avail_bytes{{{DISK}}} / node_filesystem_size_bytes{{{DISK}}})"),
         unit="percentunit",
         thresholds=steps((0.8, YELLOW), (0.9, RED)),
         decimals=0,
@@ -97,9 +91,9 @@ MACHINE = row(
         unit="bytes",
     ),
     lines(
-        "File systems in use",
+        "Disk of Docker in use, over time",
         "Above 90 % (dashed) make room: Docker's images and the builder's cache are the largest (`docker system df`).",
-        Query(f"1 - node_filesystem_avail_bytes{{{DISKS}}} / node_filesystem_size_bytes{{{DISKS}}}", "{{mountpoint}}"),
+        Query(f"1 - min(node_filesystem_avail_bytes{{{DISK}}} / node_filesystem_size_bytes{{{DISK}}})", "used"),
         unit="percentunit",
         bad=0.9,
         top=1,
@@ -120,19 +114,21 @@ MACHINE = row(
         bad=1,
     ),
     lines(
-        "Network",
-        "Of the machine's own interfaces. Near the link's speed: pictures are large, have clients shrink them.",
-        Query(rate("node_network_receive_bytes_total", DEVICES, "device"), "{{device}} in"),
-        Query(rate("node_network_transmit_bytes_total", DEVICES, "device"), "{{device}} out"),
+        "Network of the edge",
+        "What clients sent and got. Near the link's speed, pictures are too large: have clients shrink them, or send "
+        "JPEG.",
+        Query(rate("haproxy_frontend_bytes_in_total", EDGE), "in"),
+        Query(rate("haproxy_frontend_bytes_out_total", EDGE), "out"),
         unit="Bps",
         width=12,
     ),
     lines(
-        "Network errors and drops",
-        "Packets per second; 0 is good. Others mean a bad link, or a machine that is too busy to take them.",
-        Query(_both_ways("errs"), "{{device}} errors"),
-        Query(_both_ways("drop"), "{{device}} drops"),
-        unit="pps",
+        "Processes that wait",
+        "Running or ready to run, and blocked by a disk. Many ready ones: CPU is short; many blocked ones: the disk "
+        "is slow.",
+        Query(f"max(node_procs_running{{{NODE}}})", "running"),
+        Query(f"max(node_procs_blocked{{{NODE}}})", "blocked"),
+        unit="none",
         width=12,
     ),
 )
