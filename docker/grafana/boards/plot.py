@@ -42,7 +42,7 @@ def draw(answers: dict, target: Path) -> None:
     drawn = BytesIO()
     figure.savefig(drawn, dpi=DPI)
     # Few colours: a third of the bytes.
-    few = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, 1, dither=Image.Dither.NONE)
     few.save(target, format="PNG", optimize=True)
 
 

@@ -122,7 +122,7 @@ def draw_table(figure: Figure, body: tuple, panel: dict, answers: list, start: f
             if isinstance(value, float):
                 value = text(value, units.get(heading, "none"))
             room = width / sum(widths) * (body[2] - 0.24 / page_width)
-            fits = int(room * page_width / (8.5 * 0.6 / 72))
+            fits = int(room * page_width / (8.5 * 0.68 / 72))
             cell = value if len(value) <= fits else value[: max(fits - 1, 1)] + "…"
             figure.text(x, y - (number + 0.5) * line, cell, color=FAINT if row is None else TEXT, size=8.5, va="center")
             x += room
