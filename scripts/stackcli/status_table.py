@@ -26,6 +26,7 @@ NAMED = ("model", "version")
 MADE = ("state", "engine", "weights", "accuracy", "note")
 AT_WORK = ("traffic", "req/s", "4xx/s", "5xx/s", "p50 ms", "p99 ms", "in flight", "queue", "workers", "memory")
 UNKNOWN = "-"
+PICTURE_WIDTH, MOST_COLUMNS = 118, 10_000
 MIB = 1 << 20
 
 Cells = Mapping[str, Text]  # by the column's title
@@ -79,7 +80,8 @@ def tables(serving: Serving, to: Console) -> list[Table]:
         return [table(rows, (*NAMED, *MADE))]
     *made, note = MADE
     whole = table(rows, (*NAMED, *made, *AT_WORK, note))
-    if Measurement.get(to, to.options, whole).maximum <= to.width:
+    unlimited = to.options.update(max_width=MOST_COLUMNS)
+    if Measurement.get(to, unlimited, whole).maximum <= to.width:
         return [whole]
     return [table(rows, (*NAMED, *MADE)), table(rows, (*NAMED, *AT_WORK))]
 
@@ -97,6 +99,7 @@ def rows_of(serving: Serving) -> Iterator[Cells]:
     for model, state in serving.models:
         found = serving.numbers.of(model.name, model.version) if serving.numbers else None
         texts = {"model": model.name, "version": model.version, "accuracy": accuracy_of(model)}
+        texts["weights"] = weights_of(model)
         texts |= {title: value(found) if found else UNKNOWN for title, value in NUMBERS.items()}
         if not found and model.is_available:
             texts["engine"] = f"{model.engine} {model.precision}"
@@ -109,6 +112,11 @@ def rows_of(serving: Serving) -> Iterator[Cells]:
 
 def accuracy_of(model: Model) -> str:
     return f"{model.accuracy.top1:.2%} of {model.accuracy.images}" if model.accuracy else UNKNOWN
+
+
+def weights_of(model: Model) -> str:
+    """One word for their origin: trained, downloaded, shipped, file or UNTRAINED; the whole of it is in --json."""
+    return next(iter(model.weights.origin.removeprefix("the ").replace(":", "").split()), UNKNOWN)
 
 
 def note_of(serving: Serving, model: Model) -> Text:
@@ -141,7 +149,6 @@ def mebibytes(size: int) -> str:
 # Column → its text, of one version's numbers.
 NUMBERS: Mapping[str, Callable[[ModelNumbers], str]] = {
     "engine": lambda found: f"{found.engine} {found.precision}",
-    "weights": lambda found: found.weights or UNKNOWN,
     "traffic": lambda found: UNKNOWN if found.share is None else f"{found.share:g} %",
     "req/s": rate(lambda found: found.rate.all if found.rate else None),
     "4xx/s": rate(lambda found: found.rate.refused if found.rate else None),
@@ -157,9 +164,7 @@ NUMBERS: Mapping[str, Callable[[ModelNumbers], str]] = {
 
 def write_picture(serving: Serving, settings: Settings, file: Path) -> None:
     """What the terminal shows, as SVG that loads nothing from anywhere."""
-    paper = Console(record=True, file=io.StringIO(), force_terminal=True, highlight=False, width=console.PLAIN_WIDTH)
-    whole = rendered(serving, settings, paper)
-    paper.width = max(Measurement.get(paper, paper.options, part).maximum for part in tables(serving, paper))
-    paper.print(whole)
+    paper = Console(record=True, file=io.StringIO(), force_terminal=True, highlight=False, width=PICTURE_WIDTH)
+    paper.print(rendered(serving, settings, paper))
     form = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     file.write_text(paper.export_svg(title="scripts/stack status", code_format=form), encoding="utf-8")
