@@ -1,4 +1,4 @@
-"""`scripts/stack status` for people: what is wrong, and every version in one table, in two where it is narrow."""
+"""`scripts/stack status` for people: what is wrong, and every version in one table, in several where it is narrow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stackcli.status import Serving
 from stackcli.tuned import label_of
 
 COLOURS = {"READY": "green", "BUILT": "blue", "UNAVAILABLE": "yellow"}
-# Which version it is stands in both tables; numbers are right-aligned.
+# Which version it is stands in every table; numbers are right-aligned.
 NAMED = ("model", "version")
 MADE = ("state", "engine", "weights", "accuracy", "note")
 AT_WORK = ("traffic", "req/s", "4xx/s", "5xx/s", "p50 ms", "p99 ms", "in flight", "queue", "workers", "memory")
@@ -74,22 +74,38 @@ def addresses(serving: Serving, settings: Settings) -> Table:
 
 
 def tables(serving: Serving, to: Console) -> list[Table]:
-    """One where it fits into the width; without numbers, nothing of the work at all."""
+    """One where it fits into the width, else several; without numbers, nothing of the work at all."""
     rows = list(rows_of(serving))
-    if serving.numbers is None:
-        return [table(rows, (*NAMED, *MADE))]
     *made, note = MADE
-    whole = table(rows, (*NAMED, *made, *AT_WORK, note))
-    unlimited = to.options.update(max_width=MOST_COLUMNS)
-    if Measurement.get(to, unlimited, whole).maximum <= to.width:
-        return [whole]
-    return [table(rows, (*NAMED, *MADE)), table(rows, (*NAMED, *AT_WORK))]
+    whole = (*NAMED, *made, *AT_WORK, note)
+    if serving.numbers is None:
+        groups = packed(rows, MADE, to)
+    elif fits(table(rows, whole), to):
+        groups = [whole]
+    else:
+        groups = [*packed(rows, MADE, to), *packed(rows, AT_WORK, to)]
+    return [table(rows, columns) for columns in groups]
+
+
+def packed(rows: list[Cells], columns: tuple[str, ...], to: Console) -> list[tuple[str, ...]]:
+    """The columns of as few tables as have room, in each of them the version's name."""
+    groups: list[tuple[str, ...]] = []
+    for title in columns:
+        if groups and fits(table(rows, (*groups[-1], title)), to):
+            groups[-1] += (title,)
+        else:
+            groups.append((*NAMED, title))
+    return groups
+
+
+def fits(whole: Table, to: Console) -> bool:
+    return Measurement.get(to, to.options.update(max_width=MOST_COLUMNS), whole).maximum <= to.width
 
 
 def table(rows: list[Cells], columns: tuple[str, ...]) -> Table:
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title in columns:
-        made.add_column(title, justify="right" if title in AT_WORK else "left", no_wrap=title not in MADE)
+        made.add_column(title, justify="right" if title in AT_WORK else "left", no_wrap=True)
     for cells in rows:
         made.add_row(*(cells[title] for title in columns))
     return made
