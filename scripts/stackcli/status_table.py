@@ -38,7 +38,8 @@ def show(serving: Serving, settings: Settings, to: Console = console.out) -> Non
 
 def rendered(serving: Serving, settings: Settings, to: Console) -> RenderableType:
     warnings = [Text(f"  ! WARNING: {text}", style="yellow") for text in serving.warnings(settings)]
-    return Group(*services(serving), addresses(serving, settings), *warnings, *tables(serving, to))
+    apart = (part for whole in tables(serving, to) for part in (Text(), whole))
+    return Group(*services(serving), addresses(serving, settings), *warnings, *apart)
 
 
 def services(serving: Serving) -> Iterator[Text]:
