@@ -75,7 +75,7 @@ def down(
 def show_status(
     watch: Annotated[bool, typer.Option("--watch", help="Again every 2 s, until q or Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For machines (docs/STATUS.md).")] = False,
-    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="As a picture.")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write it as a picture.")] = None,
 ) -> None:
     """Show what is served and how it does; exit 1 unless healthy."""
     if not status_cli.show_status(watch, as_json, svg):

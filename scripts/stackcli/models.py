@@ -39,6 +39,14 @@ class Exactness(BaseModel):
     eager_accuracy: float | None = None
 
 
+class Weights(BaseModel):
+    """`origin`: where they came from, in the builder's words."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    origin: str = ""
+
+
 class Model(BaseModel):
     """One entry of manifest.json, as far as the host needs it. `candidate`: served, but not the default version."""
 
@@ -55,6 +63,7 @@ class Model(BaseModel):
     precisions: dict[str, Exactness] = {}
     serving: dict[str, Any] = {}
     trained: bool = True
+    weights: Weights = Weights()
     candidate: bool = False
     accuracy: Accuracy | None = None
     samples: list[Sample] = []

@@ -68,7 +68,7 @@ def described(serving: Serving, model: Model, state: str) -> dict[str, Any]:
         "remedy": model.remedy or None,
         "engine": (found.engine if found else model.engine) or None,
         "precision": (found.precision if found else model.precision) or None,
-        "weights": (found and found.weights) or None,
+        "weights": model.weights.origin or None,
         "trained": model.trained if model.is_available else None,
         "accuracy": model.accuracy.top1 if model.accuracy else None,
         "accuracy_images": model.accuracy.images if model.accuracy else None,

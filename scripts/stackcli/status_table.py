@@ -1,4 +1,4 @@
-"""`scripts/stack status` for people: what is wrong, and every version in one table, in two where it is narrow."""
+"""`scripts/stack status` for people: what is wrong, and every version in one table, in several where it is narrow."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from stackcli.status import Serving
 from stackcli.tuned import label_of
 
 COLOURS = {"READY": "green", "BUILT": "blue", "UNAVAILABLE": "yellow"}
-# Which version it is stands in both tables; numbers are right-aligned.
+# Which version it is stands in every table; numbers are right-aligned.
 NAMED = ("model", "version")
 MADE = ("state", "engine", "weights", "accuracy", "note")
 AT_WORK = ("traffic", "req/s", "4xx/s", "5xx/s", "p50 ms", "p99 ms", "in flight", "queue", "workers", "memory")
 UNKNOWN = "-"
+PICTURE_WIDTH, MOST_COLUMNS = 118, 10_000
 MIB = 1 << 20
 
 Cells = Mapping[str, Text]  # by the column's title
@@ -37,7 +38,8 @@ def show(serving: Serving, settings: Settings, to: Console = console.out) -> Non
 
 def rendered(serving: Serving, settings: Settings, to: Console) -> RenderableType:
     warnings = [Text(f"  ! WARNING: {text}", style="yellow") for text in serving.warnings(settings)]
-    return Group(*services(serving), addresses(serving, settings), *warnings, *tables(serving, to))
+    apart = (part for whole in tables(serving, to) for part in (Text(), whole))
+    return Group(*services(serving), addresses(serving, settings), *warnings, *apart)
 
 
 def services(serving: Serving) -> Iterator[Text]:
@@ -73,21 +75,38 @@ def addresses(serving: Serving, settings: Settings) -> Table:
 
 
 def tables(serving: Serving, to: Console) -> list[Table]:
-    """One where it fits into the width; without numbers, nothing of the work at all."""
+    """One where it fits into the width, else several; without numbers, nothing of the work at all."""
     rows = list(rows_of(serving))
-    if serving.numbers is None:
-        return [table(rows, (*NAMED, *MADE))]
     *made, note = MADE
-    whole = table(rows, (*NAMED, *made, *AT_WORK, note))
-    if Measurement.get(to, to.options, whole).maximum <= to.width:
-        return [whole]
-    return [table(rows, (*NAMED, *MADE)), table(rows, (*NAMED, *AT_WORK))]
+    whole = (*NAMED, *made, *AT_WORK, note)
+    if serving.numbers is None:
+        groups = packed(rows, MADE, to)
+    elif fits(table(rows, whole), to):
+        groups = [whole]
+    else:
+        groups = [*packed(rows, MADE, to), *packed(rows, AT_WORK, to)]
+    return [table(rows, columns) for columns in groups]
+
+
+def packed(rows: list[Cells], columns: tuple[str, ...], to: Console) -> list[tuple[str, ...]]:
+    """The columns of as few tables as have room, in each of them the version's name."""
+    groups: list[tuple[str, ...]] = []
+    for title in columns:
+        if groups and fits(table(rows, (*groups[-1], title)), to):
+            groups[-1] += (title,)
+        else:
+            groups.append((*NAMED, title))
+    return groups
+
+
+def fits(whole: Table, to: Console) -> bool:
+    return Measurement.get(to, to.options.update(max_width=MOST_COLUMNS), whole).maximum <= to.width
 
 
 def table(rows: list[Cells], columns: tuple[str, ...]) -> Table:
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title in columns:
-        made.add_column(title, justify="right" if title in AT_WORK else "left", no_wrap=title not in MADE)
+        made.add_column(title, justify="right" if title in AT_WORK else "left", no_wrap=True)
     for cells in rows:
         made.add_row(*(cells[title] for title in columns))
     return made
@@ -97,6 +116,7 @@ def rows_of(serving: Serving) -> Iterator[Cells]:
     for model, state in serving.models:
         found = serving.numbers.of(model.name, model.version) if serving.numbers else None
         texts = {"model": model.name, "version": model.version, "accuracy": accuracy_of(model)}
+        texts["weights"] = weights_of(model)
         texts |= {title: value(found) if found else UNKNOWN for title, value in NUMBERS.items()}
         if not found and model.is_available:
             texts["engine"] = f"{model.engine} {model.precision}"
@@ -109,6 +129,11 @@ def rows_of(serving: Serving) -> Iterator[Cells]:
 
 def accuracy_of(model: Model) -> str:
     return f"{model.accuracy.top1:.2%} of {model.accuracy.images}" if model.accuracy else UNKNOWN
+
+
+def weights_of(model: Model) -> str:
+    """One word for their origin: trained, downloaded, shipped, file or UNTRAINED; the whole of it is in --json."""
+    return next(iter(model.weights.origin.removeprefix("the ").replace(":", "").split()), UNKNOWN)
 
 
 def note_of(serving: Serving, model: Model) -> Text:
@@ -141,7 +166,6 @@ def mebibytes(size: int) -> str:
 # Column → its text, of one version's numbers.
 NUMBERS: Mapping[str, Callable[[ModelNumbers], str]] = {
     "engine": lambda found: f"{found.engine} {found.precision}",
-    "weights": lambda found: found.weights or UNKNOWN,
     "traffic": lambda found: UNKNOWN if found.share is None else f"{found.share:g} %",
     "req/s": rate(lambda found: found.rate.all if found.rate else None),
     "4xx/s": rate(lambda found: found.rate.refused if found.rate else None),
@@ -157,9 +181,7 @@ NUMBERS: Mapping[str, Callable[[ModelNumbers], str]] = {
 
 def write_picture(serving: Serving, settings: Settings, file: Path) -> None:
     """What the terminal shows, as SVG that loads nothing from anywhere."""
-    paper = Console(record=True, file=io.StringIO(), force_terminal=True, highlight=False, width=console.PLAIN_WIDTH)
-    whole = rendered(serving, settings, paper)
-    paper.width = max(Measurement.get(paper, paper.options, part).maximum for part in tables(serving, paper))
-    paper.print(whole)
+    paper = Console(record=True, file=io.StringIO(), force_terminal=True, highlight=False, width=PICTURE_WIDTH)
+    paper.print(rendered(serving, settings, paper))
     form = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     file.write_text(paper.export_svg(title="scripts/stack status", code_format=form), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 import termios
@@ -16,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 EVERY_SECONDS = 2.0
-END_KEYS = "qQ"
+END_KEYS = set(b"qQ")
 
 Screen = Callable[[], tuple[RenderableType, bool]]  # what to show, and whether the stack is healthy
 
@@ -33,7 +34,8 @@ def watch(read: Screen, to: Console) -> bool:
 def shown_in_turn(read: Screen, to: Console) -> Iterator[bool]:
     while True:
         screen, is_healthy = read()
-        to.print(screen, "")
+        to.print(screen)
+        to.print()
         to.file.flush()
         yield is_healthy
         time.sleep(EVERY_SECONDS)
@@ -55,8 +57,9 @@ def is_ended(seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         if select.select([sys.stdin], [], [], left)[0]:
-            key = sys.stdin.read(1)
-            if not key or key in END_KEYS:
+            # Not through sys.stdin: what that has read ahead, select does not see.
+            keys = os.read(sys.stdin.fileno(), 64)
+            if not keys or set(keys) & END_KEYS:
                 return True
     return False
 
