@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import docker
-from rich.table import Table
 
 from stackcli import console
 from stackcli.base_image import has_image, try_pull
@@ -73,15 +72,6 @@ def with_password(project: Project) -> Project:
         write_if_changed(PASSWORD, secrets.token_urlsafe(PASSWORD_BYTES))
     console.say(f"Grafana's user is admin, the password of its first start is in {shown(PASSWORD)}")
     return replace(project, settings=settings.model_copy(update={"grafana_password_file": str(PASSWORD)}))
-
-
-def show_observers(client: docker.DockerClient, settings: Settings) -> None:
-    """Where they are, of those that run; nothing where none does."""
-    urls = Table.grid(padding=(0, 2))
-    for service, url in observer_urls(client, settings).items():
-        urls.add_row(service, url)
-    if urls.row_count:
-        console.out.print(urls)
 
 
 def observer_urls(client: docker.DockerClient, settings: Settings) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from stackcli.errors import ConfigError, ServeError
 from stackcli.inside import Described, read_models
 from stackcli.models import Model, find_sample, read_manifest
 from stackcli.numbers import Numbers, read_numbers
+from stackcli.observability import observer_urls
 from stackcli.paths import shown
 from stackcli.preflight import check_edge
 from stackcli.releases import Release, read_releases
@@ -39,6 +40,7 @@ class Serving:
     ports: frozenset[int] = frozenset()
     numbers: Numbers | None = None
     problems: tuple[str, ...] = ()  # of the reading itself
+    observers: Mapping[str, str] = field(default_factory=dict)  # service → URL, of those that run
 
     @property
     def is_healthy(self) -> bool:
@@ -92,6 +94,7 @@ def read_serving(client: docker.DockerClient, project: Project, with_numbers: bo
         published_ports(container),
         known_numbers(edge, problems.append) if with_numbers else None,
         tuple(problems),
+        observer_urls(client, project.settings),
     )
 
 

@@ -66,6 +66,8 @@ def addresses(serving: Serving, settings: Settings) -> Table:
     published = [f":{port}" for inside, port in grpc.items() if inside in serving.ports]
     if published:
         urls.add_row("gRPC", settings.host + ", ".join(published))
+    for service, url in serving.observers.items():
+        urls.add_row(service, url)
     urls.add_row("signatures", settings.signatures)
     return urls
 

@@ -14,7 +14,7 @@ from stackcli.compose import Project
 from stackcli.engine import connect, ensure_engine, find_engine
 from stackcli.images import SERVICES, ensure_images
 from stackcli.models import run_builder
-from stackcli.observability import IMAGE_OF_ALL, show_observers, start_observers
+from stackcli.observability import IMAGE_OF_ALL, start_observers
 from stackcli.paths import ROOT
 from stackcli.preflight import check_engine, connect_if_running, run_preflight, show
 from stackcli.secrets import write_secrets
@@ -84,7 +84,6 @@ def bring_up(options: Options) -> tuple[docker.DockerClient, Project]:
     serving = status.read_serving(client, project)
     console.phase(f"READY after {console.seconds_since(began)}")
     show_serving(serving, project.settings)
-    show_observers(client, project.settings)
     command = status.example_command(serving, project.settings)
     if command:
         console.out.print(f"Try: {command}", markup=False)

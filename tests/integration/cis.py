@@ -9,9 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-SERVICES = ("builder", "torchserve", "edge", "load")
+# grafana is from an image that is not built here.
+SERVICES = ("builder", "torchserve", "edge", "load", "prometheus", "alertmanager", "node-exporter")
 JOBS = ("builder", "load")
-PORTS = {"torchserve": {"7070/tcp", "7071/tcp", "8080/tcp", "8081/tcp", "8082/tcp"}, "edge": {"8000/tcp"}}
+PORTS = {
+    "torchserve": {"7070/tcp", "7071/tcp", "8080/tcp", "8081/tcp", "8082/tcp"},
+    "edge": {"8000/tcp"},
+    "prometheus": {"9090/tcp"},
+    "alertmanager": {"9093/tcp"},
+}
 # One shell run per image: what may change users, and what has no business in a container.
 LOOK_INSIDE = (
     "find / -xdev -type f -perm /6000 2>/dev/null; "

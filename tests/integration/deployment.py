@@ -29,8 +29,11 @@ PORT_VARIABLES = (
     "GRPC_INFERENCE_PORT",
     "GRPC_MANAGEMENT_PORT",
     "EDGE_PORT",
+    "PROMETHEUS_PORT",
+    "ALERTMANAGER_PORT",
+    "GRAFANA_PORT",
 )
-DEFAULT_PORTS = (8080, 8081, 8082, 7070, 7071, 8000)
+DEFAULT_PORTS = (8080, 8081, 8082, 7070, 7071, 8000, 9090, 9093, 3000)
 CLOSED = PROJECT_ROOT / "compose.prod.yaml"
 SERVING = ("torchserve", "edge")
 
@@ -55,6 +58,9 @@ class Ports:
     grpc_inference: int
     grpc_management: int
     edge: int
+    prometheus: int
+    alertmanager: int
+    grafana: int
 
     @classmethod
     def of_the_user(cls) -> "Ports":
@@ -62,7 +68,7 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        """Six ports that nothing listens on; all are held until the last is known, so no two are the same."""
+        """Ports that nothing listens on; all are held until the last is known, so no two are the same."""
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in PORT_VARIABLES]
         try:
             return cls(*(listener.getsockname()[1] for listener in sockets))

@@ -17,7 +17,7 @@ import yaml
 from alert_page import DOCUMENT, Episode, write_page
 from alert_watch import AlertWatch, Labels
 from closed import stack_command
-from deployment import PROJECT_ROOT, SERVING, Deployment, Ports, docker_engine, image, new_session, session
+from deployment import PROJECT_ROOT, SERVING, Deployment, new_session, session
 from fresh import FreshDeployments
 from model_folders import write_brightness_model
 from polling import wait_until
@@ -105,7 +105,6 @@ def observed_stack(
     fresh_deployment: FreshDeployments, workspace: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Deployment:
     """Four models that do as they are told, one of them in two versions, the edge with TLS, and who observes."""
-    assert docker_engine.images.list(name=image("prometheus")), "image prometheus is missing: up --observability"
     folder, sources = tmp_path_factory.mktemp("alerts"), workspace / "alerts-src"
     for name, version, objective in [
         ("told", "1.0", {}),
@@ -119,15 +118,12 @@ def observed_stack(
         settings |= {"name": name, "version": version, **({"objective": objective} if objective else {})}
         (model / "model.yaml").write_text(yaml.safe_dump(settings))
     write_scaled(RULES, folder / "rules", FACTOR)
-    ports = Ports.free()
     stack = fresh_deployment(
         model_src=sources,
         overlays=(overlay(folder),),
         SCRAPE_INTERVAL="1s",
         TORCHSERVE_MEMORY="3g",
         EDGE_SECRETS=str(folder / "edge"),
-        PROMETHEUS_PORT=str(ports.inference),
-        ALERTMANAGER_PORT=str(ports.management),
     )
     stack.build_models()
     new_certificate(stack, "90")
@@ -136,6 +132,7 @@ def observed_stack(
     for command in (("promote", "told", "1.0"), ("canary", "told", "2.0", "--weight", "50")):
         done = stack_command(stack, "release", *command)
         assert done.returncode == 0, done.stdout
+    stack.compose("build", "prometheus")
     stack.start(*OBSERVERS)
     wait_until("everything is scraped", lambda: scraped(stack) == {"torchserve", "edge", "haproxy"}, READY_DEADLINE_S)
     return stack
@@ -143,7 +140,7 @@ def observed_stack(
 
 def scraped(stack: Deployment) -> set[str]:
     """The jobs of what serves that answer Prometheus."""
-    url = f"http://127.0.0.1:{stack.variables['PROMETHEUS_PORT']}/api/v1/query"
+    url = f"http://127.0.0.1:{stack.ports.prometheus}/api/v1/query"
     found = session.get(url, params={"query": 'up{job=~"torchserve|edge|haproxy"} == 1'}, timeout=10).json()
     return {one["metric"]["job"] for one in found["data"]["result"]}
 
@@ -197,7 +194,7 @@ def fill_memory(stack: Deployment) -> None:
 
 @pytest.fixture(scope="module")
 def watch(observed_stack: Deployment) -> Iterator[AlertWatch]:
-    url = f"http://127.0.0.1:{observed_stack.variables['ALERTMANAGER_PORT']}"
+    url = f"http://127.0.0.1:{observed_stack.ports.alertmanager}"
     with AlertWatch(url, {alert: case.labels for alert, case in CASES.items()}) as watching:
         yield watching
 
