@@ -82,6 +82,12 @@ def test_one_that_stops_to_answer_has_no_reading_now(world: World, scraper: Scra
     assert (found.instance, found.after, found.seconds) == ("a", None, 0.0)
 
 
+def test_where_none_answers_nobody_waits_for_a_second_reading(world: World, scraper: Scraper) -> None:
+    world.answering = set()
+    (found,) = scraper.replicas()
+    assert (found.after, world.scrapes) == (None, 1)
+
+
 def test_one_that_comes_later_counts_from_its_first_reading(world: World, scraper: Scraper) -> None:
     scraper.replicas()
     world.known = world.answering = {"a", "b"}

@@ -52,7 +52,7 @@ class Scraper:
         """Each TorchServe as it is now, beside its oldest reading of the last seconds."""
         with self._lock:
             self._look()
-            if len(self._past) < 2:
+            if len(self._past) < 2 and any(self._past[-1].readings.values()):
                 self._pause(FIRST_SECONDS)
                 self._look()
             *earlier, now = self._past
