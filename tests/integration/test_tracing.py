@@ -136,7 +136,13 @@ def test_every_line_of_the_logs_is_a_json_object(stack: Deployment) -> None:
 def test_following_shows_what_comes_and_ends_with_ctrl_c(stack: Deployment) -> None:
     command = [str(PROJECT_ROOT / "scripts/stack"), "logs", "--request", "followed", "--follow", "--since", "1m"]
     with subprocess.Popen(
-        command, env=stack.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=stack.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A shell that runs the tests in its background has it ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as following:
         assert following.stdout
         assert predict(stack, "followed").status_code == 200

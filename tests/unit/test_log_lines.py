@@ -120,6 +120,8 @@ def test_following_ends_with_ctrl_c_and_says_nothing_of_it(
     containers: dict[str, FakeContainer], capsys: pytest.CaptureFixture[str]
 ) -> None:
     client: Any = None
+    # As in a terminal: a shell that runs the tests in its background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     interrupt = threading.Timer(1, signal.raise_signal, (signal.SIGINT,))
     interrupt.start()
     show_logs(client, "project", Wanted(model="mnist"), follow=True, as_json=False)
