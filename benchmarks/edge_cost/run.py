@@ -6,14 +6,13 @@ import json
 import os
 import sys
 from dataclasses import dataclass
-from datetime import datetime
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from stackcli import console
-from stackcli.bench import cpu_name, with_images
+from stackcli.bench import machine_today, with_images
 from stackcli.compose import Project
 from stackcli.engine import connect
 from stackcli.errors import ServeError, StackError
@@ -105,12 +104,9 @@ def main(rounds: Annotated[int, typer.Option(min=1)] = 4, seconds: Annotated[int
         for name, loads in LOADS.items()
         for connections in loads
     ]
-    info: dict[str, Any] = client.info()
-    date = datetime.now().astimezone().strftime("%Y-%m-%d")
-    machine = f"{date}, {info['NCPU']} cores of {cpu_name()}, {info['OperatingSystem']}"
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
-    DOCUMENT.write_text(render(rows, machine, rounds, seconds))
+    DOCUMENT.write_text(render(rows, machine_today(client), rounds, seconds))
     console.done(f"{DOCUMENT}, figures: {OUT}")
 
 

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Annotated
@@ -19,7 +18,7 @@ import typer
 
 from stackcli import console
 from stackcli.base_image import ensure_base_image
-from stackcli.bench import cpu_name, with_images
+from stackcli.bench import machine_today, with_images
 from stackcli.compose import Project
 from stackcli.engine import connect
 from stackcli.errors import ServeError, StackError
@@ -214,12 +213,9 @@ def main(
         for start in range(1, starts + 1):
             pairs += measure_pairs(testbeds, start, rounds, seconds)
         scrape_ms = {way: measure_scrape(testbed) for way, testbed in testbeds.items()}
-    info = client.info()
-    date = datetime.now().astimezone().strftime("%Y-%m-%d")
-    machine = f"{date}, {info['NCPU']} cores of {cpu_name()}, {info['OperatingSystem']}"
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps({"pairs": [asdict(pair) for pair in pairs], "scrape_ms": scrape_ms}, indent=1) + "\n")
-    DOCUMENT.write_text(render(pairs, scrape_ms, machine, seconds))
+    DOCUMENT.write_text(render(pairs, scrape_ms, machine_today(client), seconds))
     console.done(f"{DOCUMENT}, figures: {OUT}")
 
 

@@ -178,6 +178,13 @@ def describe(client: docker.DockerClient, model: Model, body: Path) -> dict[str,
     }
 
 
+def machine_today(client: docker.DockerClient) -> str:
+    """The day, cores, CPU and system: on what a page's figures were measured."""
+    info = client.info()
+    date = datetime.now().astimezone().strftime("%Y-%m-%d")
+    return f"{date}, {info['NCPU']} cores of {cpu_name()}, {info['OperatingSystem']}"
+
+
 def cpu_name() -> str:
     info = Path("/proc/cpuinfo")
     match = re.search(r"^model name\s*: (.+)$", info.read_text(), re.MULTILINE) if info.is_file() else None

@@ -30,11 +30,7 @@ class LogLine:
         """line: as Docker gives it with timestamps, of which Python takes microseconds."""
         stamp, _, text = line.partition(" ")
         time = datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*Z$", r"\1+00:00", stamp).replace("Z", "+00:00"))
-        try:
-            said = json.loads(text) if text.startswith("{") else None
-        except ValueError:
-            said = None
-        return cls(service, time, text, said)
+        return cls(service, time, text, said_in(text))
 
     @property
     def message(self) -> str:
@@ -71,13 +67,19 @@ def names(text: str, word: str) -> bool:
     return re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", text) is not None
 
 
+def said_in(text: str) -> dict[str, Any] | None:
+    """The object that the line is; None where it is none."""
+    try:
+        said: dict[str, Any] | None = json.loads(text) if text.startswith("{") else None
+    except ValueError:
+        return None
+    return said
+
+
 def plain(text: str) -> str:
     """One line of a container's log as `SOURCE: MESSAGE`, as it is where it is no message."""
-    try:
-        said = json.loads(text) if text.startswith("{") else None
-    except ValueError:
-        return text
-    return f"{said.get('logger', '-')}: {said['message']}" if isinstance(said, dict) and "message" in said else text
+    said = said_in(text) or {}
+    return f"{said.get('logger', '-')}: {said['message']}" if "message" in said else text
 
 
 def readable(log: str) -> str:

@@ -15,6 +15,8 @@ EDGE = 'proxy="edge"'
 BLOCKS = f'{NODE}, device!~"loop.*|zram.*|ram.*"'
 CORES = f'count(node_cpu_seconds_total{{{NODE}, mode="idle"}})'
 USED_MEMORY = f"sum(node_memory_MemTotal_bytes{{{NODE}}} - node_memory_MemAvailable_bytes{{{NODE}}})"
+ALL_MEMORY = f"sum(node_memory_MemTotal_bytes{{{NODE}}})"
+USED_DISK = f"1 - min(node_filesystem_avail_bytes{{{DISK}}} / node_filesystem_size_bytes{{{DISK}}})"
 
 
 NOW = row(
@@ -32,7 +34,7 @@ NOW = row(
         "Memory in use",
         "Without what the kernel can drop. Above 95 % the kernel soon kills the largest process; "
         "docs/RUNBOOK.md#memorynearlimit.",
-        Query(f"{USED_MEMORY} / sum(node_memory_MemTotal_bytes{{{NODE}}})"),
+        Query(f"{USED_MEMORY} / {ALL_MEMORY}"),
         unit="percentunit",
         thresholds=steps((0.85, YELLOW), (0.95, RED)),
         decimals=0,
@@ -42,7 +44,7 @@ NOW = row(
         "Disk of Docker in use",
         "Above 90 % make room (`docker system df` says what Docker keeps): a full disk stops logs, builds and "
         "releases.",
-        Query(f"1 - min(node_filesystem_avail_bytes{{{DISK}}} / node_filesystem_size_bytes{{{DISK}}})"),
+        Query(USED_DISK),
         unit="percentunit",
         thresholds=steps((0.8, YELLOW), (0.9, RED)),
         decimals=0,
@@ -87,13 +89,13 @@ MACHINE = row(
         "used cannot be dropped, cached can. used near the total (dashed): docs/RUNBOOK.md#memorynearlimit.",
         Query(USED_MEMORY, "used"),
         Query(f"sum(node_memory_Cached_bytes{{{NODE}}} + node_memory_Buffers_bytes{{{NODE}}})", "cached"),
-        Query(f"sum(node_memory_MemTotal_bytes{{{NODE}}})", "total"),
+        Query(ALL_MEMORY, "total"),
         unit="bytes",
     ),
     lines(
         "Disk of Docker in use, over time",
         "Above 90 % (dashed) make room: Docker's images and the builder's cache are the largest (`docker system df`).",
-        Query(f"1 - min(node_filesystem_avail_bytes{{{DISK}}} / node_filesystem_size_bytes{{{DISK}}})", "used"),
+        Query(USED_DISK, "used"),
         unit="percentunit",
         bad=0.9,
         top=1,
