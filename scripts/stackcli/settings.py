@@ -22,6 +22,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Id = Annotated[int, Field(ge=1)]
 Cpus = Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")]
 Count = Annotated[str, Field(pattern=r"^\d*$")]  # empty: sized by the container
+Share = Annotated[str, Field(pattern=r"^(0(\.\d+)?|1(\.0+)?)$")]  # text: Compose starts anew what gets 1.0 for 1
 
 
 class Settings(BaseModel):
@@ -59,7 +60,7 @@ class Settings(BaseModel):
     access_log: Literal["", "all", "failures"] = ""
     otel_exporter_otlp_endpoint: str = ""
     otel_exporter_otlp_headers: str = ""
-    otel_traces_sampler_arg: Annotated[float, Field(ge=0, le=1)] = 1
+    otel_traces_sampler_arg: Share = "1"
     edge_threads: Count = ""
     edge_secrets: str = "./.stack/secrets/edge"
     drain_seconds: Annotated[int, Field(ge=0)] = 20

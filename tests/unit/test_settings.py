@@ -59,6 +59,12 @@ def test_the_environment_wins_over_env_which_wins_over_the_default(tmp_path: Pat
     assert (settings.inference_port, settings.metrics_port, settings.management_port) == (9100, 9002, 8081)
 
 
+def test_what_settings_say_to_compose_is_what_they_read_back(tmp_path: Path) -> None:
+    """Compose starts a container anew when a variable is written another way."""
+    said = {name.upper(): str(value) for name, value in load_settings(folder_with(tmp_path, ""), {})}
+    assert {name.upper(): str(value) for name, value in load_settings(folder_with(tmp_path, ""), said)} == said
+
+
 def test_a_misspelt_variable_in_env_is_refused_with_the_right_spelling(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"found INFERENCE_PROT; try INFERENCE_PORT"):
         load_settings(folder_with(tmp_path, "INFERENCE_PROT=9000\n"), {})
@@ -70,7 +76,13 @@ def test_other_programs_variables_are_welcome_in_env(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("INFERENCE_PORT", "80800"), ("INFERENCE_PORT", "x"), ("ARCHIVE_FORMAT", "rar"), ("TORCHSERVE_CPUS", "two")],
+    [
+        ("INFERENCE_PORT", "80800"),
+        ("INFERENCE_PORT", "x"),
+        ("ARCHIVE_FORMAT", "rar"),
+        ("TORCHSERVE_CPUS", "two"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2"),
+    ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=f"usable {name} .*found '{value}'; try correcting {name}"):
