@@ -26,6 +26,7 @@ from stackcli.load import Run, find_server, measure, name_of, run_generator
 from stackcli.models import Model, find_sample, read_manifest
 from stackcli.paths import shown
 from stackcli.settings import Settings
+from stackcli.tuned import label_of, read_tuned
 
 # Before the first run: Java compiles what it runs often, and wants some 10,000 requests of a small model for it.
 WARM_UP_SECONDS, WARM_UP_CONNECTIONS = 5.0, 8
@@ -161,20 +162,25 @@ def open_rates(best: float) -> list[float]:
 
 def describe(client: docker.DockerClient, model: Model, body: Path) -> dict[str, Any]:
     """What the figures hold for: date, machine, model and image."""
-    engine = client.info()
     return {
         "date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": engine["NCPU"],
-            "memory_gib": round(engine["MemTotal"] / 2**30),
-            "system": engine["OperatingSystem"],
-        },
+        "machine": describe_machine(client),
         "model": model.name,
         "version": model.version,
+        "sha256": model.sha256,
         "engine": model.engine,
         "trained": model.trained,
         "sample": {"file": body.name, "bytes": body.stat().st_size},
+    }
+
+
+def describe_machine(client: docker.DockerClient) -> dict[str, Any]:
+    engine = client.info()
+    return {
+        "cpu": cpu_name(),
+        "cores": engine["NCPU"],
+        "memory_gib": round(engine["MemTotal"] / 2**30),
+        "system": engine["OperatingSystem"],
     }
 
 
@@ -200,10 +206,16 @@ def served_settings(container: Container, settings: Settings, model: Model) -> d
     return {
         "workers": len(served["workers"]),
         "batchSize": served["batchSize"],
-        "maxBatchDelay": f"{served['maxBatchDelay']} ms",
+        "maxBatchDelay": f"{0 if is_greedy(settings, model) else served['maxBatchDelay']} ms",
         "TORCHSERVE_CPUS": "all" if float(settings.torchserve_cpus) == 0 else settings.torchserve_cpus,
         "TORCHSERVE_MEMORY": settings.torchserve_memory,
     }
+
+
+def is_greedy(settings: Settings, model: Model) -> bool:
+    """Whether it is batched without waiting, for which TorchServe says 1 ms."""
+    tuned = read_tuned(settings).get(label_of(model))
+    return {**model.serving, **(tuned.settings if tuned else {})}.get("maxBatchDelay") == 0
 
 
 def runs_table(runs: list[Run]) -> Table:

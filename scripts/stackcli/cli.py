@@ -20,6 +20,7 @@ from stackcli.errors import ConfigError, StackError
 from stackcli.load import SECONDS
 from stackcli.models import run_builder
 from stackcli.paths import ROOT, shown
+from stackcli.plan import run_plan
 from stackcli.predict import predict as send
 from stackcli.preflight import connect_if_running
 from stackcli.release_cli import release_app
@@ -193,6 +194,20 @@ def bench(
     """Measure a model of the running stack under load: rates, latencies, CPU time, memory."""
     asked = Bench(model, tuple(rate or ()), tuple(connections or ()), seconds, file, out)
     run_bench(connect(), current_project(), asked)
+
+
+@app.command()
+def plan(
+    model: Annotated[str, typer.Option("--model", metavar="MODEL", help="Which `scripts/stack bench` has measured.")],
+    rate: Annotated[float, typer.Option("--rate", metavar="R", min=0.01, help="Requests/s to serve.")],
+    p99: Annotated[float, typer.Option("--p99", metavar="MS", min=0.01, help="What 99 of 100 may take at most.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    results: Annotated[
+        Path, typer.Option("--results", show_default="artifacts/bench", help="Folder of bench's figures.")
+    ] = ROOT / "artifacts/bench",
+) -> None:
+    """Say how many replicas, cores and gigabytes serve a rate within a p99 (docs/CAPACITY.md)."""
+    run_plan(connect(), current_project(), model, rate, p99, results, as_json)
 
 
 @app.command()

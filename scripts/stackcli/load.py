@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Literal, cast
 
 import docker
@@ -81,7 +82,8 @@ def measure(
     container = find_server(client, project)
     load = f"--connections={connections}" if rate is None else f"--rate={rate}"
     options = [f"--seconds={seconds}", f"--warmup={warmup}", f"--timeout={TIMEOUT_SECONDS}"]
-    url = f"http://torchserve:8080/predictions/{model}"
+    # By its own name: `torchserve` may be several, and each would get a part that nobody knows.
+    url = f"http://{container.name}:8080/predictions/{model}"
     before = read_memory(container)
     cpu: dict[str, int] = {}
 
@@ -140,24 +142,27 @@ def run_generator(
     mounts = [f"--volume={file.resolve()}:{inside}:ro" for inside, file in files.items()]
     command = ["docker", "compose", "run", "--rm", "-T", "--no-deps", *mounts, "load", *arguments]
     lines: list[str] = []
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=project.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    # A file: a pipe is full after 64 KiB, which a report is more than, and is read only when the errors have ended.
+    with (
+        TemporaryFile("w+") as output,
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=project.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
         assert process.stderr is not None
-        assert process.stdout is not None
         for line in process.stderr:
             lines.append(line.rstrip())
             take(line.rstrip())
-        output = process.stdout.read()
-    if process.returncode != 0:
-        raise failure_of(lines, process.returncode)
-    return output
+        if process.wait() != 0:
+            raise failure_of(lines, process.returncode)
+        output.seek(0)
+        return output.read()
 
 
 def failure_of(lines: list[str], status: int) -> ServeError:

@@ -66,6 +66,7 @@ def run_preflight(client: docker.DockerClient | None, settings: Settings, base: 
         check_disk(client, images_here),
         check_memory(memory_gib()),
         check_ports(client, settings),
+        check_replicas(settings),
         check_base(client, settings, base),
         check_keys(settings),
         *check_edge(settings),
@@ -154,6 +155,15 @@ def judge_ports(settings: Settings, taken: dict[str, int], held: dict[int, tuple
             )
     numbers = ", ".join(str(port) for port in settings.ports.values())
     return Check("ports", "ok", f"{numbers} {'held by this stack' if taken else 'free'}")
+
+
+def check_replicas(settings: Settings) -> Check:
+    found = f"{settings.torchserve_replicas} TorchServe{'' if settings.torchserve_replicas == 1 else 's'}"
+    if settings.torchserve_replicas == 1 or settings.is_scalable:
+        return Check("replicas", "ok", found)
+    expected = "compose.scale.yaml in COMPOSE_FILE: several cannot be published on one port"
+    remedy = "COMPOSE_FILE=compose.yaml:compose.scale.yaml in .env, or TORCHSERVE_REPLICAS=1"
+    return Check("replicas", "failed", found, expected, remedy)
 
 
 def check_base(client: docker.DockerClient | None, settings: Settings, base: BaseChoice) -> Check:

@@ -82,14 +82,24 @@ class Settings(BaseModel):
     stack_verify_key: str = NO_KEY
 
     @property
+    def overlays(self) -> set[str]:
+        """Names of the compose files."""
+        return {Path(file).name for file in self.compose_file.split(":")}
+
+    @property
     def is_closed(self) -> bool:
         """Whether compose.prod.yaml is among the files: only the edge is published, with TLS and keys."""
-        return any(Path(file).name == "compose.prod.yaml" for file in self.compose_file.split(":"))
+        return "compose.prod.yaml" in self.overlays
+
+    @property
+    def is_scalable(self) -> bool:
+        """Whether there may be several TorchServes: then only the edge is published."""
+        return self.is_closed or "compose.scale.yaml" in self.overlays
 
     @property
     def ports(self) -> dict[str, int]:
         """Published port by the name of its variable."""
-        if self.is_closed:
+        if self.is_scalable:
             return {"EDGE_PORT": self.edge_port}
         return {
             name.upper(): port

@@ -155,7 +155,8 @@ def example_command(serving: Serving, settings: Settings) -> str | None:
         if file is not None:
             request = f"predictions/{model.name} -T {shown(file)}"
             if not settings.is_closed:
-                return f"curl {settings.url(settings.inference_port)}/{request}"
+                port = settings.ports.get("INFERENCE_PORT", settings.edge_port)
+                return f"curl {settings.url(port)}/{request}"
             authority = secrets_folder(settings) / CA
             trust = f"--cacert {shown(authority)} " if authority.is_file() else ""
             return f"curl {trust}-H 'Authorization: Bearer KEY' {settings.url(settings.edge_port)}/{request}"

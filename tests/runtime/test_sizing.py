@@ -7,7 +7,7 @@ import pytest
 
 from runtime.errors import ServingError
 from runtime.manifest import Model, Verdict
-from runtime.sizing import MIB, Limits, Sizing, choose, read_limits, size_model
+from runtime.sizing import MIB, Limits, Sizing, choose, read_limits, read_replicas, size_model
 from runtime.tuning import Tuned
 
 
@@ -56,6 +56,18 @@ def sixteen_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_limits_are_read(tmp_path: Path, files: dict[str, str], cpus: float, memory: int) -> None:
     limits = read_limits(cgroup(tmp_path / "cgroup", files), tmp_path)
     assert (limits.cpus, limits.memory) == (cpus, memory)
+
+
+@pytest.mark.usefixtures("sixteen_cpus")
+@pytest.mark.parametrize(("quota", "cpus"), [("max", 4), ("200000", 2), ("800000", 4)], ids=["none", "less", "more"])
+def test_replicas_on_one_machine_share_its_cpus_unless_each_has_less(tmp_path: Path, quota: str, cpus: float) -> None:
+    limits = read_limits(cgroup(tmp_path / "cgroup", {"cpu.max": f"{quota} 100000"}), tmp_path, replicas=4)
+    assert limits.cpus == cpus
+
+
+@pytest.mark.parametrize(("said", "replicas"), [("", 1), ("1", 1), ("3", 3)])
+def test_one_container_is_alone_unless_it_is_told_otherwise(said: str, replicas: int) -> None:
+    assert read_replicas({"TORCHSERVE_REPLICAS": said}) == replicas
 
 
 def test_gpus_are_the_device_nodes_passed_in(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def serve() -> int:
     served = served_models(store)
     found = served.models
     models = [model for model in found if model.verdict is Verdict.SERVED]
-    limits = sizing.read_limits()
+    limits = sizing.read_limits(replicas=sizing.read_replicas(os.environ))
     chosen = sizing.choose(limits, models, os.environ)
     for reason in chosen.reasons:
         log(reason)

@@ -61,15 +61,25 @@ class ModelSizing:
         return {"minWorkers": self.workers, "maxWorkers": self.workers, "handler": {"threads": self.threads}}
 
 
-def read_limits(cgroup: Path = CGROUP, devices: Path = Path("/dev")) -> Limits:
-    """The limits in force: the smaller of CPU quota and CPU set, the memory limit, and the GPUs passed in."""
+def read_limits(cgroup: Path = CGROUP, devices: Path = Path("/dev"), replicas: int = 1) -> Limits:
+    """The limits in force: CPU quota or part of the CPU set, memory limit, GPUs passed in.
+
+    replicas: containers that have the CPU set in common; each is to leave the others their part.
+    """
     allowed = len(os.sched_getaffinity(0))
-    cpus, cpus_from = float(allowed), f"{counted(allowed, 'CPU')} in the CPU set"
+    cpus, cpus_from = allowed / replicas, f"{counted(allowed, 'CPU')} in the CPU set"
+    if replicas > 1:
+        cpus_from += f", shared by {replicas} replicas"
     quota = _cpu_quota(cgroup)
     if quota is not None and quota[0] < cpus:
         cpus, cpus_from = quota
     memory, memory_from = _memory_limit(cgroup)
     return Limits(cpus, cpus_from, memory, memory_from, len(list(devices.glob("nvidia[0-9]*"))))
+
+
+def read_replicas(env: Mapping[str, str]) -> int:
+    """How many containers serve on this machine, this one included."""
+    return _override(env, "TORCHSERVE_REPLICAS") or 1
 
 
 def choose(limits: Limits, models: Sequence[Model], env: Mapping[str, str]) -> Sizing:

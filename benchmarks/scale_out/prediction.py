@@ -1,0 +1,34 @@
+"""What the simulation of one benched replica says of several behind the edge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stackcli.queueing import Replica, closed_loop, open_loop
+
+CONNECTIONS = 64  # of each replica
+LOAD = 0.7  # of the predicted best rate, for the latencies
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Requests/s of a closed loop; p50 and p99 in ms under LOAD of that, sent as evenly as the load generator does."""
+
+    replicas: int
+    rate: float
+    p50_ms: float
+    p99_ms: float
+
+
+def best_rate(replica: Replica, replicas: int) -> float:
+    return closed_loop(replica, CONNECTIONS * replicas, replicas).rate
+
+
+def open_rate(replica: Replica, replicas: int) -> float:
+    """To three digits."""
+    return float(f"{LOAD * best_rate(replica, replicas):.3g}")
+
+
+def predict(replica: Replica, replicas: int) -> Prediction:
+    opened = open_loop(replica, open_rate(replica, replicas), replicas, "even")
+    return Prediction(replicas, best_rate(replica, replicas), opened.percentile(50), opened.percentile(99))

@@ -1,0 +1,169 @@
+"""What plan promises: enough replicas for rate and p99, one to lose, and a refusal where it cannot know or keep it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stackcli.bench_results import Results, check_results, read_results
+from stackcli.errors import ConfigError
+from stackcli.models import Model
+from stackcli.plan import make_plan, rounded_up, simulate
+from stackcli.queueing import Replica, Simulated, closed_loop, open_loop
+
+# What the bench of the fixture has measured: at most 32 of 35 ms.
+TRUE = Replica(workers=1, batch_size=32, max_delay=0, fixed=3, each=1, outside=1, spread=0.5)
+BEST = 32 / 35 * 1000
+MACHINE = {"cpu": "a CPU", "cores": 4, "memory_gib": 16, "system": "Debian"}
+SETTINGS = {
+    "workers": 1,
+    "batchSize": 32,
+    "maxBatchDelay": "0 ms",
+    "TORCHSERVE_CPUS": "all",
+    "TORCHSERVE_MEMORY": "4g",
+}
+MODEL = Model(name="mnist", version="1.0", status="available", sha256="aa11")
+
+
+def run(simulated: Simulated, connections: int, rate: float | None = None, **changes: Any) -> dict[str, Any]:
+    """As bench would have written it down."""
+    return {
+        "mode": "open" if rate else "closed",
+        "connections": connections,
+        "offered_rate": rate,
+        "achieved_rate": simulated.rate,
+        "latency_ms": {"mean": simulated.mean, "p50": simulated.percentile(50), "p99": simulated.percentile(99)},
+        "errors": {},
+        "generator_limited": False,
+        "cpu_ms": 1.0,
+        "memory_after": {"used": 512 << 20, "pss": 500 << 20},
+        **changes,
+    }
+
+
+def measured(true: Replica = TRUE, **settings: Any) -> dict[str, Any]:
+    closed = [run(closed_loop(true, count, seed=7), count) for count in (1, 8, 64)]
+    best = closed[-1]["achieved_rate"]
+    rates = [share * best for share in (0.3, 0.5, 0.7, 0.9)]
+    opened = [run(open_loop(true, rate, arrivals="even", seed=7), 20, rate) for rate in rates]
+    return {
+        "date": "2026-11-25 10:00 UTC",
+        "machine": MACHINE,
+        "model": "mnist",
+        "version": "1.0",
+        "sha256": "aa11",
+        "settings": {**SETTINGS, **settings},
+        "runs": closed + opened,
+    }
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return Results.model_validate(measured())
+
+
+def test_the_replica_that_was_measured_is_found_again(results: Results) -> None:
+    found = results.replica()
+    for connections in (1, 8, 64):
+        rate = closed_loop(TRUE, connections).rate
+        assert closed_loop(found, connections).rate == pytest.approx(rate, rel=0.05)
+    for share in (0.3, 0.7):
+        p99 = open_loop(TRUE, share * BEST).percentile(99)
+        assert open_loop(found, share * BEST).percentile(99) == pytest.approx(p99, rel=0.25)
+
+
+def test_a_replica_that_its_quota_stops_is_found_again() -> None:
+    """Its bench knows of the quota alone, not of what the batches would take without."""
+    true = Replica(workers=1, batch_size=32, max_delay=0, fixed=1.2, each=0.6, quota=0.4)
+    bench = measured(true, TORCHSERVE_CPUS="0.4")
+    for one in bench["runs"]:
+        one["cpu_ms"] = 400 / one["achieved_rate"]
+    found = Results.model_validate(bench).replica()
+    assert (found.quota, found.fixed) == (0.4, pytest.approx(1.2, rel=0.15))
+    assert found.each == pytest.approx(0.6, rel=0.05)
+    assert closed_loop(found, 1).percentile(99) == pytest.approx(closed_loop(true, 1).percentile(99), rel=0.1)
+
+
+@pytest.mark.parametrize(("rate", "p99_ms"), [(100, 100), (2000, 100), (2000, 40), (10_000, 150)])
+def test_the_fewest_replicas_keep_the_p99_and_one_more_may_be_lost(
+    results: Results, rate: float, p99_ms: float
+) -> None:
+    plan = make_plan(results, rate, p99_ms)
+    assert plan.enough.p99_ms <= p99_ms
+    assert plan.enough.load <= 0.9
+    assert plan.spared.replicas == plan.enough.replicas + 1
+    fewer = plan.enough.replicas - 1
+    too_few = fewer * plan.best_rate * 0.9 < rate or simulate(plan.replica, rate, fewer).percentile(99) > p99_ms
+    assert too_few
+
+
+def test_cores_and_memory_are_those_of_the_replicas_that_were_measured() -> None:
+    plan = make_plan(Results.model_validate(measured(TORCHSERVE_CPUS="0.5")), 2000, 100)
+    assert plan.spared.cores == pytest.approx(0.5 * plan.spared.replicas)
+    assert plan.spared.memory_gib == pytest.approx(0.5 * plan.spared.replicas)
+
+
+def test_a_container_without_limit_may_use_the_machine(results: Results) -> None:
+    assert make_plan(results, 100, 100).cores_each == MACHINE["cores"]
+
+
+def test_a_rate_beyond_any_simulation_is_planned_by_its_parts(results: Results) -> None:
+    plan = make_plan(results, 1_000_000, 100)
+    assert 1_000_000 / BEST < plan.enough.replicas < 1.5 * 1_000_000 / BEST
+    assert plan.edges > 100
+
+
+def test_a_p99_below_the_service_time_is_refused_with_the_smallest_that_can_be_promised(results: Results) -> None:
+    with pytest.raises(ConfigError, match=r"expected a p99 of at least \S+ ms.*found --p99 2; try --p99 ") as refused:
+        make_plan(results, 100, 2)
+    least = float(refused.value.remedy.split()[1].rstrip(","))
+    assert make_plan(results, 100, least).enough.p99_ms <= least
+
+
+@pytest.mark.parametrize(("value", "rounded"), [(9.61, 9.7), (123, 130), (0.0431, 0.044), (20, 20)])
+def test_what_is_promised_is_rounded_up(value: float, rounded: float) -> None:
+    assert rounded_up(value) == rounded
+
+
+def write_results(folder: Path, content: str) -> Path:
+    (folder / "mnist").mkdir()
+    (folder / "mnist/results.json").write_text(content)
+    return folder
+
+
+def test_without_a_bench_the_command_that_makes_one_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"found no such file; try `scripts/stack bench mnist`"):
+        read_results(tmp_path, "mnist")
+
+
+def test_a_bench_that_was_cut_short_is_refused(tmp_path: Path) -> None:
+    cut = measured()
+    cut["runs"] = cut["runs"][:1]
+    with pytest.raises(ConfigError, match=r"found 1 closed and 0 open loops without errors; try `scripts/stack bench"):
+        read_results(write_results(tmp_path, json.dumps(cut)), "mnist")
+
+
+def test_a_file_that_is_no_bench_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="try `scripts/stack bench mnist`"):
+        read_results(write_results(tmp_path, "{}"), "mnist")
+
+
+def test_a_bench_of_what_is_served_here_and_now_is_taken(results: Results) -> None:
+    check_results(results, MODEL, MACHINE, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({"machine": {**MACHINE, "cores": 2}}, "this machine.*found cores 4 then and 2 now"),
+        ({"settings": {**SETTINGS, "workers": 2}}, "these settings.*found workers 1 then and 2 now"),
+        ({"model": MODEL.model_copy(update={"version": "2.0"})}, "this model.*found version 1.0 then and 2.0 now"),
+        ({"model": MODEL.model_copy(update={"sha256": "bb22"})}, "this model.*found archive aa11 then and bb22 now"),
+    ],
+    ids=["another machine", "other settings", "another version", "another archive"],
+)
+def test_a_bench_of_something_else_is_refused(results: Results, changed: dict[str, Any], found: str) -> None:
+    now: dict[str, Any] = {"model": MODEL, "machine": MACHINE, "settings": SETTINGS, **changed}
+    with pytest.raises(ConfigError, match=f"expected bench results of {found}; try `scripts/stack bench mnist`"):
+        check_results(results, **now)
