@@ -7,9 +7,9 @@ from math import log
 
 from stackcli.queueing import Replica, closed_loop, open_loop
 
-TRIAL_REQUESTS, LATENCY_REQUESTS = 2_000, 6_000
-SHARES = [number / 50 for number in range(51)]
-SPREADS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
+TRIAL_REQUESTS, LATENCY_REQUESTS = 1_000, 3_000
+SHARES = [number / 20 for number in range(21)]
+SPREADS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.4)
 FULL = 0.9  # of its quota: the container is stopped by it
 
 

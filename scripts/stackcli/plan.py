@@ -71,16 +71,16 @@ def run_plan(
     served = pick_model(read_manifest(project.settings).models, model)
     results = read_results(folder, served.name)
     check_results(results, served, describe_machine(client), served_settings(container, project.settings, served))
-    plan = make_plan(results, rate, p99_ms)
+    plan = make_plan(results, results.replica(), rate, p99_ms)
     if as_json:
         console.out.print_json(json.dumps({"schema": SCHEMA, "edges": plan.edges, **asdict(plan)}))
     else:
         show_plan(plan, results)
 
 
-def make_plan(results: Results, rate: float, p99_ms: float) -> Plan:
-    """Raises ConfigError where no number of replicas keeps the p99."""
-    replica, best = results.replica(), results.best.achieved_rate
+def make_plan(results: Results, replica: Replica, rate: float, p99_ms: float) -> Plan:
+    """`replica`: as measured. Raises ConfigError where no number of them keeps the p99."""
+    best = results.best.achieved_rate
     lone = open_loop(replica, ALONE * best).percentile(99)
     if lone > p99_ms:
         least = f"{rounded_up(lone):g}"

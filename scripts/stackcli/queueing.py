@@ -109,10 +109,13 @@ class Simulation:
 
     def send(self) -> None:
         """One request, now, to the container with the fewest in flight; of equals each has its turn."""
-        count = len(self.containers)
-        self._turn += 1
-        turns = (self.containers[(self._turn + offset) % count] for offset in range(count))
-        chosen = min(turns, key=lambda container: container.in_flight)
+        containers = self.containers
+        self._turn = (self._turn + 1) % len(containers)
+        chosen = containers[self._turn]
+        if chosen.in_flight:
+            for other in containers:
+                if other.in_flight < chosen.in_flight:
+                    chosen = other
         chosen.in_flight += 1
         chosen.queue.append(self.now)
         self._take(chosen)

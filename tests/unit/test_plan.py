@@ -63,14 +63,18 @@ def results() -> Results:
     return Results.model_validate(measured())
 
 
-def test_the_replica_that_was_measured_is_found_again(results: Results) -> None:
-    found = results.replica()
+@pytest.fixture(scope="module")
+def replica(results: Results) -> Replica:
+    return results.replica()
+
+
+def test_the_replica_that_was_measured_is_found_again(replica: Replica) -> None:
     for connections in (1, 8, 64):
         rate = closed_loop(TRUE, connections).rate
-        assert closed_loop(found, connections).rate == pytest.approx(rate, rel=0.05)
+        assert closed_loop(replica, connections).rate == pytest.approx(rate, rel=0.05)
     for share in (0.3, 0.7):
         p99 = open_loop(TRUE, share * BEST).percentile(99)
-        assert open_loop(found, share * BEST).percentile(99) == pytest.approx(p99, rel=0.25)
+        assert open_loop(replica, share * BEST).percentile(99) == pytest.approx(p99, rel=0.25)
 
 
 def test_a_replica_that_its_quota_stops_is_found_again() -> None:
@@ -80,45 +84,48 @@ def test_a_replica_that_its_quota_stops_is_found_again() -> None:
     for one in bench["runs"]:
         one["cpu_ms"] = 400 / one["achieved_rate"]
     found = Results.model_validate(bench).replica()
-    assert (found.quota, found.fixed) == (0.4, pytest.approx(1.2, rel=0.15))
+    assert found.quota == 0.4
+    assert found.fixed == pytest.approx(1.2, rel=0.15)
     assert found.each == pytest.approx(0.6, rel=0.05)
     assert closed_loop(found, 1).percentile(99) == pytest.approx(closed_loop(true, 1).percentile(99), rel=0.1)
 
 
 @pytest.mark.parametrize(("rate", "p99_ms"), [(100, 100), (2000, 100), (2000, 40), (10_000, 150)])
 def test_the_fewest_replicas_keep_the_p99_and_one_more_may_be_lost(
-    results: Results, rate: float, p99_ms: float
+    results: Results, replica: Replica, rate: float, p99_ms: float
 ) -> None:
-    plan = make_plan(results, rate, p99_ms)
+    plan = make_plan(results, replica, rate, p99_ms)
     assert plan.enough.p99_ms <= p99_ms
     assert plan.enough.load <= 0.9
     assert plan.spared.replicas == plan.enough.replicas + 1
     fewer = plan.enough.replicas - 1
-    too_few = fewer * plan.best_rate * 0.9 < rate or simulate(plan.replica, rate, fewer).percentile(99) > p99_ms
-    assert too_few
+    assert fewer * plan.best_rate * 0.9 < rate or simulate(plan.replica, rate, fewer).percentile(99) > p99_ms
 
 
-def test_cores_and_memory_are_those_of_the_replicas_that_were_measured() -> None:
-    plan = make_plan(Results.model_validate(measured(TORCHSERVE_CPUS="0.5")), 2000, 100)
+def test_cores_and_memory_are_those_of_the_replicas_that_were_measured(results: Results, replica: Replica) -> None:
+    half = results.model_copy(update={"settings": {**SETTINGS, "TORCHSERVE_CPUS": "0.5"}})
+    plan = make_plan(half, replica, 2000, 100)
     assert plan.spared.cores == pytest.approx(0.5 * plan.spared.replicas)
     assert plan.spared.memory_gib == pytest.approx(0.5 * plan.spared.replicas)
 
 
-def test_a_container_without_limit_may_use_the_machine(results: Results) -> None:
-    assert make_plan(results, 100, 100).cores_each == MACHINE["cores"]
+def test_a_container_without_limit_may_use_the_machine(results: Results, replica: Replica) -> None:
+    assert make_plan(results, replica, 100, 100).cores_each == MACHINE["cores"]
 
 
-def test_a_rate_beyond_any_simulation_is_planned_by_its_parts(results: Results) -> None:
-    plan = make_plan(results, 1_000_000, 100)
+def test_a_rate_beyond_any_simulation_is_planned_by_its_parts(results: Results, replica: Replica) -> None:
+    plan = make_plan(results, replica, 1_000_000, 100)
     assert 1_000_000 / BEST < plan.enough.replicas < 1.5 * 1_000_000 / BEST
     assert plan.edges > 100
 
 
-def test_a_p99_below_the_service_time_is_refused_with_the_smallest_that_can_be_promised(results: Results) -> None:
+def test_a_p99_below_the_service_time_is_refused_with_the_smallest_that_can_be_promised(
+    results: Results, replica: Replica
+) -> None:
     with pytest.raises(ConfigError, match=r"expected a p99 of at least \S+ ms.*found --p99 2; try --p99 ") as refused:
-        make_plan(results, 100, 2)
+        make_plan(results, replica, 100, 2)
     least = float(refused.value.remedy.split()[1].rstrip(","))
-    assert make_plan(results, 100, least).enough.p99_ms <= least
+    assert make_plan(results, replica, 100, least).enough.p99_ms <= least
 
 
 @pytest.mark.parametrize(("value", "rounded"), [(9.61, 9.7), (123, 130), (0.0431, 0.044), (20, 20)])

@@ -6,7 +6,7 @@ import pytest
 
 from stackcli.queueing import Replica, closed_loop, open_loop
 
-MANY = 60_000  # requests: enough for a mean within some percent
+MANY = 40_000  # requests: enough for a mean within some percent
 CLOSE = 0.05
 
 
