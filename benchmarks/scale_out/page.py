@@ -2,12 +2,175 @@
 
 from __future__ import annotations
 
-from scale_out.results import FILE, Measured
+from collections.abc import Sequence
+from math import log10
+
+from scale_out.limits import P99_MS, RATES, SCRAPE_SECONDS, Capacity, Step
+from scale_out.prediction import CONNECTIONS, LOAD, Prediction, predict
+from scale_out.replicas import MOST
+from scale_out.results import Measured, Round
 from stackcli.paths import ROOT
+from stackcli.plan import GIB
 
 DOCUMENT = ROOT / "docs" / "CAPACITY.md"
-__all__ = ["DOCUMENT", "FILE", "render"]
+WITHIN = 0.15  # of the measured requests/s
+
+COLUMNS = (
+    "requests/s",
+    "replicas",
+    "their cores",
+    "GiB",
+    "edges",
+    "their cores",
+    "nodes",
+    "clients' network",
+    "with photos",
+    "pulled once",
+    "series",
+    "samples/s",
+)
+
+INTRODUCTION = """# How many of them for how many requests
+
+Written by `benchmarks/scale_out/run`; change nothing here by hand. Every figure was measured here, is arithmetic with
+such figures that the page shows, or is a setting of this repository that it names.
+
+## `scripts/stack plan`
+
+```
+scripts/stack bench MODEL
+scripts/stack plan --model MODEL --rate 1000 --p99 100
+```
+
+takes what `bench` has measured on this machine, and says how many replicas (containers of TorchServe as it is set
+up now), cores and gigabytes serve so many requests a second with 99 of 100 answered in time, and one replica more,
+so that any one may be lost. It refuses figures of another machine, version or setting, and a p99 that no number of
+replicas can keep, with the smallest that it can promise. `--json` is for machines.
+
+It simulates a queue (`scripts/stackcli/queueing.py`): requests come at random (Poisson), the edge gives each to the
+replica with the fewest in flight, a free worker takes what waits, up to `batchSize`, and a batch of b takes *fixed
++ each × b* ms, with a spread. Those come from bench's runs (`scripts/stackcli/calibration.py`): closed loops give
+the times, open loops the spread; what a CPU quota takes away is simulated as the kernel does it, in periods of 100
+ms. With constant and exponential times the simulation gives the waiting times of M/D/1 and M/M/c
+(`tests/unit/test_queueing.py`).
+
+What it does not know: bench asks one container straight, so the edge's time is not in it (see [EDGE.md](EDGE.md));
+it sends one picture, and yours may be larger; the load generator had its part of the same cores.
+"""
 
 
 def render(measured: Measured) -> str:
-    return str(measured.facts)
+    capacity = Capacity(measured, measured.bench.replica())
+    steps = [capacity.step(rate) for rate in RATES]
+    return "\n".join([INTRODUCTION, render_comparison(measured, capacity), render_steps(capacity, steps)])
+
+
+def render_comparison(measured: Measured, capacity: Capacity) -> str:
+    replica, settings = capacity.replica, measured.bench.settings
+    predictions = [predict(replica, count) for count in range(1, MOST + 1)]
+    worst = max(abs(error_of(one, measured)) for one in predictions)
+    text = f"""## The prediction against one, two and three replicas
+
+{measured.facts.machine}. Each replica has {settings["TORCHSERVE_CPUS"]} CPUs and {settings["workers"]} worker of one
+thread. One alone is benched; from that the simulation predicts one, two and three behind the edge: in a closed loop of
+{CONNECTIONS} connections for each, and the latency at {LOAD:.0%} of the predicted rate, sent evenly as the load
+generator does. Then they are measured in turns, {len(measured.of(1))} rounds; other programs were running on the same
+machine. Medians, in brackets the smallest and the largest.
+
+Found: a batch of b takes {replica.fixed:.2f} + {replica.each:.2f} × b ms unhindered, spread {replica.spread:g}.
+The largest error of the throughput is {worst:.0%}: {"within" if worst <= WITHIN else "NOT within"} {WITHIN:.0%}.
+
+| replicas | requests/s predicted | measured | error | p99 predicted | measured | p50 predicted | measured |
+|---|---|---|---|---|---|---|---|
+"""
+    for one in predictions:
+        rounds = measured.of(one.replicas)
+        cells = [
+            f"{one.replicas}",
+            f"{one.rate:,.0f}",
+            spread_of([run.closed.rate for run in rounds]),
+            f"{error_of(one, measured):+.0%}",
+            f"{one.p99_ms:,.0f} ms",
+            spread_of([run.opened.p99_ms for run in rounds]) + " ms",
+            f"{one.p50_ms:,.0f} ms",
+            spread_of([run.opened.p50_ms for run in rounds]) + " ms",
+        ]
+        text += f"| {' | '.join(cells)} |\n"
+    return text + render_rounds(measured.rounds)
+
+
+def error_of(prediction: Prediction, measured: Measured) -> float:
+    return prediction.rate / measured.rate(prediction.replicas) - 1
+
+
+def spread_of(figures: Sequence[float]) -> str:
+    ordered = sorted(figures)
+    middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    return f"{middle:,.0f} ({ordered[0]:,.0f} to {ordered[-1]:,.0f})"
+
+
+def render_rounds(rounds: list[Round]) -> str:
+    text = "\nEvery run, in order:\n\n| replicas | requests/s | p50 | p99 | errors |\n|---|---|---|---|---|\n"
+    for one in rounds:
+        cells = [f"{one.replicas}", f"{one.closed.rate:,.0f}", f"{one.opened.p50_ms:,.0f} ms"]
+        cells += [f"{one.opened.p99_ms:,.0f} ms", f"{one.closed.errors + one.opened.errors}"]
+        text += f"| {' | '.join(cells)} |\n"
+    return text
+
+
+def render_steps(capacity: Capacity, steps: list[Step]) -> str:
+    bench = capacity.bench
+    text = f"""## From 100 to 1,000,000 requests/s
+
+Nobody has tried the upper rows: they are arithmetic with what one machine has shown, for {bench.model} in replicas
+of {bench.cores:g} CPUs, p99 at most {P99_MS:g} ms, one replica to lose. Another model is another line of `plan`.
+
+{render_inputs(capacity)}
+Nodes are machines like this one, {capacity.node_cores} cores; on larger ones divide the cores. Edge cores are
+requests/s × CPU-ms; the clients' network is requests/s × bytes of request and answer; pulls are nodes × all images;
+samples are series / {SCRAPE_SECONDS} s.
+
+| {" | ".join(COLUMNS)} |
+{"|---" * len(COLUMNS)}|
+"""
+    for step in steps:
+        spared = step.plan.spared
+        cells = [f"{step.plan.rate:,.0f}", f"{spared.replicas:,}", f"{spared.cores:,.1f}", f"{spared.memory_gib:,.1f}"]
+        cells += [f"{step.plan.edges:,}", f"{step.edge_cores:,.2f}", f"{step.nodes:,}"]
+        cells += [gigabits(step.traffic), gigabits(step.photo_traffic), f"{step.pull / 1e9:,.0f} GB"]
+        cells += [f"{step.series:,}", f"{step.samples:,.0f}"]
+        text += f"| {' | '.join(cells)} |\n"
+    return text + render_limits(capacity)
+
+
+def render_inputs(capacity: Capacity) -> str:
+    facts = capacity.facts
+    rows = {
+        "best rate of one replica": f"{capacity.best:,.0f} requests/s",
+        "memory of one replica": f"{capacity.bench.memory_bytes / GIB:.2f} GiB",
+        "the edge, per request": f"{capacity.edge_ms:.3f} CPU-ms, without TLS",
+        "bytes to a replica, and back": f"{capacity.request_bytes:,.0f} and {capacity.answer_bytes:,.0f} a request",
+        f"with a photo of {facts.photo:,} bytes for {facts.body:,}": f"{capacity.photo_bytes:,.0f} to a replica",
+        "images to pull": f"{facts.torchserve_image / 1e9:.2f} GB torchserve, {facts.edge_image / 1e9:.2f} GB edge",
+        "archives in them": f"{facts.archives / 1e6:.0f} MB",
+        "series of a replica that serves one version": f"{facts.torchserve_series:,}",
+        f"series of an edge with {MOST} replicas": f"{facts.edge_series:,}",
+    }
+    return "| measured here | |\n|---|---|\n" + "".join(f"| {name} | {value} |\n" for name, value in rows.items())
+
+
+def gigabits(traffic: float) -> str:
+    """traffic: bytes/s."""
+    return f"{traffic * 8 / 1e9:.3g} Gbit/s"
+
+
+def render_limits(capacity: Capacity) -> str:
+    text = (
+        "\n### What breaks first\n\nIn the order in which it is reached; the first of a factor of ten breaks first.\n\n"
+    )
+    text += "| between | reached at | what breaks | why there | what replaces it |\n|---|---|---|---|---|\n"
+    for limit in sorted(capacity.limits(), key=lambda limit: limit.rate):
+        below = 10 ** int(log10(limit.rate))
+        between = f"{below:,} and {below * 10:,}"
+        text += f"| {between} | {limit.rate:,.0f}/s | {limit.what} | {limit.how} | {limit.then} |\n"
+    return text

@@ -27,7 +27,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Facts:
-    """Beside the load: bytes of images and archives, series by what is scraped, the machine in words."""
+    """Beside the load: bytes of images, archives, what was sent and a photo; series by what is scraped."""
 
     machine: str
     torchserve_image: int
@@ -35,6 +35,7 @@ class Facts:
     archives: int
     torchserve_series: int
     edge_series: int
+    body: int
     photo: int
 
 

@@ -15,7 +15,7 @@ import typer
 from scale_out import page
 from scale_out.prediction import CONNECTIONS, open_rate
 from scale_out.replicas import MOST, containers, measure, route_to, start
-from scale_out.results import Facts, Measured, Round, read, write
+from scale_out.results import FILE, Facts, Measured, Round, read, write
 from stackcli import console
 from stackcli.base_image import ensure_base_image
 from stackcli.bench import Bench, machine_today, run_bench, with_images
@@ -86,6 +86,7 @@ def find_facts(testbed: Testbed, settings: Settings, photo_model: Model) -> Fact
         torchserve_series=count_series(testbed, "torchserve", "http://localhost:8082/metrics"),
         edge_series=count_series(testbed, "edge", "http://localhost:8404/metrics?no-maint")
         + count_series(testbed, "edge", "http://localhost:8405/metrics"),
+        body=testbed.body.stat().st_size,
         photo=photo.stat().st_size,
     )
 
@@ -102,7 +103,7 @@ def main(
     if not page_only:
         write(measure_all(rounds, seconds))
     page.DOCUMENT.write_text(page.render(read()))
-    console.done(f"{page.DOCUMENT}, figures: {page.FILE}")
+    console.done(f"{page.DOCUMENT}, figures: {FILE}")
 
 
 def measure_all(rounds: int, seconds: float) -> Measured:
