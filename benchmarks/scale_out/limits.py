@@ -53,7 +53,7 @@ class Capacity:
     def __init__(self, measured: Measured, replica: Replica) -> None:
         self.measured, self.facts, self.bench, self.replica = measured, measured.facts, measured.bench, replica
         self.best = self.bench.best.achieved_rate
-        closed = [one.closed for one in measured.rounds]
+        closed = [one.run for one in measured.closed]
         self.edge_ms = median(run.edge.cpu_ms for run in closed)
         self.request_bytes = median(run.replicas.received for run in closed)
         self.answer_bytes = median(run.replicas.sent for run in closed)

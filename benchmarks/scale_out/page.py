@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log10
+from statistics import median
 
 from scale_out.limits import P99_MS, RATES, SCRAPE_SECONDS, Capacity, Step
 from scale_out.prediction import CONNECTIONS, LOAD, Prediction, predict
 from scale_out.replicas import MOST
-from scale_out.results import Measured, Round
+from scale_out.results import Measured
 from stackcli.paths import ROOT
 from stackcli.plan import GIB
 
@@ -72,10 +73,12 @@ def render_comparison(measured: Measured, capacity: Capacity) -> str:
     text = f"""## The prediction against one, two and three replicas
 
 {measured.facts.machine}. Each replica has {settings["TORCHSERVE_CPUS"]} CPUs and {settings["workers"]} worker of one
-thread. One alone is benched; from that the simulation predicts one, two and three behind the edge: in a closed loop of
-{CONNECTIONS} connections for each, and the latency at {LOAD:.0%} of the predicted rate, sent evenly as the load
-generator does. Then they are measured in turns, {len(measured.of(1))} rounds; other programs were running on the same
-machine. Medians, in brackets the smallest and the largest.
+thread. One is asked straight, as bench does; from that the simulation predicts what one, two and three do behind the
+edge: in a closed loop of {CONNECTIONS} connections for each, and the latency at {LOAD:.0%} of the predicted rate, sent
+evenly, as the load generator does. All take turns, {len(measured.straight)} rounds of closed and
+{len(measured.opened_runs(1))} of open loops, while other programs run on the same machine, as they please. Medians, in
+brackets the smallest and the largest; the error is the prediction's, of the medians, and in brackets with each round's
+own straight rate in the place of the median.
 
 Found: a batch of b takes {replica.fixed:.2f} + {replica.each:.2f} × b ms unhindered, spread {replica.spread:g}.
 The largest error of the throughput is {worst:.0%}: {"within" if worst <= WITHIN else "NOT within"} {WITHIN:.0%}.
@@ -84,37 +87,42 @@ The largest error of the throughput is {worst:.0%}: {"within" if worst <= WITHIN
 |---|---|---|---|---|---|---|---|
 """
     for one in predictions:
-        rounds = measured.of(one.replicas)
+        opened = measured.opened_runs(one.replicas)
         cells = [
             f"{one.replicas}",
             f"{one.rate:,.0f}",
-            spread_of([run.closed.rate for run in rounds]),
-            f"{error_of(one, measured):+.0%}",
+            spread_of(measured.rates(one.replicas)),
+            f"{error_of(one, measured):+.0%} ({round_errors(one, measured)})",
             f"{one.p99_ms:,.0f} ms",
-            spread_of([run.opened.p99_ms for run in rounds]) + " ms",
+            spread_of([run.p99_ms for run in opened]) + " ms",
             f"{one.p50_ms:,.0f} ms",
-            spread_of([run.opened.p50_ms for run in rounds]) + " ms",
+            spread_of([run.p50_ms for run in opened]) + " ms",
         ]
         text += f"| {' | '.join(cells)} |\n"
-    return text + render_rounds(measured.rounds)
+    return text + render_rounds(measured)
 
 
 def error_of(prediction: Prediction, measured: Measured) -> float:
-    return prediction.rate / measured.rate(prediction.replicas) - 1
+    return prediction.rate / median(measured.rates(prediction.replicas)) - 1
+
+
+def round_errors(prediction: Prediction, measured: Measured) -> str:
+    """Where the machine was slower for a round, it was so for the replica that was asked straight too."""
+    usual = median(measured.straight)
+    pairs = zip(measured.straight, measured.rates(prediction.replicas), strict=True)
+    errors = [prediction.rate * straight / usual / rate - 1 for straight, rate in pairs]
+    return f"{min(errors):+.0%} to {max(errors):+.0%}"
 
 
 def spread_of(figures: Sequence[float]) -> str:
-    ordered = sorted(figures)
-    middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-    return f"{middle:,.0f} ({ordered[0]:,.0f} to {ordered[-1]:,.0f})"
+    return f"{median(figures):,.0f} ({min(figures):,.0f} to {max(figures):,.0f})"
 
 
-def render_rounds(rounds: list[Round]) -> str:
-    text = "\nEvery run, in order:\n\n| replicas | requests/s | p50 | p99 | errors |\n|---|---|---|---|---|\n"
-    for one in rounds:
-        cells = [f"{one.replicas}", f"{one.closed.rate:,.0f}", f"{one.opened.p50_ms:,.0f} ms"]
-        cells += [f"{one.opened.p99_ms:,.0f} ms", f"{one.closed.errors + one.opened.errors}"]
-        text += f"| {' | '.join(cells)} |\n"
+def render_rounds(measured: Measured) -> str:
+    counts = range(1, MOST + 1)
+    text = "\nEvery round, requests/s:\n\n| one, straight | one | two | three |\n|---|---|---|---|\n"
+    for row in zip(measured.straight, *(measured.rates(count) for count in counts), strict=True):
+        text += f"| {' | '.join(f'{rate:,.0f}' for rate in row)} |\n"
     return text
 
 

@@ -93,7 +93,7 @@ def used(containers: list[Container]) -> Use:
     )
 
 
-def measure(testbed: Testbed, seconds: float, *, connections: int = 0, rate: float = 0.0, warmup: float = 2.0) -> Run:
+def measure(testbed: Testbed, seconds: float, *, connections: int = 0, rate: float = 0.0, warmup: float = 1.0) -> Run:
     """Closed loop with `connections`, or open loop at `rate`, through the edge."""
     edge, replicas = containers(testbed)
     model = testbed.model

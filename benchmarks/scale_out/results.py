@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -17,12 +16,12 @@ FILE = Path(__file__).with_name("results.json")
 
 
 @dataclass(frozen=True)
-class Round:
-    """So many replicas at their best, and under `LOAD` of what is predicted for them."""
+class Loaded:
+    """What so many replicas did behind the edge, in which round."""
 
+    round: int
     replicas: int
-    closed: Run
-    opened: Run
+    run: Run
 
 
 @dataclass(frozen=True)
@@ -41,28 +40,31 @@ class Facts:
 
 @dataclass(frozen=True)
 class Measured:
-    """`bench`: one replica alone, the input of the prediction. `rounds`: in the order in which they were run."""
+    """`bench`: one replica asked straight, of each load the median run. `straight`: its best rate in each round.
+
+    `closed`: at their best; `opened`: under LOAD of what is predicted for them.
+    """
 
     bench: Results
-    rounds: list[Round]
+    straight: list[float]
+    closed: list[Loaded]
+    opened: list[Loaded]
     facts: Facts
 
-    def of(self, replicas: int) -> list[Round]:
-        return [one for one in self.rounds if one.replicas == replicas]
+    def rates(self, replicas: int) -> list[float]:
+        """Requests/s of the closed loops, in the order of the rounds."""
+        return [one.run.rate for one in self.closed if one.replicas == replicas]
 
-    def rate(self, replicas: int) -> float:
-        """Median of the closed loops, requests/s."""
-        return median(one.closed.rate for one in self.of(replicas))
-
-    def p99(self, replicas: int) -> float:
-        """Median of the open loops, ms."""
-        return median(one.opened.p99_ms for one in self.of(replicas))
+    def opened_runs(self, replicas: int) -> list[Run]:
+        return [one.run for one in self.opened if one.replicas == replicas]
 
 
 def write(measured: Measured) -> None:
     figures: dict[str, Any] = {
         "bench": measured.bench.model_dump(mode="json"),
-        "rounds": [asdict(one) for one in measured.rounds],
+        "straight": measured.straight,
+        "closed": [asdict(one) for one in measured.closed],
+        "opened": [asdict(one) for one in measured.opened],
         "facts": asdict(measured.facts),
     }
     FILE.write_text(json.dumps(figures, indent=1) + "\n")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from math import inf
 from typing import Annotated, cast
 
 import docker
@@ -15,17 +15,24 @@ import typer
 from scale_out import page
 from scale_out.prediction import CONNECTIONS, open_rate
 from scale_out.replicas import MOST, containers, measure, route_to, start
-from scale_out.results import FILE, Facts, Measured, Round, read, write
-from stackcli import console
+from scale_out.results import FILE, Facts, Loaded, Measured, read, write
+from stackcli import console, load
 from stackcli.base_image import ensure_base_image
-from stackcli.bench import Bench, machine_today, run_bench, with_images
-from stackcli.bench_results import Results, read_results
+from stackcli.bench import (
+    QUICK_CONNECTIONS,
+    describe,
+    machine_today,
+    open_rates,
+    path_of,
+    served_settings,
+    with_images,
+)
+from stackcli.bench_results import Results
 from stackcli.compose import Project
 from stackcli.engine import connect
 from stackcli.errors import StackError
 from stackcli.models import Model, find_sample, read_manifest, store_folder
 from stackcli.paths import ROOT
-from stackcli.queueing import Replica
 from stackcli.secrets import write_secrets
 from stackcli.settings import Settings, load_settings
 from stackcli.testbed import Testbed, interrupt_on_every_signal, open_testbed
@@ -35,35 +42,67 @@ MODEL, PHOTO_MODEL = "mnist", "efficientnet_lite0"
 # Three replicas, the edge and the load generator fit on two cores.
 SHARE = {"torchserve_cpus": "0.3", "torchserve_workers": "1", "torchserve_threads": "1"}
 # Java compiles what runs often, with a third of a CPU for a long while.
-HEATING_SECONDS = 60.0
+HEATING_SECONDS = 45.0
+WARM_UP_SECONDS = 1.0
 SERIES = "import urllib.request as u, sys; print(u.urlopen(sys.argv[1]).read().decode())"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-def bench_one(testbed: Testbed, seconds: float) -> Results:
-    """As `scripts/stack bench` does it."""
-    with TemporaryDirectory() as folder:
-        asked = Bench(testbed.model.name, (), (), seconds, testbed.body, Path(folder))
-        run_bench(testbed.client, testbed.project, asked)
-        return read_results(Path(folder), testbed.model.name)
+def in_turns(number: int) -> list[int]:
+    """One, two and three replicas, in every second round in the other direction."""
+    counts = list(range(1, MOST + 1))
+    return counts if number % 2 == 0 else counts[::-1]
 
 
-def measure_rounds(testbed: Testbed, replica: Replica, rounds: int, seconds: float) -> list[Round]:
-    """One, two and three replicas take turns; after each round in the other direction."""
-    done = []
+def measure_all(testbed: Testbed, settings: Settings, photo_model: Model, rounds: int, seconds: float) -> Measured:
+    """What bench does with one replica takes turns with one, two and three: as much disturbs the one as the others."""
+
+    def straight(connections: int | None = None, rate: float | None = None) -> load.Run:
+        path = path_of(testbed.model)
+        loads = {"connections": connections, "rate": rate, "seconds": seconds, "warmup": WARM_UP_SECONDS}
+        return load.measure(testbed.project, testbed.client, path, testbed.body, **loads)  # type: ignore[arg-type]
+
+    def describe_bench(runs: list[load.Run]) -> Results:
+        container = load.find_server(testbed.client, testbed.project)
+        served = served_settings(container, testbed.project.settings, testbed.model)
+        about = describe(testbed.client, testbed.model, testbed.body)
+        return Results.model_validate({**about, "settings": served, "runs": [asdict(run) for run in runs]})
+
+    console.phase("One replica straight, and one, two and three behind the edge…")
+    lone: dict[int, list[load.Run]] = {connections: [] for connections in (1, *QUICK_CONNECTIONS)}
+    closed: list[Loaded] = []
     for number in range(rounds):
-        counts = range(1, MOST + 1) if number % 2 == 0 else range(MOST, 0, -1)
-        for count in counts:
+        for connections, runs in lone.items():
+            runs.append(straight(connections))
+        for count in in_turns(number):
             route_to(testbed, count)
-            closed = measure(testbed, seconds, connections=count * CONNECTIONS)
-            opened = measure(testbed, seconds, rate=open_rate(replica, count))
-            console.say(
-                f"round {number + 1}, {count} replicas: {closed.rate:.0f} requests/s, p99 {opened.p99_ms:.0f} ms, "
-                f"edge {closed.edge.cpu_ms:.3f} CPU-ms"
-            )
-            done.append(Round(count, closed, opened))
-    return done
+            run = measure(testbed, seconds, connections=count * CONNECTIONS)
+            closed.append(Loaded(number + 1, count, run))
+            console.say(f"{count}: {run.rate:.0f} requests/s, edge {run.edge.cpu_ms:.3f} CPU-ms")
+    benched = [median_of(runs, lambda run: run.achieved_rate) for runs in lone.values()]
+    replica = describe_bench(benched).replica()
+    rates = open_rates(max(run.achieved_rate for run in benched))
+    alone: dict[float, list[load.Run]] = {rate: [] for rate in rates}
+    opened: list[Loaded] = []
+    for number in range(max(1, rounds // 3)):
+        for rate, runs in alone.items():
+            runs.append(straight(rate=rate))
+        for count in in_turns(number):
+            route_to(testbed, count)
+            run = measure(testbed, seconds, rate=open_rate(replica, count))
+            opened.append(Loaded(number + 1, count, run))
+            console.say(f"{count}: p99 {run.p99_ms:.0f} ms")
+    benched += [
+        median_of(runs, lambda run: run.latency_ms["p99"] if run.latency_ms else inf) for runs in alone.values()
+    ]
+    best = [run.achieved_rate for run in lone[QUICK_CONNECTIONS[-1]]]
+    return Measured(describe_bench(benched), best, closed, opened, find_facts(testbed, settings, photo_model))
+
+
+def median_of(runs: list[load.Run], figure: Callable[[load.Run], float]) -> load.Run:
+    """The run in the middle."""
+    return sorted(runs, key=figure)[len(runs) // 2]
 
 
 def count_series(testbed: Testbed, facts: str, url: str) -> int:
@@ -93,20 +132,20 @@ def find_facts(testbed: Testbed, settings: Settings, photo_model: Model) -> Fact
 
 @app.command()
 def main(
-    rounds: Annotated[int, typer.Option(min=1)] = 4,
-    seconds: Annotated[float, typer.Option(min=1, help="Of each run.")] = 8.0,
+    rounds: Annotated[int, typer.Option(min=1)] = 6,
+    seconds: Annotated[float, typer.Option(min=1, help="Of each run.")] = 3.0,
     page_only: Annotated[
         bool, typer.Option("--page-only", help="Write the page from what was measured before.")
     ] = False,
 ) -> None:
     """Measure one, two and three replicas of mnist, each with its own share of the CPUs, against the prediction."""
     if not page_only:
-        write(measure_all(rounds, seconds))
+        write(measure_on_this_machine(rounds, seconds))
     page.DOCUMENT.write_text(page.render(read()))
     console.done(f"{page.DOCUMENT}, figures: {FILE}")
 
 
-def measure_all(rounds: int, seconds: float) -> Measured:
+def measure_on_this_machine(rounds: int, seconds: float) -> Measured:
     settings = load_settings(ROOT, os.environ)
     client, secrets = connect(), write_secrets()
     project = Project(settings, ensure_base_image(client, settings, secrets, "auto", False), secrets)
@@ -122,11 +161,7 @@ def measure_all(rounds: int, seconds: float) -> Measured:
         route_to(testbed, MOST)
         console.phase("Heating them…")
         measure(testbed, HEATING_SECONDS, connections=MOST * CONNECTIONS)
-        console.phase("One replica alone…")
-        bench = bench_one(testbed, seconds)
-        console.phase("One, two and three…")
-        measured = measure_rounds(testbed, bench.replica(), rounds, seconds)
-        return Measured(bench, measured, find_facts(testbed, settings, pick_version(models, PHOTO_MODEL, None)))
+        return measure_all(testbed, settings, pick_version(models, PHOTO_MODEL, None), rounds, seconds)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from stackcli.errors import ConfigError, StackError
 from stackcli.load import SECONDS
 from stackcli.models import run_builder
 from stackcli.paths import ROOT, shown
-from stackcli.plan import run_plan
+from stackcli.plan import Asked, run_plan
 from stackcli.predict import predict as send
 from stackcli.preflight import connect_if_running
 from stackcli.release_cli import release_app
@@ -207,7 +207,7 @@ def plan(
     ] = ROOT / "artifacts/bench",
 ) -> None:
     """Say how many replicas, cores and gigabytes serve a rate within a p99 (docs/CAPACITY.md)."""
-    run_plan(connect(), current_project(), model, rate, p99, results, as_json)
+    run_plan(connect(), current_project(), Asked(model, rate, p99, results), as_json)
 
 
 @app.command()

@@ -31,6 +31,16 @@ EDGE_REPLICAS = 8  # that one edge routes to (docker/edge/haproxy.cfg.j2)
 
 
 @dataclass(frozen=True)
+class Asked:
+    """`rate`: requests/s; `folder`: of the bench results of all models."""
+
+    model: str
+    rate: float
+    p99_ms: float
+    folder: Path
+
+
+@dataclass(frozen=True)
 class Forecast:
     """So many replicas under the rate. `load`: part of their best rate; `utilisation`: of the time, of busy workers."""
 
@@ -63,15 +73,13 @@ class Plan:
         return ceil(self.spared.replicas / EDGE_REPLICAS)
 
 
-def run_plan(
-    client: docker.DockerClient, project: Project, model: str, rate: float, p99_ms: float, folder: Path, as_json: bool
-) -> None:
-    """`folder`: of the bench results of all models."""
+def run_plan(client: docker.DockerClient, project: Project, asked: Asked, as_json: bool) -> None:
+    """Prints the plan. Raises ServeError where nothing is served, ConfigError where nothing can be planned."""
     container = find_server(client, project)
-    served = pick_model(read_manifest(project.settings).models, model)
-    results = read_results(folder, served.name)
+    served = pick_model(read_manifest(project.settings).models, asked.model)
+    results = read_results(asked.folder, served.name)
     check_results(results, served, describe_machine(client), served_settings(container, project.settings, served))
-    plan = make_plan(results, results.replica(), rate, p99_ms)
+    plan = make_plan(results, results.replica(), asked.rate, asked.p99_ms)
     if as_json:
         console.out.print_json(json.dumps({"schema": SCHEMA, "edges": plan.edges, **asdict(plan)}))
     else:

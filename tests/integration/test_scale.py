@@ -32,7 +32,8 @@ def scaled_stack(workspace: Path, running_stack: Deployment) -> Iterator[Deploym
 
 
 def servers_that_answered(stack: Deployment) -> set[str]:
-    lines = [json.loads(line) for line in stack.logs("edge").splitlines() if '"path": "/predictions/' in line]
+    """Of predictions."""
+    lines = [json.loads(line) for line in stack.logs("edge").splitlines() if '"model": "mnist"' in line]
     return {line["server"] for line in lines if line["status"] == 200}
 
 

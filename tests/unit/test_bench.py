@@ -1,16 +1,21 @@
 """What `bench` runs when nobody says, and on which model and image."""
 
+import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from runs import made_run
 
-from stackcli.bench import Bench, asked_runs, default_runs, pick_file, pick_model, runs_table
-from stackcli.errors import ConfigError
-from stackcli.load import Run, failure_of
+from stackcli.bench import Bench, asked_runs, default_runs, is_greedy, pick_file, pick_model, runs_table
+from stackcli.compose import Project
+from stackcli.errors import ConfigError, ServeError
+from stackcli.load import Run, failure_of, run_generator
 from stackcli.models import Accuracy, Model, Sample
+from stackcli.secrets import Secrets
 from stackcli.settings import Settings
+from stackcli.tuned import Tuned, keep_tuned
 
 
 def server(p50_ms: float, best: float) -> Callable[..., Run]:
@@ -115,3 +120,48 @@ def test_the_generators_failure_is_the_persons() -> None:
     error = failure_of(["Container x  Created", "FAIL: expected a server at a:1, found no answer; try again"], 1)
     assert str(error) == "FAIL: expected a server at a:1, found no answer; try again"
     assert "exit status 137: Killed" in str(failure_of(["Killed", ""], 137))
+
+
+FAKE_DOCKER = """#!/bin/sh
+echo measuring >&2
+head -c 300000 /dev/zero | tr '\\0' x
+echo measured >&2
+exit "${FAKE_STATUS:-0}"
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Its docker prints a page that no pipe holds."""
+    docker = tmp_path / "docker"
+    docker.write_text(FAKE_DOCKER)
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    nothing = tmp_path / "empty"
+    nothing.touch()
+    return Project(Settings(), "base", Secrets(*[nothing] * len(fields(Secrets))))
+
+
+def test_a_long_report_is_read_whole_beside_what_is_said_meanwhile(project: Project) -> None:
+    marks: list[str] = []
+    assert run_generator(project, ["report"], {}, marks.append) == "x" * 300_000
+    assert marks == ["measuring", "measured"]
+
+
+def test_a_generator_that_fails_is_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_STATUS", "3")
+    with pytest.raises(ServeError, match="exit status 3: measured"):
+        run_generator(project, ["report"], {})
+
+
+@pytest.mark.parametrize(
+    ("serving", "tuned", "is_said"),
+    [({"maxBatchDelay": 0}, {}, True), ({}, {}, False), ({"maxBatchDelay": 0}, {"maxBatchDelay": 5}, False)],
+)
+def test_a_model_that_waits_for_nothing_is_told_from_one_that_waits_a_millisecond(
+    tmp_path: Path, serving: dict[str, int], tuned: dict[str, int | str], is_said: bool
+) -> None:
+    settings, model = Settings(model_store=str(tmp_path)), Model(name="m", version="1", status="x", serving=serving)
+    if tuned:
+        keep_tuned(settings, model, Tuned(goal="throughput", settings=tuned))
+    assert is_greedy(settings, model) == is_said

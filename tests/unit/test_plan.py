@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 
+from stackcli import plan
 from stackcli.bench_results import Results, check_results, read_results
+from stackcli.compose import Project
 from stackcli.errors import ConfigError
-from stackcli.models import Model
+from stackcli.models import Manifest, Model
 from stackcli.plan import make_plan, rounded_up, simulate
 from stackcli.queueing import Replica, Simulated, closed_loop, open_loop
+from stackcli.secrets import Secrets
+from stackcli.settings import Settings
 
 # What the bench of the fixture has measured: at most 32 of 35 ms.
 TRUE = Replica(workers=1, batch_size=32, max_delay=0, fixed=3, each=1, outside=1, spread=0.5)
@@ -94,19 +98,19 @@ def test_a_replica_that_its_quota_stops_is_found_again() -> None:
 def test_the_fewest_replicas_keep_the_p99_and_one_more_may_be_lost(
     results: Results, replica: Replica, rate: float, p99_ms: float
 ) -> None:
-    plan = make_plan(results, replica, rate, p99_ms)
-    assert plan.enough.p99_ms <= p99_ms
-    assert plan.enough.load <= 0.9
-    assert plan.spared.replicas == plan.enough.replicas + 1
-    fewer = plan.enough.replicas - 1
-    assert fewer * plan.best_rate * 0.9 < rate or simulate(plan.replica, rate, fewer).percentile(99) > p99_ms
+    made = make_plan(results, replica, rate, p99_ms)
+    assert made.enough.p99_ms <= p99_ms
+    assert made.enough.load <= 0.9
+    assert made.spared.replicas == made.enough.replicas + 1
+    fewer = made.enough.replicas - 1
+    assert fewer * made.best_rate * 0.9 < rate or simulate(made.replica, rate, fewer).percentile(99) > p99_ms
 
 
 def test_cores_and_memory_are_those_of_the_replicas_that_were_measured(results: Results, replica: Replica) -> None:
     half = results.model_copy(update={"settings": {**SETTINGS, "TORCHSERVE_CPUS": "0.5"}})
-    plan = make_plan(half, replica, 2000, 100)
-    assert plan.spared.cores == pytest.approx(0.5 * plan.spared.replicas)
-    assert plan.spared.memory_gib == pytest.approx(0.5 * plan.spared.replicas)
+    made = make_plan(half, replica, 2000, 100)
+    assert made.spared.cores == pytest.approx(0.5 * made.spared.replicas)
+    assert made.spared.memory_gib == pytest.approx(0.5 * made.spared.replicas)
 
 
 def test_a_container_without_limit_may_use_the_machine(results: Results, replica: Replica) -> None:
@@ -114,9 +118,9 @@ def test_a_container_without_limit_may_use_the_machine(results: Results, replica
 
 
 def test_a_rate_beyond_any_simulation_is_planned_by_its_parts(results: Results, replica: Replica) -> None:
-    plan = make_plan(results, replica, 1_000_000, 100)
-    assert 1_000_000 / BEST < plan.enough.replicas < 1.5 * 1_000_000 / BEST
-    assert plan.edges > 100
+    made = make_plan(results, replica, 1_000_000, 100)
+    assert 1_000_000 / BEST < made.enough.replicas < 1.5 * 1_000_000 / BEST
+    assert made.edges > 100
 
 
 def test_a_p99_below_the_service_time_is_refused_with_the_smallest_that_can_be_promised(
@@ -174,3 +178,33 @@ def test_a_bench_of_something_else_is_refused(results: Results, changed: dict[st
     now: dict[str, Any] = {"model": MODEL, "machine": MACHINE, "settings": SETTINGS, **changed}
     with pytest.raises(ConfigError, match=f"expected bench results of {found}; try `scripts/stack bench mnist`"):
         check_results(results, **now)
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack that serves what the bench has measured."""
+    monkeypatch.setattr(plan, "find_server", lambda client, project: None)
+    monkeypatch.setattr(plan, "describe_machine", lambda client: MACHINE)
+    monkeypatch.setattr(plan, "served_settings", lambda container, settings, model: SETTINGS)
+    monkeypatch.setattr(plan, "read_manifest", lambda settings: Manifest(models=[MODEL]))
+
+
+@pytest.mark.usefixtures("served")
+def test_the_answer_is_for_machines_too(tmp_path: Path, results: Results, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_results(tmp_path, results.model_dump_json())
+    project = Project(Settings(), "", Secrets(*[Path()] * 4))
+    plan.run_plan(None, project, plan.Asked("mnist", 2000, 100, folder), as_json=True)  # type: ignore[arg-type]
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["schema"], answer["model"], answer["edges"]) == (1, "mnist", 1)
+    assert answer["spared"]["replicas"] == answer["enough"]["replicas"] + 1
+    assert answer["enough"]["p99_ms"] <= 100
+
+
+def test_people_get_a_table_and_the_setting_that_follows(
+    results: Results, replica: Replica, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = make_plan(results, replica, 2000, 100)
+    plan.show_plan(made, results)
+    shown = capsys.readouterr().out
+    assert f"TORCHSERVE_REPLICAS={made.spared.replicas}" in shown
+    assert "mnist 1.0 at 2,000 requests/s, p99 at most 100 ms" in shown

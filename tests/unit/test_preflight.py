@@ -8,7 +8,16 @@ import pytest
 
 from stackcli.engine import Engine
 from stackcli.errors import StackError
-from stackcli.preflight import check_engine, check_keys, check_memory, is_taken, judge_disk, judge_key, judge_ports
+from stackcli.preflight import (
+    check_engine,
+    check_keys,
+    check_memory,
+    check_replicas,
+    is_taken,
+    judge_disk,
+    judge_key,
+    judge_ports,
+)
 from stackcli.settings import Settings
 
 NO_ENGINE = Engine("", "", "", "", "Cannot connect to the Docker daemon")
@@ -32,6 +41,23 @@ def test_without_yes_a_stopped_engine_says_exactly_what_to_run() -> None:
 
 def test_a_refused_socket_is_not_taken_for_a_missing_engine() -> None:
     assert "usermod -aG docker" in check_engine(REFUSED, yes=True).remedy
+
+
+@pytest.mark.parametrize(
+    ("replicas", "files", "verdict"),
+    [
+        (1, "", "ok"),
+        (3, "compose.yaml:compose.scale.yaml", "ok"),
+        (3, "compose.yaml:compose.prod.yaml", "ok"),
+        (3, "compose.yaml", "failed"),
+        (3, "", "failed"),
+    ],
+)
+def test_several_torchserves_need_a_file_that_publishes_the_edge_alone(replicas: int, files: str, verdict: str) -> None:
+    settings = Settings(torchserve_replicas=replicas, compose_file=files)
+    assert check_replicas(settings).verdict == verdict
+    if replicas > 1 and verdict == "ok":
+        assert list(settings.ports) == ["EDGE_PORT"]
 
 
 @pytest.mark.parametrize(("free", "images_here", "verdict"), [(20, False, "ok"), (5, False, "failed"), (5, True, "ok")])
