@@ -87,7 +87,8 @@ class Capacity:
             EDGE_REPLICAS * best,
             "the places of one edge",
             f"{EDGE_REPLICAS} replicas (`server-template 1-8`) of {best:,.0f} requests/s",
-            "larger replicas (more CPUs each); several edges, each with its own, behind DNS or a balancer",
+            "larger replicas (more CPUs each); several edges, each with its own, behind DNS or a balancer: a ninth "
+            "replica of one edge gets no requests",
         )
         yield Limit(
             self.node_cores / each_ms * 1000,
@@ -110,10 +111,11 @@ class Capacity:
         )
         for speed in (1, 10):
             for what, size in (("digits", self.request_bytes), ("photos", self.photo_bytes)):
+                both = size + self.answer_bytes
                 yield Limit(
-                    speed * GIGABIT / size,
-                    f"a network of {speed} Gbit/s, for {what}",
-                    f"{speed * GIGABIT / 1e6:,.0f} MB/s / {size:,.0f} bytes that a request takes on the wire",
+                    speed * GIGABIT / both,
+                    f"{speed} Gbit/s of one edge, for {what}",
+                    f"{speed * GIGABIT / 1e6:,.0f} MB/s each way / {both:,.0f} bytes, request and answer, in and out",
                     "edges on several machines, each with its own network; smaller pictures",
                 )
         series = self.facts.torchserve_series / best + self.facts.edge_series / best / EDGE_REPLICAS

@@ -12,6 +12,7 @@ from scale_out.replicas import MOST
 from scale_out.results import Measured
 from stackcli.paths import ROOT
 from stackcli.plan import GIB
+from stackcli.queueing import PERIOD_MS
 
 DOCUMENT = ROOT / "docs" / "CAPACITY.md"
 WITHIN = 0.15  # of the measured requests/s
@@ -70,21 +71,25 @@ def render_comparison(measured: Measured, capacity: Capacity) -> str:
     replica, settings = capacity.replica, measured.bench.settings
     predictions = [predict(replica, count) for count in range(1, MOST + 1)]
     worst = max(abs(error_of(one, measured)) for one in predictions)
+    stop = PERIOD_MS * (1 - (replica.quota or 1))
+    late = max(abs(late_by(one, measured)) for one in predictions)
     text = f"""## The prediction against one, two and three replicas
 
 {measured.facts.machine}. Each replica has {settings["TORCHSERVE_CPUS"]} CPUs and {settings["workers"]} worker of one
 thread. One is asked straight, as bench does; from that the simulation predicts what one, two and three do behind the
 edge: in a closed loop of {CONNECTIONS} connections for each, and the latency at {LOAD:.0%} of the predicted rate, sent
 evenly, as the load generator does. All take turns, {len(measured.straight)} rounds of closed and
-{len(measured.opened_runs(1))} of open loops, while other programs run on the same machine, as they please. Medians, in
-brackets the smallest and the largest; the error is the prediction's, of the medians, and in brackets with each round's
-own straight rate in the place of the median.
+{len(measured.opened_runs(1))} of open loops, while other programs run on the same machine as they please. Medians, in
+brackets the smallest and the largest; the error is that of the prediction to the median, in brackets to each round with
+its own straight rate in the place of the median of them.
 
 Found: a batch of b takes {replica.fixed:.2f} + {replica.each:.2f} × b ms unhindered, spread {replica.spread:g}.
 The largest error of the throughput is {worst:.0%}: {"within" if worst <= WITHIN else "NOT within"} {WITHIN:.0%}.
+Of the p99 it is {late:.0%}: a quota stops a replica for up to {stop:.0f} ms at a time, and what else runs here
+shows there first (see how far the measured ones lie apart). A p99 that `plan` promises is a size, not a figure.
 
-| replicas | requests/s predicted | measured | error | p99 predicted | measured | p50 predicted | measured |
-|---|---|---|---|---|---|---|---|
+| replicas | requests/s predicted | measured | error | p99 predicted | measured | error | p50 predicted | measured |
+|---|---|---|---|---|---|---|---|---|
 """
     for one in predictions:
         opened = measured.opened_runs(one.replicas)
@@ -95,6 +100,7 @@ The largest error of the throughput is {worst:.0%}: {"within" if worst <= WITHIN
             f"{error_of(one, measured):+.0%} ({round_errors(one, measured)})",
             f"{one.p99_ms:,.0f} ms",
             spread_of([run.p99_ms for run in opened]) + " ms",
+            f"{late_by(one, measured):+.0%}",
             f"{one.p50_ms:,.0f} ms",
             spread_of([run.p50_ms for run in opened]) + " ms",
         ]
@@ -104,6 +110,11 @@ The largest error of the throughput is {worst:.0%}: {"within" if worst <= WITHIN
 
 def error_of(prediction: Prediction, measured: Measured) -> float:
     return prediction.rate / median(measured.rates(prediction.replicas)) - 1
+
+
+def late_by(prediction: Prediction, measured: Measured) -> float:
+    """The error of the p99."""
+    return prediction.p99_ms / median(run.p99_ms for run in measured.opened_runs(prediction.replicas)) - 1
 
 
 def round_errors(prediction: Prediction, measured: Measured) -> str:
@@ -136,7 +147,7 @@ of {bench.cores:g} CPUs, p99 at most {P99_MS:g} ms, one replica to lose. Another
 {render_inputs(capacity)}
 Nodes are machines like this one, {capacity.node_cores} cores; on larger ones divide the cores. Edge cores are
 requests/s × CPU-ms; the clients' network is requests/s × bytes of request and answer; pulls are nodes × all images;
-samples are series / {SCRAPE_SECONDS} s.
+samples are series / {SCRAPE_SECONDS} s. Who wants to lose a whole node adds as many replicas as lie on one.
 
 | {" | ".join(COLUMNS)} |
 {"|---" * len(COLUMNS)}|
@@ -179,6 +190,6 @@ def render_limits(capacity: Capacity) -> str:
     text += "| between | reached at | what breaks | why there | what replaces it |\n|---|---|---|---|---|\n"
     for limit in sorted(capacity.limits(), key=lambda limit: limit.rate):
         below = 10 ** int(log10(limit.rate))
-        between = f"{below:,} and {below * 10:,}"
+        between = f"{below:,} and {below * 10:,}" if below < RATES[-1] else f"above {RATES[-1]:,}"
         text += f"| {between} | {limit.rate:,.0f}/s | {limit.what} | {limit.how} | {limit.then} |\n"
     return text

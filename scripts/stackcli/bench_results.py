@@ -65,12 +65,7 @@ class Results(BaseModel):
 
     @property
     def opened(self) -> list[Open]:
-        """A rate that the server, or the generator, could not keep says nothing about latency."""
-        return [
-            Open(run.offered_rate, run.latency)
-            for run in self.runs
-            if run.offered_rate and run.is_usable and not run.generator_limited
-        ]
+        return [Open(run.offered_rate, run.latency) for run in self.runs if run.offered_rate and run.is_usable]
 
     @property
     def best(self) -> MeasuredRun:

@@ -55,7 +55,10 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Plan:
-    """`enough`: the fewest replicas that keep the p99; `spared`: one more, so that one may be lost."""
+    """`enough`: the fewest replicas that keep the p99; `spared`: one more, so that one may be lost.
+
+    `machines`: like the one that was measured, for their cores.
+    """
 
     model: str
     version: str
@@ -64,6 +67,7 @@ class Plan:
     best_rate: float
     cores_each: float
     memory_each_gib: float
+    machines: int
     enough: Forecast
     spared: Forecast
     replica: Replica
@@ -117,6 +121,7 @@ def make_plan(results: Results, replica: Replica, rate: float, p99_ms: float) ->
         best,
         results.cores,
         results.memory_bytes / GIB,
+        ceil((enough + 1) * results.cores / results.machine["cores"]),
         forecast(enough, simulate(replica, rate, enough)),
         forecast(enough + 1, simulate(replica, rate, enough + 1)),
         replica,
@@ -164,6 +169,10 @@ def show_plan(plan: Plan, results: Results) -> None:
         cells = [f"{one.replicas:,}", f"{one.cores:,g}", f"{one.memory_gib:,.1f}", f"{one.load:.0%}"]
         table.add_row(name, *cells, f"{one.utilisation:.0%}", f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}")
     console.out.print(table)
+    if any(run.generator_limited for run in results.runs):
+        console.warn("the load generator has limited some of bench's runs: their latencies are its own in part")
     if plan.edges > 1:
         console.say(f"{plan.edges} edges: each routes to {EDGE_REPLICAS} replicas at most")
-    console.done(f"TORCHSERVE_REPLICAS={plan.spared.replicas}: any one may be lost, and the p99 is kept")
+    many = f"{plan.spared.replicas:,} replicas on {plan.machines:,} machines like this one (docs/CAPACITY.md)"
+    here = f"TORCHSERVE_REPLICAS={plan.spared.replicas} with compose.scale.yaml"
+    console.done(f"{here if plan.machines == 1 else many}: any one may be lost, and the p99 is kept")

@@ -23,9 +23,7 @@ def test_the_page_is_what_was_measured(measured: Measured) -> None:
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 3])
-def test_the_throughput_of_several_is_predicted_from_one(
-    measured: Measured, capacity: Capacity, replicas: int
-) -> None:
+def test_the_throughput_of_several_is_predicted_from_one(measured: Measured, capacity: Capacity, replicas: int) -> None:
     assert abs(error_of(predict(capacity.replica, replicas), measured)) <= WITHIN
 
 

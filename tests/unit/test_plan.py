@@ -200,11 +200,16 @@ def test_the_answer_is_for_machines_too(tmp_path: Path, results: Results, capsys
     assert answer["enough"]["p99_ms"] <= 100
 
 
-def test_people_get_a_table_and_the_setting_that_follows(
-    results: Results, replica: Replica, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("cpus", "answer"),
+    [("0.5", "TORCHSERVE_REPLICAS={} with compose.scale.yaml"), ("all", "{0} replicas on {0} machines like this one")],
+)
+def test_people_get_a_table_and_what_follows(
+    results: Results, replica: Replica, capsys: pytest.CaptureFixture[str], cpus: str, answer: str
 ) -> None:
+    results = results.model_copy(update={"settings": {**SETTINGS, "TORCHSERVE_CPUS": cpus}})
     made = make_plan(results, replica, 2000, 100)
     plan.show_plan(made, results)
     shown = capsys.readouterr().out
-    assert f"TORCHSERVE_REPLICAS={made.spared.replicas}" in shown
+    assert answer.format(made.spared.replicas) in shown
     assert "mnist 1.0 at 2,000 requests/s, p99 at most 100 ms" in shown
