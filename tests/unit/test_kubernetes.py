@@ -32,19 +32,23 @@ from kubernetes_objects import (
 
 from stackcli.paths import ROOT
 
-VERSIONS = kubernetes_validate.utils.all_versions()[-3:]
+# It lists each once per kind of schema.
+VERSIONS = list(dict.fromkeys(kubernetes_validate.utils.all_versions()))[-3:]
 
 
 def validate(found: Object, version: str) -> None:
     kubernetes_validate.validate(found, version, strict=True)
 
 
+def of_kubernetes(found: list[Object]) -> list[Object]:
+    """Each object once, of the kinds that have a schema."""
+    return [each for i, each in enumerate(found) if each["kind"] not in OTHERS_KINDS and each not in found[:i]]
+
+
 @pytest.mark.parametrize("version", VERSIONS)
-@every_overlay
-def test_every_object_is_valid_for_the_last_three_versions_of_kubernetes(folder: str, version: str) -> None:
-    for found in objects(folder):
-        if found["kind"] not in OTHERS_KINDS:
-            validate(found, version)
+def test_every_object_is_valid_for_the_last_three_versions_of_kubernetes(version: str) -> None:
+    for found in of_kubernetes([each for folder in ALL for each in objects(folder)]):
+        validate(found, version)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -75,10 +79,10 @@ def test_every_component_fits_the_base_alone(component: str, tmp_path: Path) -> 
     paths = [os.path.relpath(FOLDER / name, tmp_path) for name in ("base", f"components/{component}")]
     (tmp_path / "kustomization.yaml").write_text(f"resources: [{paths[0]}]\ncomponents: [{paths[1]}]\n")
     found = list(yaml.safe_load_all(kubectl("kustomize", tmp_path)))
-    assert found != objects("base")
-    for each in found:
-        if each["kind"] not in OTHERS_KINDS:
-            validate(each, VERSIONS[-1])
+    changed = [each for each in found if each not in objects("base")]
+    assert changed
+    for each in of_kubernetes(changed):
+        validate(each, VERSIONS[-1])
     assert [problem for each in of_kind(found, "Deployment") for problem in not_restricted(pod_of(each))] == []
 
 
@@ -119,18 +123,18 @@ def test_the_network_lets_through_what_is_asked_and_nothing_else(folder: str) ->
     policies = of_kind(found, "NetworkPolicy")
     ours = {each["metadata"]["name"]: each for each in of_kind(found, "Deployment")}
     pods: dict[str, Object] = {name: {"namespace": None, "labels": labels_of(each)} for name, each in ours.items()}
-    others = {
+    others: dict[str, Object] = {
         "prometheus": {"namespace": "monitoring", "labels": {}},
         "dns": {"namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}},
         "neighbour": {"namespace": None, "labels": {}},
         "stranger": {"namespace": "elsewhere", "labels": {}},
     }
     ports = [53, 443, 7070, 7071, 8000, 8080, 8081, 8082, 8404, 8405]
+    everybody = {**pods, **others}
     passes = {
         (source, target, port)
-        for (source, target), port in itertools.product(itertools.permutations({**pods, **others}, 2), ports)
-        if {source, target} & pods.keys()
-        if lets_through(policies, {**pods, **others}[source], {**pods, **others}[target], port)
+        for (source, target), port in itertools.product(itertools.permutations(everybody, 2), ports)
+        if {source, target} & pods.keys() and lets_through(policies, everybody[source], everybody[target], port)
     }
     expected = {("edge", "torchserve", port) for port in asked_by_the_edge()} | {("edge", "dns", 53)}
     expected |= {(source, "edge", 8000) for source in others}

@@ -1,4 +1,4 @@
-"""kubernetes/kserve: KServe's own schemas are not at hand; what it makes of the two objects is held against Kubernetes'."""
+"""kubernetes/kserve: KServe's own schemas are not at hand; the pod that it makes is held against Kubernetes'."""
 
 import kubernetes_validate  # type: ignore[import-untyped]
 from kubernetes_objects import Object, container_of, named, not_restricted, objects, pod_of, probes_of
@@ -42,9 +42,7 @@ def test_it_is_the_pod_of_the_base() -> None:
     for name, probe in probes_of(of_base).items():
         probe["httpGet"]["port"] = numbers[probe["httpGet"]["port"]]
         assert container[name] == probe
-    assert [port["containerPort"] for port in container["ports"]] == [8080], (
-        "KServe routes to the first, and to one only"
-    )
+    assert [port["containerPort"] for port in container["ports"]] == [8080], "KServe routes to one only"
 
 
 def test_the_service_asks_for_this_runtime_and_for_no_other_models() -> None:
