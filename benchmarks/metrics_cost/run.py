@@ -1,4 +1,4 @@
-"""The command: serves mnist with metrics and without, loads the two in turns, and writes docs/METRICS_COST.md."""
+"""The command: serves mnist with metrics and without, loads the two by turns, and writes docs/METRICS_COST.md."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from statistics import mean, median, stdev
+from threading import Event
 from typing import Annotated
 
 import docker
 import requests
 import typer
+from docker.errors import APIError
+from docker.models.containers import Container
 
 from stackcli import console
 from stackcli.base_image import ensure_base_image
@@ -35,7 +40,8 @@ OUT = ROOT / "artifacts" / "metrics_cost" / "results.json"
 DOCUMENT = ROOT / "docs" / "METRICS_COST.md"
 OVERLAY = "compose.yaml:benchmarks/metrics_cost/compose.yaml"
 WAYS = ("off", "on")
-CONNECTIONS = 64
+CONNECTIONS = 64  # to each
+TURN_SECONDS = 0.5
 # Java compiles what runs often: before that, two servers are not alike.
 HEATING_SECONDS, WARM_UP_SECONDS = 10.0, 1.0
 SCRAPES = 50
@@ -69,28 +75,56 @@ def switched(way: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def measure(testbed: Testbed, way: str, seconds: float, warmup: float) -> Run:
-    with switched(way):
-        run = testbed.measure(connections=CONNECTIONS, seconds=seconds, warmup=warmup)
+def measure_both(testbeds: dict[str, Testbed], seconds: float, warmup: float) -> list[Run]:
+    """In the order of WAYS, `seconds` of load for each."""
+    over = Event()
+    with ThreadPoolExecutor(len(WAYS) + 1) as pool:
+        turns = pool.submit(take_turns, testbeds, over)
+        try:
+            runs = list(pool.map(lambda way: measure(testbeds[way], 2 * seconds, 2 * warmup), WAYS))
+        finally:
+            over.set()
+        turns.result()
+    return runs
+
+
+def take_turns(testbeds: dict[str, Testbed], over: Event) -> None:
+    """While one load generator runs the other stands still: what else the machine does meets both servers alike."""
+    for way in cycle(WAYS):
+        for other, testbed in testbeds.items():
+            for generator in generators(testbed):
+                # It may have ended, or be as it should be already.
+                with suppress(APIError):
+                    generator.unpause() if other == way else generator.pause()
+        if over.wait(TURN_SECONDS):
+            return
+
+
+def generators(testbed: Testbed) -> list[Container]:
+    project = testbed.project.settings.compose_project_name
+    labels = [f"com.docker.compose.project={project}", "com.docker.compose.service=load"]
+    return testbed.client.containers.list(filters={"label": labels})
+
+
+def measure(testbed: Testbed, seconds: float, warmup: float) -> Run:
+    run = testbed.measure(connections=CONNECTIONS, seconds=seconds, warmup=warmup)
     if run.errors or set(run.statuses) != {"200"} or run.cpu_ms is None:
         raise ServeError("answers with 200 alone", f"{run.errors} {run.statuses}", "the servers' logs")
     return run
 
 
 def measure_pairs(testbeds: dict[str, Testbed], start: int, rounds: int, seconds: float) -> list[Pair]:
-    """Both servers run all the time; after each round the other one begins."""
+    """Both servers are started anew."""
     for way, testbed in testbeds.items():
         with switched(way):
             testbed.serve(None)
         check_switch(testbed, way)
-        measure(testbed, way, HEATING_SECONDS, 0)
+    measure_both(testbeds, HEATING_SECONDS, 0)
     pairs = []
     for number in range(rounds):
-        order = WAYS if number % 2 == 0 else tuple(reversed(WAYS))
-        runs = {way: measure(testbeds[way], way, seconds, WARM_UP_SECONDS) for way in order}
-        off, on = (runs[way] for way in WAYS)
+        off, on = measure_both(testbeds, seconds, WARM_UP_SECONDS)
         cpu = ((off.cpu_ms or 0) * 1000, (on.cpu_ms or 0) * 1000)
-        pairs.append(Pair(start, (off.achieved_rate, on.achieved_rate), cpu))
+        pairs.append(Pair(start, (2 * off.achieved_rate, 2 * on.achieved_rate), cpu))  # of half the time
         console.say(f"start {start}, round {number + 1}: {cpu[0]:.1f} and {cpu[1]:.1f} µs per request")
     return pairs
 
@@ -168,10 +202,10 @@ def render(pairs: list[Pair], scrape_ms: dict[str, float], machine: str, seconds
     text = f"""# What the metrics cost
 
 Written by `benchmarks/metrics_cost/run`; change nothing here by hand. {machine}.
-Two servers of mnist, one that counts and one that does not (`STACK_METRICS=off`), are loaded in turns with
-{CONNECTIONS} connections, {len(pairs)} rounds of {seconds:g} s each; both are started {starts} times.
-The load generator shares their cores. The CPU time is that of the whole container, as the kernel counts it; the change
-is that of each round's pair: median, in brackets the smallest and the largest. Nobody scrapes meanwhile.
+Two servers of mnist, one that counts and one that does not (`STACK_METRICS=off`), are loaded by turns of
+{TURN_SECONDS:g} s with {CONNECTIONS} connections each, {len(pairs)} rounds of {seconds:g} s for each; both are started
+{starts} times. The load generator shares their cores. The CPU time is that of the whole container, as the kernel counts
+it; the change is that of each round's pair: median, in brackets the smallest and the largest. Nobody scrapes meanwhile.
 
 {verdict(pairs)}
 
@@ -199,7 +233,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="After each start.")] = 4,
     seconds: Annotated[float, typer.Option(min=1, help="Of each round and server.")] = 5.0,
 ) -> None:
-    """Measure mnist with metrics and without, in turns."""
+    """Measure mnist with metrics and without, by turns."""
     settings = load_settings(ROOT, os.environ)
     client, secrets = connect(), write_secrets()
     project = Project(settings, ensure_base_image(client, settings, secrets, "auto", False), secrets)

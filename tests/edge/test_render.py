@@ -60,6 +60,19 @@ def test_haproxy_accepts_tracing_and_without_it_nothing_of_it_is_there(
     assert not re.search("traceparent|tracestate|span|debug", untraced)
 
 
+def test_torchserve_is_asked_for_by_the_whole_name_from_whichever_servers_of_names_the_container_has(
+    settings: MakeSettings,
+) -> None:
+    """Docker's is 127.0.0.11, a cluster's is elsewhere; and HAProxy completes no name from the search list."""
+    made = settings(torchserve=read_settings({"EDGE_TORCHSERVE": "torchserve.models.svc.cluster.local"}).torchserve)
+    edge.apply(made, HAProxy(made.run / CONFIG))
+    text = (made.run / CONFIG).read_text()
+    assert "parse-resolv-conf" in text
+    assert not re.findall(r"nameserver .*", text)
+    names = re.findall(r"server-template torchserve \S+ (\S+):\d+", text)
+    assert names == ["torchserve.models.svc.cluster.local"] * 4
+
+
 def test_an_empty_store_is_a_configuration_too(settings: MakeSettings) -> None:
     made = settings()
     edge.apply(made, HAProxy(made.run / CONFIG))
@@ -136,6 +149,8 @@ def test_no_log_format_names_a_header_or_a_query(settings: MakeSettings) -> None
         ("EDGE_RATE", "-1"),
         ("EDGE_RATE", "fast"),
         ("ACCESS_LOG", "some"),
+        ("EDGE_TORCHSERVE", "two names"),
+        ("EDGE_TORCHSERVE", "torchserve:8080"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_refused_by_name(variable: str, value: str) -> None:
@@ -150,4 +165,5 @@ def test_settings_have_defaults_and_are_read() -> None:
     made = read_settings(given)
     assert (made.tls, made.keys, made.rate, made.access_log) == (True, True, 7, "all")
     assert made.sampled_ppm is None
+    assert read_settings({"EDGE_TORCHSERVE": ""}).torchserve == "torchserve"
     assert read_settings({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}).sampled_ppm == 1_000_000

@@ -17,7 +17,7 @@ from typing import Optional
 
 from edge.numbers import Reading, Replica, read_exposition
 
-SERVICE, PORT = "torchserve", 8082
+PORT = 8082
 # From one scrape to the next; from a first to the second, where there is no earlier one; as far back as it looks.
 LEAST_SECONDS, FIRST_SECONDS, WINDOW_SECONDS = 1.0, 2.0, 10.0
 # One TorchServe's whole answer.
@@ -76,10 +76,10 @@ def _first(scrapes: Sequence[Scrape], instance: str) -> Reading | None:
     return next((found for scrape in scrapes if (found := scrape.readings.get(instance))), None)
 
 
-def scrape_torchserves() -> Readings:
-    """All that Docker's server of names knows, at the same time."""
+def scrape_torchserves(name: str) -> Readings:
+    """All that DNS has under the name, at the same time."""
     try:
-        found = socket.getaddrinfo(SERVICE, PORT, socket.AF_INET, socket.SOCK_STREAM)
+        found = socket.getaddrinfo(name, PORT, socket.AF_INET, socket.SOCK_STREAM)
     except OSError:
         return {}
     addresses = sorted({str(address[0]) for *_, address in found})[:MOST_REPLICAS]
@@ -99,7 +99,7 @@ def read_torchserve(address: str, port: int, seconds: float = ANSWER_SECONDS) ->
         deadline.daemon = True
         deadline.start()
         try:
-            connection.request("GET", "/metrics", headers={"Host": SERVICE})
+            connection.request("GET", "/metrics", headers={"Host": "torchserve"})
             answer = connection.getresponse()
             body = answer.read(MOST_BYTES)
         finally:

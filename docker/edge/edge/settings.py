@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from edge.errors import EdgeError
 
 LOGGED = ("all", "failures")
+_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*")
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Settings:
     threads: int
     request_seconds: int
     drain_seconds: int
+    # Under which name DNS has every TorchServe's address. HAProxy asks for it as it is: in a cluster, the whole name.
+    torchserve: str = "torchserve"
     # Of a million requests that come without a decision, how many are traced; None: no collector, no tracing.
     sampled_ppm: int | None = None
     store: Path = Path("/model_store")
@@ -47,6 +51,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         threads=max(1, _number(env, "EDGE_THREADS", 1)),
         request_seconds=max(1, _number(env, "EDGE_REQUEST_SECONDS", 30)),
         drain_seconds=_number(env, "DRAIN_SECONDS", 20),
+        torchserve=_name(env, "EDGE_TORCHSERVE", "torchserve"),
         sampled_ppm=_sampled_ppm(env) if env.get("OTEL_EXPORTER_OTLP_ENDPOINT") else None,
     )
 
@@ -61,6 +66,13 @@ def _sampled_ppm(env: Mapping[str, str]) -> int:
     if not 0 <= ratio <= 1:
         raise EdgeError(f"{name} to be a number from 0 to 1", repr(text), f"{name}=1")
     return round(ratio * 1_000_000)
+
+
+def _name(env: Mapping[str, str], name: str, default: str) -> str:
+    text = env.get(name) or default
+    if not _NAME.fullmatch(text):
+        raise EdgeError(f"{name} to be a name in DNS", repr(text), f"{name}={default}")
+    return text
 
 
 def _flag(env: Mapping[str, str], name: str) -> bool:

@@ -53,6 +53,7 @@ def main() -> int:
 def serve() -> int:
     """Prepares everything TorchServe needs, starts it and supervises it; returns the container's exit status."""
     drain_seconds = _drain_seconds(os.environ)
+    _check_sampler(os.environ)
     state.forget()
     base = torchserve.read_properties(CONFIG)
     store = Path(base["model_store"])
@@ -204,6 +205,18 @@ def _drain_seconds(env: Mapping[str, str]) -> float:
     if not 0 <= seconds < float("inf"):
         raise ServingError("DRAIN_SECONDS to be a number of seconds from 0", repr(text), "DRAIN_SECONDS=20")
     return seconds
+
+
+def _check_sampler(env: Mapping[str, str]) -> None:
+    """Here, because a worker that finds it wrong (worker/batch_spans.py) only dies."""
+    name = "OTEL_TRACES_SAMPLER_ARG"
+    text = env.get(name, "").strip()
+    try:
+        is_ratio = 0 <= float(text or "1") <= 1
+    except ValueError:
+        is_ratio = False
+    if not is_ratio:
+        raise ServingError(f"{name} to be a number from 0 to 1", repr(text), f"{name}=1")
 
 
 def _status(returncode: int) -> str:

@@ -1,6 +1,5 @@
 package stack;
 
-import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 import org.pytorch.serve.job.GRPCJob;
@@ -60,9 +59,8 @@ final class MeasuredJob extends Job {
       long waited = getScheduled() - getBegin();
       series.queued(waited);
       series.worked(timing);
-      Map<String, String> completed = new HashMap<>(headers);
-      completed.put(TIMING, "queue;dur=" + milliseconds(waited) + ", " + timing);
-      job.response(body, type, status, phrase, completed);
+      headers.put(TIMING, "queue;dur=" + milliseconds(waited) + ", " + timing);
+      job.response(body, type, status, phrase, headers);
     }
     if (!more) {
       ended(status);

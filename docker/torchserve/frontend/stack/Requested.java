@@ -113,7 +113,7 @@ final class Requested {
       return;
     }
     version = answering;
-    if (arrivedAt != null) {
+    if (arrivedAt != null && !arrivedAt.isOf(answering)) {
       answeredBy = Series.of(model, answering);
     }
   }

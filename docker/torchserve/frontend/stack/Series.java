@@ -29,6 +29,7 @@ final class Series {
   private static final double NANOS = TimeUnit.SECONDS.toNanos(1);
   private static final String[] OUTCOMES = {"2xx", "4xx", "5xx"};
   private static final String[] STAGES = {"queue", "decode", "inference", "encode"};
+  private static final int QUEUE = 0; // measured here, the others by the worker
 
   private static final Counter REQUESTS =
       Counter.build("model_requests_total", "Predictions and explanations answered, by outcome. No pings.")
@@ -53,14 +54,18 @@ final class Series {
   private static final Map<String, Map<String, Series>> SERVED = new ConcurrentHashMap<>();
   private static final Series NOBODY = new Series("-", "-");
 
+  private final String version;
   private final AtomicInteger inFlight = new AtomicInteger();
   private final Counter.Child[] http = new Counter.Child[OUTCOMES.length];
   private final Counter.Child[] grpc = new Counter.Child[OUTCOMES.length];
   private final Histogram.Child[] stages = new Histogram.Child[STAGES.length];
   private final Histogram.Child duration;
   private final Histogram.Child batch;
+  // Of the batch answered last: its requests follow one another.
+  private volatile Timing latest = new Timing("", STAGES);
 
   private Series(String model, String version) {
+    this.version = version;
     for (int i = 0; i < OUTCOMES.length; i++) {
       http[i] = REQUESTS.labels(model, version, OUTCOMES[i], "http");
       grpc[i] = REQUESTS.labels(model, version, OUTCOMES[i], "grpc");
@@ -96,6 +101,10 @@ final class Series {
     }
   }
 
+  boolean isOf(String answering) {
+    return version.equals(answering);
+  }
+
   void arrived() {
     inFlight.incrementAndGet();
   }
@@ -126,38 +135,23 @@ final class Series {
   }
 
   void queued(long nanos) {
-    stages[0].observe(nanos / NANOS);
+    stages[QUEUE].observe(nanos / NANOS);
   }
 
   void batched(int size) {
     batch.observe(size);
   }
 
-  /**
-   * timing: a worker's Server-Timing (https://www.w3.org/TR/server-timing/), `decode;dur=0.051, inference;dur=0.570`, in
-   * milliseconds. What else a handler writes there is not ours to count.
-   */
+  /** timing: the worker's Server-Timing of the batch that the request was in. */
   void worked(String timing) {
-    int at = 0;
-    while (at < timing.length()) {
-      int comma = timing.indexOf(',', at);
-      int end = comma < 0 ? timing.length() : comma;
-      int value = timing.indexOf(";dur=", at);
-      if (value > 0 && value < end) {
-        observe(timing.substring(at, value).trim(), timing.substring(value + 5, end).trim());
-      }
-      at = end + 1;
+    Timing batch = latest;
+    if (!batch.says(timing)) {
+      batch = new Timing(timing, STAGES);
+      latest = batch;
     }
-  }
-
-  private void observe(String stage, String milliseconds) {
-    for (int i = 1; i < STAGES.length; i++) {
-      if (STAGES[i].equals(stage)) {
-        try {
-          stages[i].observe(Double.parseDouble(milliseconds) / 1000);
-        } catch (NumberFormatException foreign) {
-          return;
-        }
+    for (int stage = QUEUE + 1; stage < STAGES.length; stage++) {
+      if (!Double.isNaN(batch.seconds(stage))) {
+        stages[stage].observe(batch.seconds(stage));
       }
     }
   }
