@@ -10,6 +10,7 @@ import typer
 
 from stackcli import certificates, console, keys, logs, status_cli
 from stackcli import tune as tuning
+from stackcli.bake import REPOSITORY, bake_and_tell
 from stackcli.base_image import BaseChoice
 from stackcli.bench import Bench, run_bench
 from stackcli.candidates import Goal
@@ -110,6 +111,19 @@ def build(
     console.phase("Building the models…")
     if not run_builder(project, [*(models or []), *(["--force"] if force else [])]):
         console.done("models: nothing to build")
+
+
+@app.command("bake")
+def bake_images(
+    models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="All where none is named.")] = None,
+    repository: Annotated[
+        str, typer.Option("--repository", metavar="REPO", help="Such as registry.example:5000/team.")
+    ] = REPOSITORY,
+    push: Annotated[bool, typer.Option("--push", help="Send the images to the repository's registry.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Put built models into images, which serve without a model store."""
+    bake_and_tell(connect(), current_project().settings, models or [], repository, push, as_json)
 
 
 @app.command()

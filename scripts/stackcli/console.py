@@ -17,6 +17,11 @@ out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty()
 err = Console(highlight=False, soft_wrap=True, stderr=True, width=None if sys.stderr.isatty() else PLAIN_WIDTH)
 
 
+def leave_stdout_alone() -> None:
+    """From now on people read stderr: stdout is for a machine."""
+    out.file = sys.stderr
+
+
 def phase(title: str) -> None:
     out.print(f"[bold]{escape(title)}[/bold]")
 

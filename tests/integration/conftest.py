@@ -26,6 +26,7 @@ from evidence import keep_evidence
 from fault_table import FaultTable
 from fresh import FreshDeployments, Workshop
 from model_folders import answer_in_words, copy_mnist, write_brightness_model
+from registry import Registry, start_registry
 from store import copy_models, entry_of
 
 FOOLBOX_WHEEL = "foolbox-3.3.4-py3-none-any.whl"
@@ -169,6 +170,14 @@ def fresh_store(workspace: Path) -> Callable[..., Path]:
         return copy_models(source, workspace / f"store-{uuid.uuid4().hex[:8]}", names)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def registry(workspace: Path) -> Iterator[Registry]:
+    """A registry of images; what lies in it stays for the next run."""
+    started = start_registry()
+    yield started
+    started.remove()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,79 @@
+"""A registry of images of the tests' own, from Debian's package, and how the tests build images of their own."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from docker.models.containers import Container
+
+from deployment import docker_engine, image, run_command, session
+from polling import wait_until
+from stackcli.paths import ROOT
+from stackcli.secrets import write_secrets
+from stackcli.settings import load_settings
+
+IMAGES = Path(__file__).parent / "images"
+NAME = "torchserve-stack-test-registry"
+# Kept from run to run: the layers below the models are gigabytes, which a push compresses for minutes.
+VOLUME = NAME
+DEADLINE_S = 60
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Engines reach it at `address`, this machine's loopback, where Docker asks for no certificate."""
+
+    container: Container
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def remove(self) -> None:
+        self.container.remove(force=True, v=True)
+
+
+def start_registry() -> Registry:
+    for left_over in docker_engine.containers.list(all=True, filters={"name": f"^{NAME}$"}):
+        left_over.remove(force=True)
+    port = free_port()
+    container = docker_engine.containers.run(
+        build_image("registry"),
+        detach=True,
+        name=NAME,
+        volumes={VOLUME: {"bind": "/images", "mode": "rw"}},
+        ports={"5000/tcp": ("127.0.0.1", port)},
+    )
+    registry = Registry(container, port)
+    wait_until("the registry answers", lambda: answers(f"http://{registry.address}/v2/"), DEADLINE_S)
+    return registry
+
+
+def free_port() -> int:
+    """Of this machine's loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    try:
+        return session.get(url, timeout=5).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def build_image(folder: str) -> str:
+    """One of images/, from Debian's packages; a second where nothing changed. Returns its name."""
+    settings, secrets = load_settings(ROOT, os.environ), write_secrets()
+    tag = image(f"test-{folder}")
+    command = ["docker", "build", "--quiet", "--tag", tag, f"--secret=id=apt_conf,src={secrets.apt_conf}"]
+    ended = run_command(
+        [*command, f"--build-arg=DEBIAN_IMAGE={settings.debian_image}", str(IMAGES / folder)], os.environ
+    )
+    assert ended.returncode == 0, ended.stdout
+    return tag
