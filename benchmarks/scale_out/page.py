@@ -75,18 +75,19 @@ def render_comparison(measured: Measured, capacity: Capacity) -> str:
     worst = max(abs(error_of(one, measured)) for one in predictions)
     stop = PERIOD_MS * (1 - (replica.quota or 1))
     late = max(abs(late_by(one, measured)) for one in predictions)
-    setting = f"""{measured.facts.machine}. Each replica has {settings["TORCHSERVE_CPUS"]} CPUs and {settings["workers"]}
-        worker of one thread. One is asked straight, as bench does; from that the simulation predicts what one, two and
-        three do behind the edge: in a closed loop of {CONNECTIONS} connections for each, and the latency at {LOAD:.0%} of
-        the predicted rate, sent evenly, as the load generator does. All take turns, {len(measured.straight)} rounds of
-        closed and {len(measured.opened_runs(1))} of open loops, while other programs run on the same machine as they
-        please. Medians, in brackets the smallest and the largest; the error is that of the prediction to the median, in
-        brackets to each round with its own straight rate in the place of the median of them."""
+    setting = f"""{measured.facts.machine}. Each replica has {settings["TORCHSERVE_CPUS"]} CPUs and
+        {settings["workers"]} worker of one thread. One is asked straight, as bench does; from that the simulation
+        predicts what one, two and three do behind the edge: in a closed loop of {CONNECTIONS} connections for each,
+        and the latency at {LOAD:.0%} of the predicted rate, sent evenly, as the load generator does. All take turns,
+        {len(measured.straight)} rounds of closed and {len(measured.opened_runs(1))} of open loops, while other
+        programs run on the same machine as they please. Medians, in brackets the smallest and the largest; the error
+        is that of the prediction to the median, in brackets to each round with its own straight rate in the place of
+        the median of them."""
     found = f"""Found: a batch of b takes {replica.fixed:.2f} + {replica.each:.2f} × b ms unhindered, spread
         {replica.spread:g}. The largest error of the throughput is {worst:.0%}:
-        {"within" if worst <= WITHIN else "NOT within"} {WITHIN:.0%}. Of the p99 it is {late:.0%}: a quota stops a replica
-        for up to {stop:.0f} ms at a time, and what else runs here shows there first (see how far the measured ones lie
-        apart). A p99 that `plan` promises is a size, not a figure."""
+        {"within" if worst <= WITHIN else "NOT within"} {WITHIN:.0%}. Of the p99 it is {late:.0%}: a quota stops a
+        replica for up to {stop:.0f} ms at a time, and what else runs here shows there first (see how far the measured
+        ones lie apart). A p99 that `plan` promises is a size, not a figure."""
     text = f"""## The prediction against one, two and three replicas
 
 {wrapped(setting)}
@@ -148,13 +149,13 @@ def render_rounds(measured: Measured) -> str:
 
 def render_steps(capacity: Capacity, steps: list[Step]) -> str:
     bench = capacity.bench
-    setting = f"""Nobody has tried the upper rows: they are arithmetic with what one machine has shown, for {bench.model}
-        in replicas of {bench.cores:g} CPUs, p99 at most {P99_MS:g} ms, one replica to lose. Another model is another line
-        of `plan`."""
-    terms = f"""Nodes are machines like this one, {capacity.node_cores} cores; on larger ones divide the cores. Edge cores
-        are requests/s × CPU-ms; the clients' network is requests/s × bytes of request and answer; pulls are nodes × all
-        images; samples are series / {SCRAPE_SECONDS} s. Who wants to lose a whole node adds as many replicas as lie on
-        one."""
+    setting = f"""Nobody has tried the upper rows: they are arithmetic with what one machine has shown, for
+        {bench.model} in replicas of {bench.cores:g} CPUs, p99 at most {P99_MS:g} ms, one replica to lose. Another
+        model is another line of `plan`."""
+    terms = f"""Nodes are machines like this one, {capacity.node_cores} cores; on larger ones divide the cores. Edge
+        cores are requests/s × CPU-ms; the clients' network is requests/s × bytes of request and answer; pulls are
+        nodes × all images; samples are series / {SCRAPE_SECONDS} s. Who wants to lose a whole node adds as many
+        replicas as lie on one."""
     text = f"""## From 100 to 1,000,000 requests/s
 
 {wrapped(setting)}
