@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import dataclass
 from statistics import median
 from typing import Annotated
@@ -13,9 +12,10 @@ import typer
 
 from stackcli import console
 from stackcli.bench import machine_today, with_images
+from stackcli.command import run as run_command
 from stackcli.compose import Project
 from stackcli.engine import connect
-from stackcli.errors import ServeError, StackError
+from stackcli.errors import ServeError
 from stackcli.load import find_server, run_generator
 from stackcli.models import Model, read_manifest, store_folder
 from stackcli.paths import ROOT
@@ -111,8 +111,4 @@ def main(rounds: Annotated[int, typer.Option(min=1)] = 4, seconds: Annotated[int
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except StackError as error:
-        console.fail(str(error))
-        sys.exit(1)
+    run_command(app)

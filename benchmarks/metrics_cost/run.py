@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,9 +23,10 @@ from docker.models.containers import Container
 from stackcli import console
 from stackcli.base_image import ensure_base_image
 from stackcli.bench import machine_today, with_images
+from stackcli.command import run as run_command
 from stackcli.compose import Project
 from stackcli.engine import connect
-from stackcli.errors import ServeError, StackError
+from stackcli.errors import ServeError
 from stackcli.load import Run, find_server, read_stats
 from stackcli.models import Model, read_manifest, store_folder
 from stackcli.paths import ROOT
@@ -254,8 +254,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except StackError as error:
-        console.fail(str(error))
-        sys.exit(1)
+    run_command(app)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from math import inf
@@ -28,9 +27,9 @@ from stackcli.bench import (
     with_images,
 )
 from stackcli.bench_results import Results
+from stackcli.command import run as run_command
 from stackcli.compose import Project
 from stackcli.engine import connect
-from stackcli.errors import StackError
 from stackcli.models import Model, find_sample, read_manifest, store_folder
 from stackcli.paths import ROOT
 from stackcli.secrets import write_secrets
@@ -165,8 +164,4 @@ def measure_on_this_machine(rounds: int, seconds: float) -> Measured:
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except StackError as error:
-        console.fail(str(error))
-        sys.exit(1)
+    run_command(app)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,9 +19,10 @@ from soak.results import Results, Sample, render
 from stackcli import console
 from stackcli.base_image import ensure_base_image
 from stackcli.bench import cpu_name, with_images
+from stackcli.command import run as run_command
 from stackcli.compose import Project
 from stackcli.engine import connect
-from stackcli.errors import ServeError, StackError
+from stackcli.errors import ServeError
 from stackcli.load import find_server, read_memory, run_generator
 from stackcli.models import Model, read_manifest, store_folder
 from stackcli.paths import ROOT
@@ -171,8 +171,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except StackError as error:
-        console.fail(str(error))
-        sys.exit(1)
+    run_command(app)

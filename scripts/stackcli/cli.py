@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stackcli import certificates, console, keys, logs, status_cli
+from stackcli import certificates, command, console, keys, logs, status_cli
 from stackcli import tune as tuning
 from stackcli.bake import REPOSITORY, bake_and_tell
 from stackcli.base_image import BaseChoice
@@ -17,7 +17,7 @@ from stackcli.candidates import Goal
 from stackcli.doctor import run_doctor
 from stackcli.edge_secrets import CA, secrets_folder
 from stackcli.engine import connect
-from stackcli.errors import ConfigError, StackError
+from stackcli.errors import ConfigError
 from stackcli.load import SECONDS
 from stackcli.models import run_builder
 from stackcli.paths import ROOT, shown
@@ -279,8 +279,4 @@ def test(context: typer.Context, yes: Yes = False, base: Base = "auto") -> None:
 
 
 def main() -> None:
-    try:
-        app(prog_name="scripts/stack")
-    except StackError as error:
-        console.fail(str(error))
-        raise SystemExit(1) from None
+    command.run(app, "scripts/stack")
