@@ -86,9 +86,9 @@ class Capacity:
         yield Limit(
             EDGE_REPLICAS * best,
             "the places of one edge",
-            f"{EDGE_REPLICAS} replicas (`server-template 1-8`) of {best:,.0f} requests/s",
-            "larger replicas (more CPUs each); several edges, each with its own, behind DNS or a balancer: a ninth "
-            "replica of one edge gets no requests",
+            f"{EDGE_REPLICAS} replicas (`EDGE_MOST_REPLICAS`) of {best:,.0f} requests/s",
+            "a higher `EDGE_MOST_REPLICAS` (without, a ninth gets no requests); larger replicas (more CPUs each); "
+            "several edges, each with its own, behind DNS or a balancer",
         )
         yield Limit(
             self.node_cores / each_ms * 1000,

@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
-# The container's HEALTHCHECK: one readable line, and exit status 0 where HAProxy answers and a TorchServe is ready behind it.
+# The container's HEALTHCHECK: one readable line, and exit status 0 where HAProxy answers and a TorchServe is ready behind it;
+# with the argument `alive`, where HAProxy answers.
+path=${1:-health}
 if ! exec 3<>/dev/tcp/127.0.0.1/8404; then
   echo "unhealthy: HAProxy does not answer"
   exit 1
 fi
-printf 'GET /health HTTP/1.0\r\n\r\n' >&3
+printf 'GET /%s HTTP/1.0\r\n\r\n' "$path" >&3
 read -r -t 3 _ status _ <&3
 if [ "$status" != 200 ]; then
   echo "unhealthy: no TorchServe is ready"
   exit 1
 fi
-echo "healthy: routing to TorchServe"
+if [ "$path" = alive ]; then
+  echo "healthy: HAProxy answers"
+else
+  echo "healthy: routing to TorchServe"
+fi

@@ -27,7 +27,7 @@ MOST_LOAD = 0.9
 # shorter are the queues, so that this errs to the safe side.
 MOST_SIMULATED = 16
 ALONE = 0.01  # of the best rate: no request waits for another one
-EDGE_REPLICAS = 8  # that one edge routes to (docker/edge/haproxy.cfg.j2)
+EDGE_REPLICAS = 8  # that one edge routes to, where EDGE_MOST_REPLICAS says nothing else
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,19 @@ def test_torchserve_is_asked_for_by_the_whole_name_from_whichever_servers_of_nam
     text = (made.run / CONFIG).read_text()
     assert "parse-resolv-conf" in text
     assert not re.findall(r"nameserver .*", text)
-    names = re.findall(r"server-template torchserve \S+ (\S+):\d+", text)
-    assert names == ["torchserve.models.svc.cluster.local"] * 4
+    names = re.findall(r"server(?:-template)? torchserve\S* (?:1-8 )?(\S+):\d+", text)
+    assert names == ["torchserve.models.svc.cluster.local"] * (3 + 8)
+
+
+def test_it_routes_to_as_many_torchserves_as_it_is_told(settings: MakeSettings) -> None:
+    """By gRPC too, each of them asked by HTTP/1.1 whether it is ready."""
+    made = settings(most_replicas=read_settings({"EDGE_MOST_REPLICAS": "12"}).most_replicas)
+    edge.apply(made, HAProxy(made.run / CONFIG))
+    text = (made.run / CONFIG).read_text()
+    assert text.count("server-template torchserve 1-12 ") == 3
+    assert len(re.findall(r"server torchserve\d+ torchserve:7070 proto h2 check-proto h1", text)) == 12
+    assert "srv_is_up(torchserve/torchserve12)" in text
+    assert "srv_is_up(torchserve/torchserve13)" not in text
 
 
 def test_an_empty_store_is_a_configuration_too(settings: MakeSettings) -> None:
@@ -148,6 +159,7 @@ def test_no_log_format_names_a_header_or_a_query(settings: MakeSettings) -> None
         ("EDGE_KEYS", "1"),
         ("EDGE_RATE", "-1"),
         ("EDGE_RATE", "fast"),
+        ("EDGE_MOST_REPLICAS", "many"),
         ("ACCESS_LOG", "some"),
         ("EDGE_TORCHSERVE", "two names"),
         ("EDGE_TORCHSERVE", "torchserve:8080"),
@@ -165,5 +177,6 @@ def test_settings_have_defaults_and_are_read() -> None:
     made = read_settings(given)
     assert (made.tls, made.keys, made.rate, made.access_log) == (True, True, 7, "all")
     assert made.sampled_ppm is None
+    assert (made.most_replicas, read_settings({"EDGE_MOST_REPLICAS": "0"}).most_replicas) == (8, 1)
     assert read_settings({"EDGE_TORCHSERVE": ""}).torchserve == "torchserve"
     assert read_settings({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}).sampled_ppm == 1_000_000

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from kubernetes_objects import (
-    HAPROXY,
     asked_by_the_edge,
     container_of,
     deployments,
@@ -72,7 +71,8 @@ def test_the_autoscaler_stays_within_what_an_edge_routes_to(folder: str) -> None
     (scaler,) = of_kind(found, "HorizontalPodAutoscaler")
     target = named(found, scaler["spec"]["scaleTargetRef"]["kind"], scaler["spec"]["scaleTargetRef"]["name"])
     assert "replicas" not in target["spec"], "every `kubectl apply` would undo what the autoscaler decided"
-    (places,) = set(re.findall(r"server-template torchserve 1-(\d+) ", HAPROXY))
+    (source,) = container_of(named(found, "Deployment", "edge"))["envFrom"]
+    places = named(found, "ConfigMap", source["configMapRef"]["name"])["data"]["EDGE_MOST_REPLICAS"]
     surge = target["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
     assert scaler["spec"]["maxReplicas"] + surge <= int(places)
 

@@ -22,7 +22,6 @@ PORT = 8082
 LEAST_SECONDS, FIRST_SECONDS, WINDOW_SECONDS = 1.0, 2.0, 10.0
 # One TorchServe's whole answer.
 ANSWER_SECONDS, MOST_BYTES = 2.0, 8 << 20
-MOST_REPLICAS = 8  # as many as the edge routes to
 
 Readings = Mapping[str, Optional[Reading]]  # by instance; None: it did not answer
 
@@ -76,14 +75,14 @@ def _first(scrapes: Sequence[Scrape], instance: str) -> Reading | None:
     return next((found for scrape in scrapes if (found := scrape.readings.get(instance))), None)
 
 
-def scrape_torchserves(name: str) -> Readings:
-    """All that DNS has under the name, at the same time."""
+def scrape_torchserves(name: str, most: int) -> Readings:
+    """Those that DNS has under the name, `most` of them, at the same time."""
     try:
         found = socket.getaddrinfo(name, PORT, socket.AF_INET, socket.SOCK_STREAM)
     except OSError:
         return {}
-    addresses = sorted({str(address[0]) for *_, address in found})[:MOST_REPLICAS]
-    with ThreadPoolExecutor(MOST_REPLICAS) as readers:
+    addresses = sorted({str(address[0]) for *_, address in found})[:most]
+    with ThreadPoolExecutor(most) as readers:
         readings = readers.map(lambda address: read_torchserve(address, PORT), addresses)
         return {f"{address}:{PORT}": reading for address, reading in zip(addresses, readings)}
 

@@ -29,6 +29,8 @@ class Settings:
     drain_seconds: int
     # Under which name DNS has every TorchServe's address. HAProxy asks for it as it is: in a cluster, the whole name.
     torchserve: str = "torchserve"
+    # Of that name's addresses, to how many it routes.
+    most_replicas: int = 8
     # Of a million requests that come without a decision, how many are traced; None: no collector, no tracing.
     sampled_ppm: int | None = None
     store: Path = Path("/model_store")
@@ -52,6 +54,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         request_seconds=max(1, _number(env, "EDGE_REQUEST_SECONDS", 30)),
         drain_seconds=_number(env, "DRAIN_SECONDS", 20),
         torchserve=_name(env, "EDGE_TORCHSERVE", "torchserve"),
+        most_replicas=max(1, _number(env, "EDGE_MOST_REPLICAS", 8)),
         sampled_ppm=_sampled_ppm(env) if env.get("OTEL_EXPORTER_OTLP_ENDPOINT") else None,
     )
 
