@@ -26,6 +26,7 @@ from stackcli.predict import predict as send
 from stackcli.preflight import connect_if_running
 from stackcli.release_cli import release_app
 from stackcli.settings import load_settings
+from stackcli.swarm_cli import swarm_app
 from stackcli.testing import run_tests
 from stackcli.up import Options, bring_up, current_project, prepare
 
@@ -40,6 +41,7 @@ app = typer.Typer(
 key_app = typer.Typer(help="API keys of the edge, for compose.prod.yaml.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
 app.add_typer(release_app, name="release")
+app.add_typer(swarm_app, name="swarm")
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Install and start what is missing (as root).")]
 Strict = Annotated[bool, typer.Option("--strict", help="An unavailable model is an error.")]

@@ -62,8 +62,13 @@ class Settings(BaseModel):
     otel_exporter_otlp_headers: str = ""
     otel_traces_sampler_arg: Share = "1"
     edge_threads: Count = ""
+    edge_most_replicas: Annotated[int, Field(ge=1, le=256)] = 8
     edge_secrets: str = "./.stack/secrets/edge"
     drain_seconds: Annotated[int, Field(ge=0)] = 20
+    swarm_manager: str = ""
+    swarm_repository: str = ""
+    swarm_replicas: Annotated[int, Field(ge=1)] = 3
+    swarm_start_period: Annotated[str, Field(pattern=r"^\d+[sm]$")] = "120s"
     observability_address: str = "127.0.0.1"
     prometheus_port: Port = 9090
     alertmanager_port: Port = 9093

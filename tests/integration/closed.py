@@ -1,10 +1,11 @@
 """The closed stack (compose.prod.yaml) as its clients see it: its certificate, its keys by name, HTTP over TLS."""
 
+import os
 import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +117,16 @@ def new_key(stack: Deployment, name: str, scope: str = "predict") -> str:
     assert added.returncode == 0, added.stdout
     (key,) = (line for line in added.stdout.splitlines() if line.startswith("tss_"))
     return key
+
+
+def new_certificate_and_key(settings: Mapping[str, str], hosts: Sequence[str]) -> str:
+    """The key of a client, for an edge on those hosts; `settings`: EDGE_SECRETS and the files."""
+    environment, stack = {**os.environ, **settings}, str(PROJECT_ROOT / "scripts/stack")
+    names = [option for host in hosts for option in ("--host", host)]
+    for arguments in (["certs", *names], ["key", "add", "client"]):
+        ended = run_command([stack, *arguments], environment)
+        assert ended.returncode == 0, ended.stdout
+    return next(line for line in ended.stdout.splitlines() if line.startswith("tss_"))
 
 
 @contextmanager

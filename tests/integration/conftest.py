@@ -163,11 +163,11 @@ def fault_table(pytestconfig: pytest.Config) -> Iterator[FaultTable]:
 
 @pytest.fixture(scope="module")
 def fresh_store(workspace: Path) -> Callable[..., Path]:
-    """Copy some models of the user's store, without candidates, into a store of the test's own."""
+    """Copy some models of the user's store, and candidates only if asked, into a store of the test's own."""
 
-    def make(*names: str) -> Path:
+    def make(*names: str, candidates: bool = False) -> Path:
         source = users_folder("MODEL_STORE", "model_store")
-        return copy_models(source, workspace / f"store-{uuid.uuid4().hex[:8]}", names)
+        return copy_models(source, workspace / f"store-{uuid.uuid4().hex[:8]}", names, candidates)
 
     return make
 

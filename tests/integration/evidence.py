@@ -1,13 +1,21 @@
 """What is kept of a failed test: the logs and `docker inspect` of every container, under artifacts/."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 from deployment import ARTIFACTS, live_deployments
+
+# What else tests have running, each with how it writes what there is to know into a folder.
+keepers: list[Callable[[Path], None]] = []
 
 
 def keep_evidence(test: str) -> None:
     """Logs and docker inspect of every container of every live project, under artifacts/<test>/."""
     folder = ARTIFACTS / "".join(character if character.isalnum() or character in "-_." else "_" for character in test)
+    for keep in keepers:
+        folder.mkdir(parents=True, exist_ok=True)
+        keep(folder)
     for deployment in list(live_deployments.values()):
         for container in deployment.containers():
             folder.mkdir(parents=True, exist_ok=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 from docker.models.containers import Container
@@ -33,6 +36,23 @@ class Registry:
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def repository(self) -> str:
+        """One for all tests: the layers that are there already are not sent again."""
+        return f"{self.address}/stack"
+
+    def bake(self, store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`scripts/stack bake --json` of that store, for this registry."""
+        command = [str(ROOT / "scripts/stack"), "bake", "--repository", self.repository, "--json", *arguments]
+        return run_command(command, {**os.environ, "MODEL_STORE": str(store)})
+
+    def push(self, store: Path, *models: str) -> dict[str, Any]:
+        """What it says of the images, which are here then."""
+        ended = self.bake(store, "--push", *models)
+        assert ended.returncode == 0, ended.stdout
+        said: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+        return said
 
     def remove(self) -> None:
         self.container.remove(force=True, v=True)

@@ -70,10 +70,11 @@ def give_to_container_user(folder: Path) -> Path:
     return folder
 
 
-def copy_models(source: Path, target: Path, names: Collection[str]) -> Path:
-    """Adds these models of `source`, but for candidates, to a store, which need not exist yet."""
+def copy_models(source: Path, target: Path, names: Collection[str], candidates: bool = False) -> Path:
+    """Adds these models of `source`, and their candidates only if asked for, to a store, which need not exist yet."""
     target.mkdir(parents=True, exist_ok=True)
-    entries = [entry for entry in available_models(source) if entry["name"] in names and not entry["candidate"]]
+    named = [entry for entry in available_models(source) if entry["name"] in names]
+    entries = [entry for entry in named if candidates or not entry["candidate"]]
     missing = set(names) - {entry["name"] for entry in entries}
     assert not missing, f"{source} does not hold {sorted(missing)}: run scripts/stack up first"
     for entry in entries:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import pytest
 from docker.errors import ImageNotFound
 from docker.models.containers import Container
 
-from deployment import PROJECT_ROOT, docker_engine, run_command, session
+from deployment import docker_engine, session
 from polling import wait_until
 from registry import Registry, free_port
 
@@ -33,25 +32,18 @@ class Release:
 
     said: dict[str, Any]
     store: Path
-    repository: str
+    registry: Registry
 
-    def bake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return bake(self.store, "--repository", self.repository, *arguments)
-
-
-def bake(store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(PROJECT_ROOT / "scripts/stack"), "bake", *arguments]
-    return run_command(command, {**os.environ, "MODEL_STORE": str(store)})
+    def bake(self) -> subprocess.CompletedProcess[str]:
+        return self.registry.bake(self.store)
 
 
 @pytest.fixture(scope="module")
 def release(registry: Registry, fresh_store: Callable[..., Path]) -> Iterator[Release]:
     """Mnist, baked and pushed, and then removed from this machine's engine."""
-    store, repository = fresh_store("mnist"), f"{registry.address}/test-bake"
-    ended = bake(store, "mnist", "--repository", repository, "--push", "--json")
-    assert ended.returncode == 0, ended.stdout
-    said = json.loads(ended.stdout.splitlines()[-1])
-    yield Release(said, store, repository)
+    store = fresh_store("mnist")
+    said = registry.push(store, "mnist")
+    yield Release(said, store, registry)
     for reference in (said["torchserve"], said["edge"]):
         remove_image(reference)
 
@@ -121,15 +113,15 @@ def test_the_images_say_what_they_serve(served: dict[str, Container], release: R
 
 def test_the_same_contents_are_baked_once(served: dict[str, Container], release: Release) -> None:
     """And a model more is another tag."""
-    ended = release.bake("--json")
+    ended = release.bake()
     assert ended.returncode == 0, ended.stdout
     assert json.loads(ended.stdout.splitlines()[-1])["tag"] == release.said["tag"]
-    again = release.bake("--json")
+    again = release.bake()
     assert " built in " not in again.stdout
     (release.store / "releases.json").write_text(
         json.dumps({"schema": 1, "models": {"mnist": {"stable": "1.0", "deployed": ["1.0"]}}})
     )
-    ended = release.bake("--json")
+    ended = release.bake()
     assert ended.returncode == 0, ended.stdout
     released = json.loads(ended.stdout.splitlines()[-1])
     for part in ("torchserve", "edge"):

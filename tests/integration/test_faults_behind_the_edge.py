@@ -10,7 +10,7 @@ import pytest
 
 from constant_load import Outcome, constant_load
 from deployment import SERVING, Deployment, session
-from edge_load import edge_address, edge_predictions
+from edge_load import ASK_SERVERS, count_ready, edge_address, edge_predictions
 from fault_table import FaultTable, Scenario
 from fresh import FreshDeployments
 from polling import wait_until
@@ -46,12 +46,8 @@ def scale(stack: Deployment, replicas: int) -> None:
 
 
 def ready_servers(stack: Deployment) -> int:
-    """Of HAProxy's own word: operational state 2 is running (management.txt, "show servers state")."""
-    ask = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect('/run/edge/admin.sock');"
-    ask += "s.sendall(b'show servers state torchserve\\n'); print(s.makefile().read())"
-    lines = stack.execute("python3", "-c", ask, service="edge").splitlines()
-    rows = [line.split() for line in lines if line[:1].isdigit() and " torchserve " in line]
-    return sum(row[3] != "nobody" and row[5] == "2" for row in rows)
+    """By HAProxy's own word."""
+    return count_ready(stack.execute(*ASK_SERVERS, service="edge"))
 
 
 def assert_all_answered(outcome: Outcome) -> None:

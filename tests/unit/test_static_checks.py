@@ -20,12 +20,20 @@ TRACKED = subprocess.run(
 )
 FILES = [ROOT / name for name in TRACKED.stdout.splitlines() if (ROOT / name).is_file()]
 DOCKERFILES = [file for file in FILES if file.name.startswith("Dockerfile")]
+# For `docker stack deploy`.
+SWARM = (
+    "compose.swarm.yaml",
+    "compose.swarm.closed.yaml",
+    "compose.swarm.signed.yaml",
+    "compose.swarm.observability.yaml",
+)
 # Every compose file, as it is used.
 LAYERS = [
     ("compose.yaml",),
     ("compose.yaml", "compose.gpu.yaml"),
     ("compose.yaml", "compose.prod.yaml"),
     ("compose.yaml", "compose.scale.yaml"),
+    SWARM,
     ("compose.yaml", "benchmarks/metrics_cost/compose.yaml"),
     ("compose.yaml", "tests/integration/compose.fresh.yaml"),
     ("compose.yaml", "tests/integration/compose.config.yaml"),
@@ -114,15 +122,21 @@ def test_compose_accepts(files: tuple[str, ...]) -> None:
     render(files)
 
 
+def test_a_swarm_accepts_its_files() -> None:
+    """`docker stack` has a reader of its own."""
+    run("docker", "stack", "config", *[f"--compose-file={file}" for file in SWARM])
+
+
 # The linter is for Python 3.11 and later (scripts/requirements-test.in).
 if sys.version_info >= (3, 11):
 
     @pytest.mark.parametrize("files", LAYERS, ids=" + ".join)
     def test_compose_lint_finds_nothing_at_any_level_in(files: tuple[str, ...], tmp_path: Path) -> None:
-        """In what Compose makes of the files together: an overlay alone is no stack. Exceptions: .compose-lint.yml."""
+        """In what Compose makes of the files together: an overlay alone is no stack. Exceptions: .compose-lint*.yml."""
         merged = tmp_path / "compose.yaml"
         merged.write_text(render(files))
-        run("compose-lint", "check", "--fail-on=low", "--strict-config", f"--config={ROOT}/.compose-lint.yml", merged)
+        exceptions = ROOT / (".compose-lint.swarm.yml" if files == SWARM else ".compose-lint.yml")
+        run("compose-lint", "check", "--fail-on=low", "--strict-config", f"--config={exceptions}", merged)
 
 
 def render(files: tuple[str, ...]) -> str:

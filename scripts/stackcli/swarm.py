@@ -1,0 +1,225 @@
+"""`scripts/stack swarm up`, `roll` and `down`: the stack on a Docker Swarm, from baked images.
+
+What serves is updated before the edge that routes to it, and an update that fails is rolled back by the Swarm itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import docker
+
+from stackcli import console
+from stackcli.bake import Baked, bake, push_image
+from stackcli.compose import Project
+from stackcli.errors import ConfigError, ServeError
+from stackcli.images import ensure_images, image_id
+from stackcli.log_lines import readable
+from stackcli.observability import IMAGE_OF_ALL
+from stackcli.swarm_files import files_of, variables
+from stackcli.swarm_manager import Manager
+from stackcli.swarm_state import ROLLED_BACK, STACK_LABEL, UPDATED, Service, Task, read_nodes, read_services
+
+# Images of gigabytes are pulled, machine by machine.
+COMPLETE_SECONDS = 3600
+LOOK_SECONDS, LOG_LINES, MOST_FAILURES = 1.0, 20, 5
+OBSERVER_LABEL = "prometheus"
+TAG_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`models`: none for all that are built."""
+
+    models: Sequence[str]
+    repository: str
+    observability: bool = False
+
+
+@dataclass(frozen=True)
+class Swarm:
+    """One stack on a Swarm."""
+
+    manager: Manager
+    stack: str
+
+    @classmethod
+    def of(cls, project: Project) -> Swarm:
+        """Raises EngineError where SWARM_MANAGER is none."""
+        manager = Manager.of(project.settings)
+        manager.check()
+        return cls(manager, project.settings.compose_project_name)
+
+    def services(self) -> dict[str, Service]:
+        return {service.name: service for service in read_services(self.manager, self.stack)}
+
+    def service(self, name: str) -> Service:
+        """Raises ServeError where it is not deployed."""
+        found = self.services().get(name)
+        if found is None:
+            raise ServeError(
+                f"{self.stack} on the Swarm of {self.manager}", "no such stack", "`scripts/stack swarm up`"
+            )
+        return found
+
+
+def bring_up(client: docker.DockerClient, project: Project, asked: Asked) -> None:
+    """`scripts/stack swarm up`: also with other settings, and for a stack that is there."""
+    swarm = Swarm.of(project)
+    files = files_of(project.settings, asked.observability)
+    images = pushed_images(client, project, asked)
+    if asked.observability:
+        images[IMAGE_OF_ALL] = push_observer(client, project, asked.repository)
+        choose_observing_node(swarm.manager)
+    if "torchserve" in swarm.services():
+        update(swarm, "torchserve", images["torchserve"])
+    console.phase("Deploying…")
+    options = [option for file in files for option in ("--compose-file", file)]
+    command = ["stack", "deploy", "--prune", "--with-registry-auth", "--resolve-image=never", *options, swarm.stack]
+    swarm.manager.do(*command, environment=variables(project, images, files))
+    for name in swarm.services():
+        wait_until_complete(swarm, name)
+
+
+def roll(client: docker.DockerClient, project: Project, asked: Asked) -> None:
+    """`scripts/stack swarm roll`: other models, the same settings. Where one's update fails, neither is updated."""
+    swarm = Swarm.of(project)
+    swarm.service("torchserve")
+    images = pushed_images(client, project, asked)
+    has_changed = update(swarm, "torchserve", images["torchserve"])
+    try:
+        update(swarm, "edge", images["edge"])
+    except ServeError:
+        if has_changed:
+            console.say("torchserve: back to what its edge knows")
+            swarm.manager.do("service", "rollback", "--detach", f"{swarm.stack}_torchserve")
+            wait_until_settled(swarm, "torchserve", swarm.service("torchserve").update_began)
+        raise
+
+
+def bring_down(project: Project) -> None:
+    """`scripts/stack swarm down`."""
+    swarm = Swarm.of(project)
+    swarm.service("torchserve")
+    swarm.manager.do("stack", "rm", swarm.stack)
+    with console.waiting(swarm.stack) as wait:
+        deadline = time.monotonic() + COMPLETE_SECONDS
+        while remaining := remaining_tasks(swarm):
+            if time.monotonic() > deadline:
+                raise ServeError("every task to end", f"{remaining} that run", "`docker ps` on each machine")
+            wait.update(f"{remaining} tasks drain")
+            time.sleep(LOOK_SECONDS)
+    console.done(f"{swarm.stack} is down")
+
+
+def remaining_tasks(swarm: Swarm) -> int:
+    """Tasks of a service that is gone are listed with their machine's others, while they end; networks go last."""
+    nodes = [row["ID"] for row in swarm.manager.rows("node", "ls") if row["Status"] == "Ready"]
+    rows = swarm.manager.rows("node", "ps", "--no-trunc", *nodes)
+    running = [row for row in rows if row["Name"].startswith(f"{swarm.stack}_") and "Running" in row["CurrentState"]]
+    networks = swarm.manager.rows("network", "ls", "--filter", f"label={STACK_LABEL}={swarm.stack}")
+    return len(running) or len(networks)
+
+
+def pushed_images(client: docker.DockerClient, project: Project, asked: Asked) -> dict[str, str]:
+    """By service, with tag and digest: the tag is for people, the digest is what runs."""
+    if not asked.repository:
+        raise ConfigError(
+            "a registry that every machine reaches", "none", "--repository or SWARM_REPOSITORY=REGISTRY/NAME"
+        )
+    baked: Baked = bake(client, project.settings, asked.models, asked.repository, push=True)
+    console.done(f"baked {', '.join(baked.models)}")
+    return {target: f"{reference}@{baked.digests[target]}" for target, reference in baked.references.items()}
+
+
+def push_observer(client: docker.DockerClient, project: Project, repository: str) -> str:
+    """The image of docker/prometheus, which names no registry of its own."""
+    ensure_images(client, project, (IMAGE_OF_ALL,))
+    image = f"torchserve-stack/{IMAGE_OF_ALL}:{project.settings.stack_tag}"
+    tag = str(image_id(client, image)).removeprefix("sha256:")[:TAG_DIGITS]
+    reference = f"{repository}/{IMAGE_OF_ALL}:{tag}"
+    client.images.get(image).tag(reference)
+    return f"{reference}@{push_image(client, reference)}"
+
+
+def choose_observing_node(manager: Manager) -> None:
+    """Prometheus keeps its data on one machine's disk: the one with the label, else from now on the leader's."""
+    if not manager.rows("node", "ls", "--filter", f"node.label={OBSERVER_LABEL}=yes"):
+        (leader,) = (node.name for node in read_nodes(manager) if node.role == "leader")
+        manager.do("node", "update", "--label-add", f"{OBSERVER_LABEL}=yes", leader)
+        console.say(f"{leader}: labelled {OBSERVER_LABEL}=yes, it keeps the metrics")
+
+
+def update(swarm: Swarm, name: str, image: str) -> bool:
+    """Whether the service had another image. Raises ServeError where the Swarm has rolled it back."""
+    before = swarm.service(name)
+    if before.image == image:
+        console.done(f"{name}: nothing to update")
+        return False
+    command = ["service", "update", "--detach", "--quiet", "--with-registry-auth", "--no-resolve-image"]
+    swarm.manager.do(*command, f"--image={image}", f"{swarm.stack}_{name}")
+    after = wait_until_settled(swarm, name, before.update_began)
+    if after.update not in UPDATED:
+        raise rolled_back(swarm, after, image)
+    console.done(f"{name}: {after.running} of {after.wanted} run {shown_image(image)}")
+    return True
+
+
+def wait_until_settled(swarm: Swarm, name: str, began: str) -> Service:
+    """Once the update that came after the one that `began` then has ended, well or not."""
+    deadline = time.monotonic() + COMPLETE_SECONDS
+    with console.waiting(name) as wait:
+        while time.monotonic() < deadline:
+            service = swarm.service(name)
+            if service.update_began != began and service.update in (*UPDATED, *ROLLED_BACK):
+                return service
+            wait.update(f"{service.update or 'updating'}: {service.running} of {service.wanted} run the new image")
+            time.sleep(LOOK_SECONDS)
+    raise ServeError(f"the update of {name} to end within {COMPLETE_SECONDS} s", "none", "`scripts/stack swarm status`")
+
+
+def rolled_back(swarm: Swarm, service: Service, image: str) -> ServeError:
+    """Says what the tasks of that image ended with, and what they said."""
+    failed = [task for task in service.failures if task.image == image]
+    for text in last_words(swarm.manager, failed):
+        console.say(text)
+    reason = failed[0].error if failed else service.update_message
+    found = f"{service.update.replace('_', ' ')} ({reason}); the earlier image serves"
+    return ServeError(f"{service.name} to run {shown_image(image)}", found, "the lines above")
+
+
+def last_words(manager: Manager, tasks: Sequence[Task]) -> list[str]:
+    """Of the first task that left any, as long as its machine keeps them."""
+    for task in tasks[:MOST_FAILURES]:
+        ended = manager.capture("service", "logs", "--raw", f"--tail={LOG_LINES}", task.id)
+        if ended.returncode == 0 and (ended.stdout or ended.stderr).strip():
+            return readable(ended.stdout + ended.stderr).splitlines()
+    return []
+
+
+def wait_until_complete(swarm: Swarm, name: str) -> None:
+    """Raises ServeError where an update was rolled back, or time is over."""
+    deadline = time.monotonic() + COMPLETE_SECONDS
+    with console.waiting(name) as wait:
+        while time.monotonic() < deadline:
+            service = swarm.service(name)
+            if service.update in ROLLED_BACK:
+                raise rolled_back(swarm, service, service.image)
+            if service.is_complete:
+                console.done(f"{name}: {service.running} of {service.wanted} run")
+                return
+            problem = f" ({service.failures[0].error})" if service.failures else ""
+            wait.update(f"{service.running} of {service.wanted} run{problem}")
+            time.sleep(LOOK_SECONDS)
+    raise ServeError(f"{name} to be complete within {COMPLETE_SECONDS} s", "less", "`scripts/stack swarm status`")
+
+
+def shown_image(image: str) -> str:
+    """Without the digest."""
+    return image.partition("@")[0]
+
+
+def summary(services: Mapping[str, Service]) -> str:
+    return ", ".join(f"{service.name} {service.running}/{service.wanted}" for service in services.values())

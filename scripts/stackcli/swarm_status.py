@@ -1,0 +1,95 @@
+"""`scripts/stack swarm status`: machines, services and what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from rich.table import Table
+
+from stackcli import console
+from stackcli.compose import Project
+from stackcli.swarm import Swarm, shown_image
+from stackcli.swarm_state import Node, Service, read_nodes
+
+SCHEMA = 1
+MOST_ERRORS = 3
+
+
+@dataclass(frozen=True)
+class SwarmStatus:
+    """What a manager says at one time."""
+
+    stack: str
+    nodes: list[Node]
+    services: list[Service]
+
+    @property
+    def problems(self) -> list[str]:
+        return [*self._problems()]
+
+    def _problems(self) -> Iterator[str]:
+        managers = [node for node in self.nodes if node.role != "worker"]
+        there = sum(node.is_well and node.role != "unreachable" for node in managers)
+        for node in self.nodes:
+            if not node.is_well:
+                yield f"{node.name} is {node.state}"
+        # With a majority of them there it can be changed; without, it only goes on.
+        if there < len(managers) and there == len(managers) // 2 + 1:
+            yield f"{there} of {len(managers)} managers are there: without one more, the Swarm cannot be changed"
+        if not self.services:
+            yield f"{self.stack} is not deployed: `scripts/stack swarm up`"
+        for service in self.services:
+            if not service.is_complete:
+                yield f"{service.name}: {service.running} of {service.wanted} run"
+            if service.update.startswith("rollback") or service.update == "paused":
+                yield f"{service.name}: {service.update.replace('_', ' ')}: {service.update_message}"
+
+    @property
+    def is_healthy(self) -> bool:
+        """A service that was rolled back serves, and yet somebody has to look."""
+        return not self.problems
+
+
+def show_status(project: Project, as_json: bool) -> bool:
+    """Whether nothing is wrong."""
+    swarm = Swarm.of(project)
+    status = SwarmStatus(swarm.stack, read_nodes(swarm.manager), list(swarm.services().values()))
+    if as_json:
+        print(
+            json.dumps({"schema": SCHEMA, "healthy": status.is_healthy, **asdict(status), "problems": status.problems})
+        )
+    else:
+        show(status)
+    return status.is_healthy
+
+
+def show(status: SwarmStatus) -> None:
+    console.out.print(nodes_table(status.nodes))
+    if status.services:
+        console.out.print()
+        console.out.print(services_table(status.services))
+    for problem in status.problems:
+        console.warn(problem)
+    for task in [task for service in status.services for task in service.failures][:MOST_ERRORS]:
+        console.say(f"{task.service} on {task.node or 'no machine'}: {task.state}: {task.error}")
+
+
+def nodes_table(nodes: list[Node]) -> Table:
+    table = Table("machine", "role", "state", "availability", "engine", box=None, pad_edge=False)
+    for node in nodes:
+        colour = "green" if node.is_well else "red"
+        table.add_row(node.name, node.role, f"[{colour}]{node.state}[/{colour}]", node.availability, node.engine)
+    return table
+
+
+def services_table(services: list[Service]) -> Table:
+    table = Table("service", "running", "on", "last update", "image", box=None, pad_edge=False)
+    for service in services:
+        on = sorted(task.node for task in service.tasks if task.is_running)
+        colour = "green" if service.is_complete else "red"
+        running = f"[{colour}]{service.running} of {service.wanted}[/{colour}]"
+        update = service.update.replace("_", " ") or "-"
+        table.add_row(service.name, running, ", ".join(on), update, shown_image(service.image))
+    return table

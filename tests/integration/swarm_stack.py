@@ -1,0 +1,132 @@
+"""The stack on the tests' Swarm, as its administrator and its clients see it."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from docker.errors import DockerException
+from docker.models.containers import Container
+
+from deployment import PROJECT_ROOT, run_command, session
+from edge_load import ASK_SERVERS, count_ready
+from polling import wait_until
+from registry import Registry
+from store import read_manifest
+from swarm_nodes import Node, Nodes
+
+STACK = "models"
+REPLICAS = 6
+# Three machines share two cores here: each task gets half a CPU, so that a machine has room for four.
+VARIABLES = {
+    "COMPOSE_PROJECT_NAME": STACK,
+    "COMPOSE_FILE": "",
+    "BIND_ADDRESS": "0.0.0.0",
+    "SWARM_REPLICAS": str(REPLICAS),
+    "SWARM_START_PERIOD": "90s",
+    "TORCHSERVE_CPUS": "0.5",
+    "TORCHSERVE_MEMORY": "1g",
+    "SCRAPE_INTERVAL": "5s",
+}
+COMMAND_LIMIT_S = 900
+DEADLINE_S = 300
+
+
+@dataclass
+class SwarmStack:
+    """`store`: what the next image is baked from; `variables`: beyond VARIABLES."""
+
+    nodes: Nodes
+    registry: Registry
+    store: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def with_store(self, store: Path) -> "SwarmStack":
+        return replace(self, store=store)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`scripts/stack swarm …`"""
+        settings = {"SWARM_MANAGER": self.nodes.manager.host, "SWARM_REPOSITORY": self.registry.repository}
+        environment = {**os.environ, **VARIABLES, **settings, "MODEL_STORE": str(self.store), **self.variables}
+        return run_command([str(PROJECT_ROOT / "scripts/stack"), "swarm", *arguments], environment, COMMAND_LIMIT_S)
+
+    def do(self, *arguments: str) -> str:
+        ended = self.command(*arguments)
+        assert ended.returncode == 0, f"scripts/stack swarm {' '.join(arguments)}: {ended.stdout}"
+        return ended.stdout
+
+    def status(self) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(self.command("status", "--json").stdout.splitlines()[-1])
+        return said
+
+    @property
+    def predictions(self) -> list[str]:
+        """Of each machine that is on."""
+        return [f"{node.edge}/predictions/mnist" for node in self.nodes.on]
+
+    def containers(self, node: Node, service: str) -> list[Container]:
+        """Those of the service that run on the machine."""
+        label = f"com.docker.swarm.service.name={STACK}_{service}"
+        return list(node.engine.containers.list(filters={"label": label}))
+
+    def is_at_full_strength(self, among: list[Node]) -> bool:
+        """All replicas are ready, for the Swarm and for each of these machines' edges, and no update is under way."""
+        manager = self.nodes.manager
+        running = {"label": f"com.docker.stack.namespace={STACK}"}
+        for service in manager.engine.services.list(filters=running):
+            if (service.attrs.get("UpdateStatus") or {}).get("State", "").endswith(("updating", "rollback_started")):
+                return False
+        tasks = manager.rows("stack", "ps", "--filter", "desired-state=running", STACK)
+        ready = [row for row in tasks if row["CurrentState"].startswith("Running") and "_torchserve." in row["Name"]]
+        return len(ready) == REPLICAS and all(self.ready_behind(node) == REPLICAS for node in among)
+
+    def ready_behind(self, node: Node) -> int:
+        """TorchServes that this machine's edge routes to; 0 where it has none."""
+        try:
+            (edge,) = self.containers(node, "edge")
+            return count_ready(output_of(edge, *ASK_SERVERS))
+        except (DockerException, ValueError):
+            return 0
+
+    def wait_until_full_strength(self, among: list[Node]) -> None:
+        wait_until(f"{REPLICAS} are ready behind each edge", lambda: self.is_at_full_strength(among), DEADLINE_S)
+
+
+def output_of(container: Container, *command: str) -> str:
+    """Of a command in it."""
+    output = container.exec_run(list(command)).output
+    assert isinstance(output, bytes)
+    return output.decode()
+
+
+def answer_of(node: Node, picture: Path) -> tuple[str, str]:
+    """What a client of that machine's edge gets, and by which version."""
+    answer = session.post(f"{node.edge}/predictions/mnist", data=picture.read_bytes(), timeout=30)
+    return answer.text, answer.headers.get("X-Model-Version", "")
+
+
+def released(store: Path, folder: Path, stable: str) -> Path:
+    """A copy of the store in which that version of mnist is the stable one."""
+    shutil.copytree(store, folder)
+    versions = [entry["version"] for entry in read_manifest(folder)]
+    release = {"stable": stable, "previous": None, "canary": None, "deployed": versions}
+    (folder / "releases.json").write_text(json.dumps({"schema": 1, "models": {"mnist": release}}))
+    return folder
+
+
+def with_an_archive_that_does_not_load(store: Path, folder: Path, version: str) -> Path:
+    """A copy of the store in which that version's archive is junk with the hash that the manifest has."""
+    shutil.copytree(store, folder)
+    junk = b"this is no archive"
+    entries = read_manifest(folder)
+    for entry in entries:
+        if entry["version"] == version:
+            entry["sha256"] = hashlib.sha256(junk).hexdigest()
+            (folder / entry["archive"]).write_bytes(junk)
+    (folder / "manifest.json").write_text(json.dumps({"schema": 1, "models": entries}))
+    return folder

@@ -1,0 +1,172 @@
+"""What a Swarm says is understood, what is wrong is named, and files and variables fit together."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from test_static_checks import SWARM, render
+
+from stackcli.compose import Project
+from stackcli.errors import ConfigError
+from stackcli.paths import ROOT
+from stackcli.secrets import write_secrets
+from stackcli.settings import Settings
+from stackcli.swarm_files import CLOSED, OBSERVED, SIGNED, STACK, files_of, variables
+from stackcli.swarm_state import Node, Service, Task, node_of, service_of, task_of
+from stackcli.swarm_status import SwarmStatus
+
+IMAGE, OTHER = "registry:5000/stack/torchserve:a@sha256:1", "registry:5000/stack/torchserve:b@sha256:2"
+CLOSED_FILES = "compose.yaml:compose.prod.yaml"
+
+
+def row(name: str = "models_torchserve.1", state: str = "Running 2 minutes ago", **changes: str) -> dict[str, str]:
+    """As `docker stack ps --no-trunc --format json` has it."""
+    made = {"ID": "id", "Name": name, "Image": IMAGE, "Node": "node-1", "DesiredState": "Running", "Error": ""}
+    return {**made, "CurrentState": state, **changes}
+
+
+def inspected(replicas: int | None = 1, **update: str) -> dict[str, Any]:
+    """As `docker service inspect` has it."""
+    mode = {"Global": {}} if replicas is None else {"Replicated": {"Replicas": replicas}}
+    spec = {"Name": "models_torchserve", "Mode": mode, "TaskTemplate": {"ContainerSpec": {"Image": IMAGE}}}
+    return {"Spec": spec, **({"UpdateStatus": update} if update else {})}
+
+
+def service(*rows: dict[str, str], replicas: int | None = 1, **update: str) -> Service:
+    return service_of(inspected(replicas, **update), "models", [task_of(one, "models") for one in rows])
+
+
+def node(name: str = "node-1", role: str = "leader", state: str = "ready") -> Node:
+    return Node(name, role, state, "active", "26.1.5")
+
+
+def test_a_row_is_a_task_of_its_service() -> None:
+    ended = row(
+        "\\_ models_edge.x1y2", "Failed 3 seconds ago", DesiredState="Shutdown", Error='"task: non-zero exit (1)"'
+    )
+    expected = Task("id", "edge", "node-1", IMAGE, "failed", "shutdown", "task: non-zero exit (1)")
+    assert task_of(ended, "models") == expected
+
+
+@pytest.mark.parametrize(("said", "role"), [("Leader", "leader"), ("Reachable", "manager"), ("", "worker")])
+def test_a_machine_has_one_role(said: str, role: str) -> None:
+    made = node_of(
+        {"Hostname": "a", "ManagerStatus": said, "Status": "Ready", "Availability": "Drain", "EngineVersion": "26"}
+    )
+    assert made == Node("a", role, "ready", "drain", "26")
+
+
+def test_a_service_is_complete_once_as_many_run_its_image_as_are_asked_for() -> None:
+    assert service(row()).is_complete
+    assert not service(row(state="Starting 2 seconds ago")).is_complete, "it is not healthy yet"
+    assert not service(row(Image=OTHER)).is_complete, "it runs another image"
+    assert not service(row(), replicas=2).is_complete
+    assert not service(row(), row(Image=OTHER)).is_complete, "one has still to end"
+    assert service(row(), row(state="Shutdown 1 minute ago", DesiredState="Shutdown")).is_complete
+    assert not service(replicas=None).is_complete
+    assert service(row(), row(), replicas=None).is_complete
+
+
+@pytest.mark.parametrize(
+    ("state", "is_complete"), [("updating", False), ("rollback_started", False), ("completed", True)]
+)
+def test_while_an_update_goes_on_it_is_not_complete(state: str, is_complete: bool) -> None:
+    assert service(row(), State=state).is_complete is is_complete
+
+
+def test_nothing_is_wrong_with_a_whole_swarm() -> None:
+    assert SwarmStatus("models", [node()], [service(row())]).is_healthy
+
+
+@pytest.mark.parametrize(
+    ("nodes", "services", "problem"),
+    [
+        ([node(), node("node-2", "worker", "down")], [service(row())], "node-2 is down"),
+        ([node()], [], "models is not deployed: `scripts/stack swarm up`"),
+        ([node()], [service(row(), replicas=2)], "torchserve: 1 of 2 run"),
+        (
+            [node()],
+            [service(row(), State="rollback_completed", Message="rollback completed")],
+            "torchserve: rollback completed: rollback completed",
+        ),
+        (
+            [node(), node("node-2", "manager"), node("node-3", "unreachable", "down")],
+            [service(row())],
+            "2 of 3 managers are there: without one more, the Swarm cannot be changed",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(nodes: list[Node], services: list[Service], problem: str) -> None:
+    status = SwarmStatus("models", nodes, services)
+    assert problem in status.problems
+    assert not status.is_healthy
+
+
+def test_an_open_edge_is_refused_unless_somebody_says_so() -> None:
+    """A Swarm publishes its port on every address of the machines."""
+    with pytest.raises(ConfigError, match=r"compose\.prod\.yaml, or BIND_ADDRESS=0\.0\.0\.0"):
+        files_of(Settings(), is_observed=False)
+    assert files_of(Settings(bind_address="0.0.0.0"), is_observed=False) == [STACK]
+    assert files_of(Settings(compose_file=CLOSED_FILES), is_observed=True) == [STACK, CLOSED, OBSERVED]
+    signed = Settings(compose_file=CLOSED_FILES, stack_verify_key="verify.pem")
+    assert files_of(signed, is_observed=False) == [STACK, CLOSED, SIGNED]
+
+
+def made(settings: Settings, files: list[str]) -> dict[str, str]:
+    return variables(Project(settings, "base", write_secrets()), {"torchserve": IMAGE, "edge": "e@sha256:3"}, files)
+
+
+def test_each_task_has_its_share_of_a_machine_and_each_edge_a_place_for_all() -> None:
+    found = made(Settings(swarm_replicas=20), [STACK])
+    assert "TORCHSERVE_CPUS" not in found, "0 is all CPUs of one machine"
+    assert found["EDGE_MOST_REPLICAS"] == "21"
+    assert (found["SWARM_TORCHSERVE_IMAGE"], found["SWARM_REPLICAS"]) == (IMAGE, "20")
+    assert made(Settings(torchserve_cpus="1.5"), [STACK])["TORCHSERVE_CPUS"] == "1.5"
+
+
+def test_a_changed_secret_has_another_name(tmp_path: Path) -> None:
+    for name in ("keys", "certificate.pem", "private-key.pem"):
+        (tmp_path / name).write_text(name)
+    settings = Settings(compose_file=CLOSED_FILES, edge_secrets=str(tmp_path))
+    before = made(settings, [STACK, CLOSED])
+    (tmp_path / "keys").write_text("another")
+    after = made(settings, [STACK, CLOSED])
+    assert {name for name in before if before[name] != after[name]} == {"SWARM_EDGE_KEYS"}
+    (tmp_path / "keys").unlink()
+    with pytest.raises(ConfigError, match="`scripts/stack certs` and `scripts/stack key add NAME`"):
+        made(settings, [STACK, CLOSED])
+
+
+def load(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text())
+
+
+@pytest.mark.parametrize("name", ["torchserve", "edge"])
+def test_a_service_of_the_swarm_is_that_of_compose_yaml(name: str) -> None:
+    ours, theirs = load("compose.swarm.yaml")["services"][name], load("compose.yaml")["services"][name]
+    assert ours["environment"].keys() == theirs["environment"].keys()
+    for same in ("init", "read_only", "cap_drop", "ulimits", "stop_grace_period", "logging"):
+        assert ours[same] == theirs[same], same
+    assert {volume["target"] for volume in ours["volumes"]} == {text.partition(":")[0] for text in theirs["tmpfs"]}
+    limit = re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", ours["deploy"]["resources"]["limits"]["memory"])
+    assert f":-{limit}}}" in theirs["mem_limit"]
+
+
+def test_the_closed_edge_is_that_of_compose_prod_yaml() -> None:
+    ours = yaml.safe_load(render(SWARM))["services"]["edge"]
+    theirs = yaml.safe_load(render(("compose.yaml", "compose.prod.yaml")))["services"]["edge"]
+    assert ours["environment"] == theirs["environment"]
+    (folder,) = (volume["target"] for volume in theirs["volumes"] if volume["target"] != "/model_store")
+    assert {Path(secret["target"]).parent for secret in ours["secrets"]} == {Path(folder)}
+
+
+def test_prometheus_has_the_jobs_of_one_machine_and_finds_each_task_by_itself() -> None:
+    here, swarm = load("docker/prometheus/prometheus.yaml"), load("docker/prometheus/prometheus.swarm.yaml")
+    jobs = {job["job_name"] for job in here["scrape_configs"]} - {"grafana"}
+    assert {job["job_name"] for job in swarm["scrape_configs"]} == jobs
+    services = load(STACK)["services"] | load(OBSERVED)["services"]
+    for job in swarm["scrape_configs"]:
+        for source in job.get("dns_sd_configs", []):
+            assert {name.removeprefix("tasks.") for name in source["names"]} <= services.keys()
