@@ -2,9 +2,11 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +47,19 @@ class Node:
     def edge(self) -> str:
         return f"http://{self.address}:8000"
 
-    @property
+    @cached_property
     def engine(self) -> docker.DockerClient:
+        """It has to answer at the first use."""
         return docker.DockerClient(base_url=self.host, timeout=DEADLINE_S)
 
     def docker(self, *arguments: str) -> str:
         """The command line against its engine; fails loudly."""
-        ended = run_command(["docker", "--host", self.host, *arguments], os.environ)
+        ended = self.try_docker(*arguments)
         assert ended.returncode == 0, f"{self.name}: docker {' '.join(arguments)}: {ended.stdout}"
         return ended.stdout
+
+    def try_docker(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return run_command(["docker", "--host", self.host, *arguments], os.environ)
 
     def rows(self, *arguments: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.docker(*arguments, "--format", "{{json .}}").splitlines()]
@@ -65,7 +71,12 @@ class Node:
 
     def start(self) -> None:
         self.container.start()
-        wait_until(f"the engine of {self.name} answers", lambda: self.engine.ping(), DEADLINE_S)
+        wait_until(f"the engine of {self.name} answers", lambda: self.docker("info"), DEADLINE_S)
+
+    def remove(self) -> None:
+        if "engine" in self.__dict__:
+            self.engine.close()
+        self.container.remove(force=True, v=True)
 
     @property
     def is_on(self) -> bool:
@@ -146,14 +157,11 @@ class Nodes:
         """What the engines said, and what the tasks did."""
         for name, node in self.all.items():
             (folder / f"{name}.log").write_bytes(node.container.logs(timestamps=True))
-        if self.on:
-            node = self.on[0]
-            for what in (["node", "ls"], ["service", "ls"]):
-                (folder / f"{'-'.join(what)}.txt").write_text(node.docker(*what))
-            names = node.docker("service", "ls", "--format", "{{.Name}}").split()
-            (folder / "tasks.txt").write_text(node.docker("service", "ps", "--no-trunc", *names) if names else "")
-            for name in names:
-                (folder / f"{name}.log").write_text(node.docker("service", "logs", "--timestamps", name))
+        for node in self.on:
+            names = node.try_docker("service", "ls", "--format", "{{.Name}}").stdout.split()
+            logs = [["service", "logs", "--timestamps", name] for name in names if node is self.on[0]]
+            for what in (["node", "ls"], ["service", "ls"], ["service", "ps", "--no-trunc", *names], *logs):
+                (folder / f"{node.name}-{'-'.join(what)[:80]}.txt").write_text(node.try_docker(*what).stdout)
 
 
 @contextmanager
@@ -175,7 +183,7 @@ def swarm_nodes(registry: Registry, references: Sequence[str], folder: Path) -> 
         if nodes.keep_evidence in keepers:
             keepers.remove(nodes.keep_evidence)
         for node in nodes.all.values():
-            node.container.remove(force=True, v=True)
+            node.remove()
         network.disconnect(registry.container)
         network.remove()
 

@@ -53,7 +53,9 @@ class SwarmStack:
         """`scripts/stack swarm …`"""
         settings = {"SWARM_MANAGER": self.nodes.manager.host, "SWARM_REPOSITORY": self.registry.repository}
         environment = {**os.environ, **VARIABLES, **settings, "MODEL_STORE": str(self.store), **self.variables}
-        return run_command([str(PROJECT_ROOT / "scripts/stack"), "swarm", *arguments], environment, COMMAND_LIMIT_S)
+        ended = run_command([str(PROJECT_ROOT / "scripts/stack"), "swarm", *arguments], environment, COMMAND_LIMIT_S)
+        print(ended.stdout)  # pytest shows it where a test fails
+        return ended
 
     def do(self, *arguments: str) -> str:
         ended = self.command(*arguments)

@@ -121,6 +121,7 @@ def test_a_killed_machine_costs_no_answer(stack: SwarmStack, table: SwarmTable, 
     victim = next(node for node in stack.nodes.on if not is_leader(stack, node))
     with under_load(stack, table, Event.NODE_KILLED, seven, hurt=[victim]):
         victim.kill()
+        wait_until("the Swarm misses it", lambda: stack.nodes.states()[victim.name][0] == "Down", DEADLINE_S)
     assert not stack.status()["healthy"]
 
 
@@ -179,6 +180,7 @@ def test_without_the_leader_of_three_managers_all_goes_on(stack: SwarmStack, tab
     leader = next(node for node in stack.nodes.on if is_leader(stack, node))
     with under_load(stack, table, Event.LEADER_KILLED, seven, hurt=[leader]):
         leader.kill()
+        wait_until("the Swarm misses it", lambda: stack.nodes.states()[leader.name][0] == "Down", DEADLINE_S)
     assert [state for state in stack.nodes.states().values() if state[1] == "Leader"] == [("Ready", "Leader")]
     assert any("without one more" in problem for problem in stack.status()["problems"])
     leader.start()
