@@ -121,6 +121,8 @@ class Nodes:
             hostname=name,
             init=True,
             privileged=True,
+            # As on any machine, empty when it is started again.
+            tmpfs={"/run": ""},
             environment={"NAME": name, "REGISTRY_PORT": str(self.registry.port)},
             mounts=[Mount("/nodes", VOLUME), Mount("/run/node", str(socket.parent), type="bind")],
         )

@@ -1,10 +1,10 @@
 """The stack on the tests' Swarm, as its administrator and its clients see it."""
 
-import hashlib
 import json
 import os
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,11 +13,12 @@ from typing import Any
 from docker.errors import DockerException
 from docker.models.containers import Container
 
+from archives import DOES_NOT_LOAD
 from deployment import PROJECT_ROOT, run_command, session
 from edge_load import ASK_SERVERS, count_ready
 from polling import wait_until
 from registry import Registry
-from store import read_manifest
+from store import archive_sha256, read_manifest
 from swarm_nodes import Node, Nodes
 
 STACK = "models"
@@ -121,14 +122,22 @@ def released(store: Path, folder: Path, stable: str) -> Path:
     return folder
 
 
-def with_an_archive_that_does_not_load(store: Path, folder: Path, version: str) -> Path:
-    """A copy of the store in which that version's archive is junk with the hash that the manifest has."""
+def with_a_model_that_does_not_load(store: Path, folder: Path, version: str) -> Path:
+    """A copy of the store in which that version's handler fails, whose hash is the manifest's all the same."""
     shutil.copytree(store, folder)
-    junk = b"this is no archive"
     entries = read_manifest(folder)
     for entry in entries:
         if entry["version"] == version:
-            entry["sha256"] = hashlib.sha256(junk).hexdigest()
-            (folder / entry["archive"]).write_bytes(junk)
+            archive = folder / entry["archive"]
+            append_to_handler(archive, DOES_NOT_LOAD)
+            entry["sha256"] = archive_sha256(archive)
     (folder / "manifest.json").write_text(json.dumps({"schema": 1, "models": entries}))
     return folder
+
+
+def append_to_handler(archive: Path, code: str) -> None:
+    with zipfile.ZipFile(archive) as source:
+        files = {name: source.read(name) for name in source.namelist()}
+    with zipfile.ZipFile(archive, "w") as target:
+        for name, content in files.items():
+            target.writestr(name, content + code.encode() if name == "handler.py" else content)

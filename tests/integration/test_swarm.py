@@ -27,7 +27,7 @@ from swarm_stack import (
     answer_of,
     output_of,
     released,
-    with_an_archive_that_does_not_load,
+    with_a_model_that_does_not_load,
 )
 from swarm_table import Event, SwarmTable
 
@@ -150,7 +150,7 @@ def test_an_update_to_another_model_image_costs_no_answer(
 def test_an_image_whose_model_does_not_load_is_rolled_back_by_itself(
     stack: SwarmStack, table: SwarmTable, seven: Path, tmp_path: Path
 ) -> None:
-    broken = with_an_archive_that_does_not_load(stack.store, tmp_path / "broken", "2.0")
+    broken = with_a_model_that_does_not_load(stack.store, tmp_path / "broken", "2.0")
     with under_load(stack, table, Event.BROKEN, seven):
         ended = stack.with_store(broken).command("roll", "mnist")
     assert ended.returncode == 1, ended.stdout

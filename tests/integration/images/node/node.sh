@@ -9,7 +9,7 @@ if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
   xargs -rn1 </sys/fs/cgroup/cgroup.procs >/sys/fs/cgroup/init/cgroup.procs || true
   sed -e 's/ / +/g' -e 's/^/+/' </sys/fs/cgroup/cgroup.controllers >/sys/fs/cgroup/cgroup.subtree_control
 fi
-# A killed machine leaves them.
 mkdir -p /run/node
-rm -f /var/run/docker.pid /run/node/docker.sock
+# A killed machine leaves it.
+rm -f /run/node/docker.sock
 exec dockerd --log-level=warn --data-root="/nodes/$NAME" --host=unix:///run/node/docker.sock --host=unix:///var/run/docker.sock
