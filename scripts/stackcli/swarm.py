@@ -6,13 +6,14 @@ What serves is updated before the edge that routes to it, and an update that fai
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import docker
 
 from stackcli import console
 from stackcli.bake import Baked, bake, push_image
+from stackcli.base_image import ensure_edge_base
 from stackcli.compose import Project
 from stackcli.errors import ConfigError, ServeError
 from stackcli.images import ensure_images, image_id
@@ -136,6 +137,8 @@ def pushed_images(client: docker.DockerClient, project: Project, asked: Asked) -
 
 def push_observer(client: docker.DockerClient, project: Project, repository: str) -> str:
     """The image of docker/prometheus, which names no registry of its own."""
+    debian = ensure_edge_base(client, project.settings, yes=False)
+    project = replace(project, settings=project.settings.model_copy(update={"debian_image": debian}))
     ensure_images(client, project, (IMAGE_OF_ALL,))
     image = f"torchserve-stack/{IMAGE_OF_ALL}:{project.settings.stack_tag}"
     tag = str(image_id(client, image)).removeprefix("sha256:")[:TAG_DIGITS]
@@ -219,7 +222,3 @@ def wait_until_complete(swarm: Swarm, name: str) -> None:
 def shown_image(image: str) -> str:
     """Without the digest."""
     return image.partition("@")[0]
-
-
-def summary(services: Mapping[str, Service]) -> str:
-    return ", ".join(f"{service.name} {service.running}/{service.wanted}" for service in services.values())

@@ -1,7 +1,7 @@
 """Load at a constant arrival rate on several addresses that answer alike, as a careful client sends it.
 
 Each request goes to the next address. Where none answers there (refused, reset, silent, a wrong answer) the client asks
-another one, and leaves that one out for a while. A request is:
+another one, and leaves that one out: every LEFT_OUT_S one request finds out whether it answers again. A request is:
 
 - answered: 200 with the expected body, by whichever address,
 - failed: none of MOST_TRIES tries came to that.
@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 from constant_load import read_answer
 
 CONNECT_S, ANSWER_S = 1.0, 10.0
-# How long an address is left out.
 LEFT_OUT_S = 5.0
 MOST_TRIES = 6
 STOP_S = CONNECT_S + ANSWER_S * MOST_TRIES
@@ -74,7 +73,7 @@ class TryError(Exception):
 
 @dataclass
 class Target:
-    """One address: its idle connections, and until when it is left out (time.monotonic())."""
+    """One address: its idle connections, and until when (time.monotonic()) it is left out, 0 where it answers."""
 
     address: Address
     out_until: float = 0.0
@@ -168,6 +167,7 @@ class SpreadLoad:
             target = self._choose(number + len(failures))
             try:
                 await target.ask(self._request, self._expected)
+                target.out_until = 0.0
                 break
             except TryError as error:
                 target.out_until = time.monotonic() + LEFT_OUT_S
@@ -176,10 +176,13 @@ class SpreadLoad:
         self._ended.append(Spread(due, time.monotonic() - due, is_answered, tuple(failures)))
 
     def _choose(self, turn: int) -> Target:
-        """The next one by turns that is not left out; where all are, the next one."""
+        """The next one by turns that is not left out; where all are, the next one. One request at a time asks anew."""
         order = self._targets[turn % len(self._targets) :] + self._targets[: turn % len(self._targets)]
         now = time.monotonic()
-        return next((target for target in order if target.out_until <= now), order[0])
+        chosen = next((target for target in order if target.out_until <= now), order[0])
+        if chosen.out_until:
+            chosen.out_until = now + LEFT_OUT_S
+        return chosen
 
 
 @contextmanager
