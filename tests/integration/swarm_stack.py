@@ -88,6 +88,11 @@ class SwarmStack:
         ready = [row for row in tasks if row["CurrentState"].startswith("Running") and "_torchserve." in row["Name"]]
         return len(ready) == REPLICAS and all(self.ready_behind(node) == REPLICAS for node in among)
 
+    def tasks(self, service: str) -> set[str]:
+        """Those that shall run, by their ids."""
+        rows = self.nodes.manager.rows("service", "ps", "--filter", "desired-state=running", f"{STACK}_{service}")
+        return {row["ID"] for row in rows}
+
     def ready_behind(self, node: Node) -> int:
         """TorchServes that this machine's edge routes to; 0 where it has none."""
         try:

@@ -140,8 +140,9 @@ def test_a_machine_that_comes_back_serves_again(deployed: SwarmStack, table: Swa
 def test_an_update_to_another_model_image_costs_no_answer(
     stack: SwarmStack, table: SwarmTable, seven: Path, tmp_path: Path
 ) -> None:
+    stack.store = released(stack.store, tmp_path / "released", "2.0")
     with under_load(stack, table, Event.ROLLED, seven, hurt=stack.nodes.on):
-        said = stack.with_store(released(stack.store, tmp_path / "released", "2.0")).do("roll", "mnist")
+        said = stack.do("roll", "mnist")
     assert said.index("torchserve: 6 of 6") < said.index("edge: 3 of 3"), said
     for node in stack.nodes.on:
         assert answer_of(node, seven) == ("7", "2.0")
@@ -187,13 +188,15 @@ def test_without_the_leader_of_three_managers_all_goes_on(stack: SwarmStack, tab
 
 
 def test_a_running_stack_is_closed_and_observed(stack: SwarmStack, seven: Path, tmp_path: Path) -> None:
-    """TLS and keys, as secrets of the Swarm; and Prometheus finds every task."""
+    """TLS and keys, as secrets of the Swarm; Prometheus finds every task; and no TorchServe is replaced for that."""
     secrets = tmp_path / "edge"
     closed = {"COMPOSE_FILE": "compose.yaml:compose.prod.yaml", "EDGE_SECRETS": str(secrets)}
     addresses = [node.address for node in stack.nodes.on]
     key = new_certificate_and_key(closed, addresses)
     stack.variables = closed
+    before = stack.tasks("torchserve")
     stack.do("up", "mnist", "--observability")
+    assert stack.tasks("torchserve") == before
     client = new_session()
     client.verify = str(secrets / "ca.pem")
     for address in addresses:

@@ -161,6 +161,8 @@ def test_a_service_of_the_swarm_is_that_of_compose_yaml(name: str) -> None:
     for same in ("init", "read_only", "cap_drop", "ulimits", "stop_grace_period", "logging"):
         assert ours[same] == theirs[same], same
     assert {volume["target"] for volume in ours["volumes"]} == {text.partition(":")[0] for text in theirs["tmpfs"]}
+    targets = [volume["target"] for volume in ours["volumes"]]
+    assert targets == sorted(targets), "`docker service update` sorts them, and another order is another task"
     limit = re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", ours["deploy"]["resources"]["limits"]["memory"])
     assert f":-{limit}}}" in theirs["mem_limit"]
 
