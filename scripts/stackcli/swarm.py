@@ -77,11 +77,12 @@ def bring_up(client: docker.DockerClient, project: Project, asked: Asked) -> Non
     if "torchserve" in swarm.services():
         update(swarm, "torchserve", images["torchserve"])
     console.phase("Deploying…")
+    before = {name: service.update_began for name, service in swarm.services().items()}
     options = [option for file in files for option in ("--compose-file", file)]
     command = ["stack", "deploy", "--prune", "--with-registry-auth", "--resolve-image=never", *options, swarm.stack]
     swarm.manager.do(*command, environment=variables(project, images, files))
     for name in swarm.services():
-        wait_until_complete(swarm, name)
+        wait_until_complete(swarm, name, before.get(name, ""))
 
 
 def roll(client: docker.DockerClient, project: Project, asked: Asked) -> None:
@@ -202,13 +203,13 @@ def last_words(manager: Manager, tasks: Sequence[Task]) -> list[str]:
     return []
 
 
-def wait_until_complete(swarm: Swarm, name: str) -> None:
-    """Raises ServeError where an update was rolled back, or time is over."""
+def wait_until_complete(swarm: Swarm, name: str, began: str) -> None:
+    """Raises ServeError where an update other than the one that `began` then was rolled back, or time is over."""
     deadline = time.monotonic() + COMPLETE_SECONDS
     with console.waiting(name) as wait:
         while time.monotonic() < deadline:
             service = swarm.service(name)
-            if service.update in ROLLED_BACK:
+            if service.update in ROLLED_BACK and service.update_began != began:
                 raise rolled_back(swarm, service, service.image)
             if service.is_complete:
                 console.done(f"{name}: {service.running} of {service.wanted} run")

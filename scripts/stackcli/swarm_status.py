@@ -11,7 +11,7 @@ from rich.table import Table
 from stackcli import console
 from stackcli.compose import Project
 from stackcli.swarm import Swarm, shown_image
-from stackcli.swarm_state import Node, Service, read_nodes
+from stackcli.swarm_state import UPDATING, Node, Service, Task, read_nodes
 
 SCHEMA = 1
 MOST_ERRORS = 3
@@ -42,13 +42,14 @@ class SwarmStatus:
             yield f"{self.stack} is not deployed: `scripts/stack swarm up`"
         for service in self.services:
             if not service.is_complete:
-                yield f"{service.name}: {service.running} of {service.wanted} run"
-            if service.update.startswith("rollback") or service.update == "paused":
+                doing = " while it is updated" if service.update in UPDATING else ""
+                yield f"{service.name}: {service.running} of {service.wanted} run{doing}"
+            if service.update.endswith("paused"):
                 yield f"{service.name}: {service.update.replace('_', ' ')}: {service.update_message}"
 
     @property
     def is_healthy(self) -> bool:
-        """A service that was rolled back serves, and yet somebody has to look."""
+        """A service that was rolled back serves what it served before."""
         return not self.problems
 
 
@@ -72,8 +73,13 @@ def show(status: SwarmStatus) -> None:
         console.out.print(services_table(status.services))
     for problem in status.problems:
         console.warn(problem)
-    for task in [task for service in status.services for task in service.failures][:MOST_ERRORS]:
+    for task in latest_failures(status.services):
         console.say(f"{task.service} on {task.node or 'no machine'}: {task.state}: {task.error}")
+
+
+def latest_failures(services: list[Service]) -> list[Task]:
+    """Of services that are not complete: why may be what the latest tasks ended with."""
+    return [task for service in services if not service.is_complete for task in service.failures[:MOST_ERRORS]]
 
 
 def nodes_table(nodes: list[Node]) -> Table:

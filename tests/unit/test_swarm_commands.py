@@ -89,6 +89,7 @@ def test_what_a_manager_refuses_is_told_in_its_words() -> None:
 
 def test_nothing_is_wrong_with_a_whole_swarm() -> None:
     assert SwarmStatus("models", [node()], [service(row())]).is_healthy
+    assert SwarmStatus("models", [node()], [service(row(), State="rollback_completed")]).is_healthy
 
 
 @pytest.mark.parametrize(
@@ -99,8 +100,8 @@ def test_nothing_is_wrong_with_a_whole_swarm() -> None:
         ([node()], [service(row(), replicas=2)], "torchserve: 1 of 2 run"),
         (
             [node()],
-            [service(row(), State="rollback_completed", Message="rollback completed")],
-            "torchserve: rollback completed: rollback completed",
+            [service(row(), State="rollback_paused", Message="a task failed")],
+            "torchserve: rollback paused: a task failed",
         ),
         (
             [node(), node("node-2", "manager"), node("node-3", "unreachable", "down")],
