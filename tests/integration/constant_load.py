@@ -13,6 +13,7 @@ import asyncio
 import json
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,15 +71,11 @@ class Outcome:
         return dict(Counter(f"{one.kind}: {one.detail}" for one in self.requests if one.kind in kinds))
 
 
-class ConstantLoad:
-    """Sends `request` to an address at `rate` per second, in a thread of its own, from `start` to `stop`."""
+class OpenLoop(ABC):
+    """Begins `_send_one` `rate` times per second, in a thread of its own, from `start` to `stop`."""
 
-    def __init__(self, host: str, port: int, request: bytes, expected: str, rate: float) -> None:
-        self._address = (host, port)
-        self._request, self._expected, self._rate = request, expected.encode(), rate
-        self._idle: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
-        self._ended: list[Request] = []
-        self._fault: float | None = None
+    def __init__(self, rate: float, longest_s: float) -> None:
+        self._rate, self._longest_s = rate, longest_s
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._send_all()), daemon=True)
 
@@ -88,37 +85,61 @@ class ConstantLoad:
     def stop(self) -> None:
         """No further request; returns when every one has ended."""
         self._stopped.set()
-        self._thread.join(TIMEOUT_S + 10)
+        self._thread.join(self._longest_s + 10)
         assert not self._thread.is_alive(), "the load did not end"
-
-    def mark_fault(self) -> None:
-        """The fault happens now: recovery counts from here."""
-        self._fault = time.monotonic()
 
     def keep_up(self, seconds: float) -> None:
         """Let the load go on for so long."""
         time.sleep(seconds)
+
+    async def _send_all(self) -> None:
+        tasks: set[asyncio.Task[None]] = set()
+        number, began = 0, time.monotonic()
+        while not self._stopped.is_set():
+            due = began + number / self._rate
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            tasks.add(task := asyncio.create_task(self._send_one(due, number)))
+            task.add_done_callback(tasks.discard)
+            number += 1
+        await asyncio.gather(*tasks)
+        self._close()
+        await asyncio.sleep(0)  # an aborted transport closes its socket in the loop's next turn
+
+    @abstractmethod
+    async def _send_one(self, due: float, number: int) -> None:
+        """The request with that number, which is due at that time.monotonic()."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Aborts what is idle."""
+
+
+class ConstantLoad(OpenLoop):
+    """Sends `request` to an address, and knows when the fault was."""
+
+    def __init__(self, host: str, port: int, request: bytes, expected: str, rate: float) -> None:
+        super().__init__(rate, TIMEOUT_S)
+        self._address = (host, port)
+        self._request, self._expected = request, expected.encode()
+        self._idle: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
+        self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._ended: list[Request] = []
+        self._fault: float | None = None
+
+    def mark_fault(self) -> None:
+        """The fault happens now: recovery counts from here."""
+        self._fault = time.monotonic()
 
     @property
     def outcome(self) -> Outcome:
         """Of the requests that have ended so far; of all once the load has stopped."""
         return Outcome(self._rate, sorted(self._ended, key=lambda one: one.due), self._fault)
 
-    async def _send_all(self) -> None:
-        self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
-        tasks: set[asyncio.Task[None]] = set()
-        number, began = 0, time.monotonic()
-        while not self._stopped.is_set():
-            due = began + number / self._rate
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            tasks.add(task := asyncio.create_task(self._send_one(due)))
-            task.add_done_callback(tasks.discard)
-            number += 1
-        await asyncio.gather(*tasks)
+    def _close(self) -> None:
         for _, writer in self._idle:
             writer.transport.abort()
 
-    async def _send_one(self, due: float) -> None:
+    async def _send_one(self, due: float, number: int) -> None:
         async with self._slots:
             try:
                 kind, detail = await asyncio.wait_for(self._exchange(), TIMEOUT_S)

@@ -9,7 +9,6 @@ another one, and leaves that one out: every LEFT_OUT_S one request finds out whe
 
 import asyncio
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,12 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from constant_load import read_answer
+from constant_load import OpenLoop, read_answer
 
 CONNECT_S, ANSWER_S = 1.0, 10.0
 LEFT_OUT_S = 5.0
 MOST_TRIES = 6
-STOP_S = CONNECT_S + ANSWER_S * MOST_TRIES
 
 Address = tuple[str, int]
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -119,47 +117,23 @@ class Target:
             writer.transport.abort()
 
 
-class SpreadLoad:
-    """Sends `request` to the addresses by turns at `rate` per second, in a thread of its own."""
+class SpreadLoad(OpenLoop):
+    """Sends `request` to the addresses by turns."""
 
     def __init__(self, addresses: Sequence[Address], request: bytes, expected: str, rate: float) -> None:
+        super().__init__(rate, CONNECT_S + ANSWER_S * MOST_TRIES)
         self._targets = [Target(address) for address in addresses]
-        self._request, self._expected, self._rate = request, expected.encode(), rate
+        self._request, self._expected = request, expected.encode()
         self._ended: list[Spread] = []
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._send_all()), daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """No further request; returns when every one has ended."""
-        self._stopped.set()
-        self._thread.join(STOP_S)
-        assert not self._thread.is_alive(), "the load did not end"
-
-    def keep_up(self, seconds: float) -> None:
-        """Let the load go on for so long."""
-        time.sleep(seconds)
 
     @property
     def outcome(self) -> SpreadOutcome:
         """Of the requests that have ended so far; of all once the load has stopped."""
         return SpreadOutcome(sorted(self._ended, key=lambda one: one.due))
 
-    async def _send_all(self) -> None:
-        tasks: set[asyncio.Task[None]] = set()
-        number, began = 0, time.monotonic()
-        while not self._stopped.is_set():
-            due = began + number / self._rate
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            tasks.add(task := asyncio.create_task(self._send_one(due, number)))
-            task.add_done_callback(tasks.discard)
-            number += 1
-        await asyncio.gather(*tasks)
+    def _close(self) -> None:
         for target in self._targets:
             target.close()
-        await asyncio.sleep(0)  # an aborted transport closes its socket in the loop's next turn
 
     async def _send_one(self, due: float, number: int) -> None:
         failures: list[str] = []
