@@ -160,10 +160,12 @@ class Nodes:
         for name, node in self.all.items():
             (folder / f"{name}.log").write_bytes(node.container.logs(timestamps=True))
         for node in self.on:
-            names = node.try_docker("service", "ls", "--format", "{{.Name}}").stdout.split()
-            logs = [["service", "logs", "--timestamps", name] for name in names if node is self.on[0]]
-            for what in (["node", "ls"], ["service", "ls"], ["service", "ps", "--no-trunc", *names], *logs):
-                (folder / f"{node.name}-{'-'.join(what)[:80]}.txt").write_text(node.try_docker(*what).stdout)
+            stacks = node.try_docker("stack", "ls", "--format", "{{.Name}}").stdout.split()
+            for what in (["node", "ls"], ["service", "ls"], *(["stack", "ps", "--no-trunc", name] for name in stacks)):
+                (folder / f"{node.name}-{'-'.join(what)}.txt").write_text(node.try_docker(*what).stdout)
+            # Not `docker service logs`: it may wait for ever for a machine that is gone.
+            for container in node.engine.containers.list(all=True, ignore_removed=True):
+                (folder / f"{node.name}-{container.name}.log").write_bytes(container.logs(timestamps=True))
 
 
 @contextmanager
