@@ -15,7 +15,7 @@ from stackcli import console
 from stackcli.bake import Baked, bake, push_image
 from stackcli.base_image import ensure_edge_base
 from stackcli.compose import Project
-from stackcli.errors import ConfigError, ServeError
+from stackcli.errors import ConfigError, EngineError, ServeError
 from stackcli.images import ensure_images, image_id
 from stackcli.log_lines import readable
 from stackcli.observability import IMAGE_OF_ALL
@@ -25,7 +25,7 @@ from stackcli.swarm_state import ROLLED_BACK, STACK_LABEL, UPDATED, Service, Tas
 
 # Images of gigabytes are pulled, machine by machine.
 COMPLETE_SECONDS = 3600
-LOOK_SECONDS, LOG_LINES, MOST_FAILURES = 1.0, 20, 5
+LOOK_SECONDS, LOG_LINES, LOG_SECONDS, MOST_FAILURES = 1.0, 20, 10, 5
 OBSERVER_LABEL = "prometheus"
 TAG_DIGITS = 12
 
@@ -197,7 +197,10 @@ def rolled_back(swarm: Swarm, service: Service, image: str) -> ServeError:
 def last_words(manager: Manager, tasks: Sequence[Task]) -> list[str]:
     """Of the first task that left any, as long as its machine keeps them."""
     for task in tasks[:MOST_FAILURES]:
-        ended = manager.capture("service", "logs", "--raw", f"--tail={LOG_LINES}", task.id)
+        try:
+            ended = manager.capture("service", "logs", "--raw", f"--tail={LOG_LINES}", task.id, seconds=LOG_SECONDS)
+        except EngineError:  # it may wait for ever for a machine that is gone
+            continue
         if ended.returncode == 0 and (ended.stdout or ended.stderr).strip():
             return readable(ended.stdout + ended.stderr).splitlines()
     return []

@@ -26,17 +26,19 @@ class Manager:
         return cls(settings.swarm_manager)
 
     def capture(
-        self, *arguments: str, environment: Mapping[str, str] | None = None
+        self, *arguments: str, environment: Mapping[str, str] | None = None, seconds: float = SECONDS
     ) -> subprocess.CompletedProcess[str]:
-        """Runs `docker ARGUMENTS`. Raises EngineError where it does not answer."""
+        """Runs `docker ARGUMENTS`. Raises EngineError where it does not answer in time."""
         host = ["--host", self.host] if self.host else []
         command = ["docker", *host, *arguments]
         try:
             return subprocess.run(
-                command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+                command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=seconds, check=False
             )
         except subprocess.TimeoutExpired:
-            raise EngineError(f"{self} to answer within {SECONDS} s", "no answer", "SWARM_MANAGER of another") from None
+            raise EngineError(
+                f"{self} to answer within {seconds:g} s", "no answer", "SWARM_MANAGER of another"
+            ) from None
 
     def do(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         """What it printed. Raises ServeError with its last line."""
