@@ -63,6 +63,7 @@ class Scenario(Enum):
     EDGE_WORKER_KILLED = "through the edge: kill -9 of each worker of mnist"
     EDGE_JVM_KILLED = "through the edge: kill -9 of the only JVM"
     EDGE_REPLICA_KILLED = "through the edge: one of three torchserve containers killed"
+    EDGE_REPLICA_CUT_OFF = "through the edge: one of three torchserve containers cut off from the network"
     EDGE_RECONFIGURED = "through the edge: its configuration changed five times"
     EDGE_STOPPED = "the edge stopped and started"
     DISK_FULL = "the store's disk full during publish"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from constant_load import Outcome, constant_load
-from deployment import SERVING, Deployment, session
+from deployment import SERVING, Deployment, docker_engine, session
 from edge_load import ASK_SERVERS, count_ready, edge_address, edge_predictions
 from fault_table import FaultTable, Scenario
 from fresh import FreshDeployments
@@ -169,4 +169,22 @@ def test_one_of_three_containers_killed_costs_no_answer(
     fault_table.add(Scenario.EDGE_REPLICA_KILLED, load.outcome, "the two others answer")
     victim.reload()
     assert victim.status == "exited"
+    assert_all_answered(load.outcome)
+
+
+def test_one_of_three_containers_cut_off_from_the_network_costs_no_answer(
+    edge_stack: Deployment, fault_table: FaultTable, seven: Path
+) -> None:
+    """As when its machine is gone: no packet says so, and what it was sent is given up after three seconds."""
+    scale(edge_stack, REPLICAS)
+    victim = edge_stack.containers("torchserve")[-1]
+    (network,) = docker_engine.networks.list(names=[f"{edge_stack.project}_serve"])
+    with constant_load(edge_predictions(edge_stack), seven.read_bytes(), expected="7", rate=RATE) as load:
+        load.keep_up(BEFORE_S)
+        load.mark_fault()
+        network.disconnect(victim)
+        wait_until("the edge leaves it out", lambda: ready_servers(edge_stack) == REPLICAS - 1, DEADLINE_S)
+        load.keep_up(AFTER_S)
+    fault_table.add(Scenario.EDGE_REPLICA_CUT_OFF, load.outcome, "what it was sent is asked of another one after 3 s")
+    victim.remove(force=True)
     assert_all_answered(load.outcome)

@@ -91,7 +91,7 @@ def selected(selector: dict[str, str], labels: dict[str, str]) -> bool:
 
 def asked_by_the_edge() -> set[int]:
     """The ports of TorchServe that HAProxy and the page's numbers go to."""
-    routed = re.findall(r"^ +server.* \{\{ settings.torchserve \}\}:(\d+)", HAPROXY, re.MULTILINE)
+    routed = re.findall(r"\{\{ servers\((\d+)", HAPROXY)
     scraped = re.findall(r"^PORT = (\d+)$", (ROOT / "docker/edge/edge/scrape.py").read_text(), re.MULTILINE)
     return {int(port) for port in routed + scraped}
 
