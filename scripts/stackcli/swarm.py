@@ -15,17 +15,15 @@ from stackcli import console
 from stackcli.bake import Baked, bake, push_image
 from stackcli.base_image import ensure_edge_base
 from stackcli.compose import Project
-from stackcli.errors import ConfigError, EngineError, ServeError
+from stackcli.errors import ConfigError, ServeError
 from stackcli.images import ensure_images, image_id
-from stackcli.log_lines import readable
 from stackcli.observability import IMAGE_OF_ALL
 from stackcli.swarm_files import files_of, variables
 from stackcli.swarm_manager import Manager
-from stackcli.swarm_state import ROLLED_BACK, STACK_LABEL, UPDATED, Service, Task, read_nodes, read_services
+from stackcli.swarm_state import STACK_LABEL, Swarm, read_nodes
+from stackcli.swarm_update import LOOK_SECONDS, update, wait_until_complete, wait_until_settled
 
-# Images of gigabytes are pulled, machine by machine.
-COMPLETE_SECONDS = 3600
-LOOK_SECONDS, LOG_LINES, LOG_SECONDS, MOST_FAILURES = 1.0, 20, 10, 5
+DOWN_SECONDS = 300
 OBSERVER_LABEL = "prometheus"
 TAG_DIGITS = 12
 
@@ -37,33 +35,6 @@ class Asked:
     models: Sequence[str]
     repository: str
     observability: bool = False
-
-
-@dataclass(frozen=True)
-class Swarm:
-    """One stack on a Swarm."""
-
-    manager: Manager
-    stack: str
-
-    @classmethod
-    def of(cls, project: Project) -> Swarm:
-        """Raises EngineError where SWARM_MANAGER is none."""
-        manager = Manager.of(project.settings)
-        manager.check()
-        return cls(manager, project.settings.compose_project_name)
-
-    def services(self) -> dict[str, Service]:
-        return {service.name: service for service in read_services(self.manager, self.stack)}
-
-    def service(self, name: str) -> Service:
-        """Raises ServeError where it is not deployed."""
-        found = self.services().get(name)
-        if found is None:
-            raise ServeError(
-                f"{self.stack} on the Swarm of {self.manager}", "no such stack", "`scripts/stack swarm up`"
-            )
-        return found
 
 
 def bring_up(client: docker.DockerClient, project: Project, asked: Asked) -> None:
@@ -96,8 +67,9 @@ def roll(client: docker.DockerClient, project: Project, asked: Asked) -> None:
     except ServeError:
         if has_changed:
             console.say("torchserve: back to what its edge knows")
+            began = swarm.service("torchserve").update_began
             swarm.manager.do("service", "rollback", "--detach", f"{swarm.stack}_torchserve")
-            wait_until_settled(swarm, "torchserve", swarm.service("torchserve").update_began)
+            wait_until_settled(swarm, "torchserve", began)
         raise
 
 
@@ -107,7 +79,7 @@ def bring_down(project: Project) -> None:
     swarm.service("torchserve")
     swarm.manager.do("stack", "rm", swarm.stack)
     with console.waiting(swarm.stack) as wait:
-        deadline = time.monotonic() + COMPLETE_SECONDS
+        deadline = time.monotonic() + DOWN_SECONDS
         while remaining := remaining_tasks(swarm):
             if time.monotonic() > deadline:
                 raise ServeError("every task to end", f"{remaining} that run", "`docker ps` on each machine")
@@ -154,75 +126,3 @@ def choose_observing_node(manager: Manager) -> None:
         (leader,) = (node.name for node in read_nodes(manager) if node.role == "leader")
         manager.do("node", "update", "--label-add", f"{OBSERVER_LABEL}=yes", leader)
         console.say(f"{leader}: labelled {OBSERVER_LABEL}=yes, it keeps the metrics")
-
-
-def update(swarm: Swarm, name: str, image: str) -> bool:
-    """Whether the service had another image. Raises ServeError where the Swarm has rolled it back."""
-    before = swarm.service(name)
-    if before.image == image:
-        console.done(f"{name}: nothing to update")
-        return False
-    command = ["service", "update", "--detach", "--quiet", "--with-registry-auth", "--no-resolve-image"]
-    swarm.manager.do(*command, f"--image={image}", f"{swarm.stack}_{name}")
-    after = wait_until_settled(swarm, name, before.update_began)
-    if after.update not in UPDATED:
-        raise rolled_back(swarm, after, image)
-    console.done(f"{name}: {after.running} of {after.wanted} run {shown_image(image)}")
-    return True
-
-
-def wait_until_settled(swarm: Swarm, name: str, began: str) -> Service:
-    """Once the update that came after the one that `began` then has ended, well or not."""
-    deadline = time.monotonic() + COMPLETE_SECONDS
-    with console.waiting(name) as wait:
-        while time.monotonic() < deadline:
-            service = swarm.service(name)
-            if service.update_began != began and service.update in (*UPDATED, *ROLLED_BACK):
-                return service
-            wait.update(f"{service.update or 'updating'}: {service.running} of {service.wanted} run the new image")
-            time.sleep(LOOK_SECONDS)
-    raise ServeError(f"the update of {name} to end within {COMPLETE_SECONDS} s", "none", "`scripts/stack swarm status`")
-
-
-def rolled_back(swarm: Swarm, service: Service, image: str) -> ServeError:
-    """Says what the tasks of that image ended with, and what they said."""
-    failed = [task for task in service.failures if task.image == image]
-    for text in last_words(swarm.manager, failed):
-        console.say(text)
-    reason = failed[0].error if failed else service.update_message
-    found = f"{service.update.replace('_', ' ')} ({reason}); the earlier image serves"
-    return ServeError(f"{service.name} to run {shown_image(image)}", found, "the lines above")
-
-
-def last_words(manager: Manager, tasks: Sequence[Task]) -> list[str]:
-    """Of the first task that left any, as long as its machine keeps them."""
-    for task in tasks[:MOST_FAILURES]:
-        try:
-            ended = manager.capture("service", "logs", "--raw", f"--tail={LOG_LINES}", task.id, seconds=LOG_SECONDS)
-        except EngineError:  # it may wait for ever for a machine that is gone
-            continue
-        if ended.returncode == 0 and (ended.stdout or ended.stderr).strip():
-            return readable(ended.stdout + ended.stderr).splitlines()
-    return []
-
-
-def wait_until_complete(swarm: Swarm, name: str, began: str) -> None:
-    """Raises ServeError where an update other than the one that `began` then was rolled back, or time is over."""
-    deadline = time.monotonic() + COMPLETE_SECONDS
-    with console.waiting(name) as wait:
-        while time.monotonic() < deadline:
-            service = swarm.service(name)
-            if service.update in ROLLED_BACK and service.update_began != began:
-                raise rolled_back(swarm, service, service.image)
-            if service.is_complete:
-                console.done(f"{name}: {service.running} of {service.wanted} run")
-                return
-            problem = f" ({service.failures[0].error})" if service.failures else ""
-            wait.update(f"{service.running} of {service.wanted} run{problem}")
-            time.sleep(LOOK_SECONDS)
-    raise ServeError(f"{name} to be complete within {COMPLETE_SECONDS} s", "less", "`scripts/stack swarm status`")
-
-
-def shown_image(image: str) -> str:
-    """Without the digest."""
-    return image.partition("@")[0]

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stackcli.compose import Project
+from stackcli.errors import ServeError
 from stackcli.swarm_manager import Manager
 
 STACK_LABEL = "com.docker.stack.namespace"
@@ -83,6 +85,33 @@ class Service:
         return [task for task in self.tasks if task.error]
 
 
+@dataclass(frozen=True)
+class Swarm:
+    """One stack on a Swarm."""
+
+    manager: Manager
+    stack: str
+
+    @classmethod
+    def of(cls, project: Project) -> Swarm:
+        """Raises EngineError where SWARM_MANAGER is none."""
+        manager = Manager.of(project.settings)
+        manager.check()
+        return cls(manager, project.settings.compose_project_name)
+
+    def services(self) -> dict[str, Service]:
+        return {service.name: service for service in read_services(self.manager, self.stack)}
+
+    def service(self, name: str) -> Service:
+        """Raises ServeError where it is not deployed."""
+        found = self.services().get(name)
+        if found is None:
+            raise ServeError(
+                f"{self.stack} on the Swarm of {self.manager}", "no such stack", "`scripts/stack swarm up`"
+            )
+        return found
+
+
 def read_nodes(manager: Manager) -> list[Node]:
     return [node_of(row) for row in manager.rows("node", "ls")]
 
@@ -122,3 +151,8 @@ def service_of(inspected: Mapping[str, Any], stack: str, tasks: Iterable[Task]) 
         update.get("Message", ""),
         [task for task in tasks if task.service == name],
     )
+
+
+def shown_image(image: str) -> str:
+    """Without the digest."""
+    return image.partition("@")[0]

@@ -10,8 +10,7 @@ from rich.table import Table
 
 from stackcli import console
 from stackcli.compose import Project
-from stackcli.swarm import Swarm, shown_image
-from stackcli.swarm_state import UPDATING, Node, Service, Task, read_nodes
+from stackcli.swarm_state import UPDATING, Node, Service, Swarm, Task, read_nodes, shown_image
 
 SCHEMA = 1
 MOST_ERRORS = 3
