@@ -152,7 +152,7 @@ def push_image(client: docker.DockerClient, reference: str) -> str:
 
 
 def follow_push(events: Iterator[dict[str, Any]], wait: console.Waiting) -> str:
-    """Shows bytes sent over all layers, one line per finished layer where there is no terminal; returns the digest."""
+    """Shows bytes sent over all layers, one line per layer sent where there is no terminal; returns the digest."""
     layers: dict[str, tuple[int, int]] = {}
     finished, digest = 0, ""
     for event in events:
@@ -162,7 +162,8 @@ def follow_push(events: Iterator[dict[str, Any]], wait: console.Waiting) -> str:
         if event.get("status") == "Pushing" and detail.get("total"):
             layers[event["id"]] = (min(detail["current"], detail["total"]), detail["total"])
         finished += event.get("status") in ("Pushed", "Layer already exists")
-        current, total = (sum(sizes) for sizes in zip(*layers.values(), strict=True)) if layers else (0, 0)
-        wait.update(f"{finished} layers there", current, total or None)
+        if layers:
+            current, total = (sum(sizes) for sizes in zip(*layers.values(), strict=True))
+            wait.update(f"{finished} layers there", current, total)
         digest = (event.get("aux") or {}).get("Digest", digest)
     return digest

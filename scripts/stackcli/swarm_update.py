@@ -39,7 +39,8 @@ def wait_until_settled(swarm: Swarm, name: str, began: str) -> Service:
             service = swarm.service(name)
             if service.update_began != began and service.update in (*UPDATED, *ROLLED_BACK):
                 return service
-            wait.update(f"{service.update or 'updating'}: {service.running} of {service.wanted} run the new image")
+            which = "the earlier image again" if service.update == "rollback_started" else "the new image"
+            wait.update(f"{service.running} of {service.wanted} run {which}")
             time.sleep(LOOK_SECONDS)
     raise ServeError(f"the update of {name} to end within {COMPLETE_SECONDS} s", "none", "`scripts/stack swarm status`")
 
