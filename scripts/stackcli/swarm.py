@@ -18,7 +18,7 @@ from stackcli.compose import Project
 from stackcli.errors import ConfigError, ServeError
 from stackcli.images import ensure_images, image_id
 from stackcli.observability import IMAGE_OF_ALL
-from stackcli.swarm_files import files_of, variables
+from stackcli.swarm_files import files_of, hashes_of, variables
 from stackcli.swarm_manager import Manager
 from stackcli.swarm_state import STACK_LABEL, Swarm, read_nodes
 from stackcli.swarm_update import LOOK_SECONDS, update, wait_until_complete, wait_until_settled
@@ -41,6 +41,7 @@ def bring_up(client: docker.DockerClient, project: Project, asked: Asked) -> Non
     """`scripts/stack swarm up`: also with other settings, and for a stack that is there."""
     swarm = Swarm.of(project)
     files = files_of(project.settings, asked.observability)
+    hashes = hashes_of(project.settings, files)
     images = pushed_images(client, project, asked)
     if asked.observability:
         images[IMAGE_OF_ALL] = push_observer(client, project, asked.repository)
@@ -51,7 +52,7 @@ def bring_up(client: docker.DockerClient, project: Project, asked: Asked) -> Non
     before = {name: service.update_began for name, service in swarm.services().items()}
     options = [option for file in files for option in ("--compose-file", file)]
     command = ["stack", "deploy", "--prune", "--with-registry-auth", "--resolve-image=never", *options, swarm.stack]
-    swarm.manager.do(*command, environment=variables(project, images, files))
+    swarm.manager.do(*command, environment={**variables(project, images), **hashes})
     for name in swarm.services():
         wait_until_complete(swarm, name, before.get(name, ""))
 

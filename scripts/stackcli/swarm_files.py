@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stackcli.compose import Project
@@ -20,6 +20,7 @@ STACK, CLOSED, SIGNED, OBSERVED = (
 )
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 DIGITS = 12
+REMEDIES = {CLOSED: "`scripts/stack certs` and `scripts/stack key add NAME`"}
 # Those of an image → variable of STACK.
 IMAGE_VARIABLES = {
     "torchserve": "SWARM_TORCHSERVE_IMAGE",
@@ -40,8 +41,8 @@ def files_of(settings: Settings, is_observed: bool) -> list[str]:
     return [STACK, *(file for file, is_wanted in chosen.items() if is_wanted)]
 
 
-def variables(project: Project, images: Mapping[str, str], files: list[str]) -> dict[str, str]:
-    """What the files read. `images`: by service."""
+def variables(project: Project, images: Mapping[str, str]) -> dict[str, str]:
+    """What the files read, but for `hashes_of`. `images`: by service."""
     settings = project.settings
     found = project.environment
     # On a machine of its own, no setting is all CPUs; here each task has its share.
@@ -49,14 +50,17 @@ def variables(project: Project, images: Mapping[str, str], files: list[str]) -> 
         found.pop("TORCHSERVE_CPUS")
     # In an update there is one more.
     found["EDGE_MOST_REPLICAS"] = str(max(settings.edge_most_replicas, settings.swarm_replicas + 1))
-    found |= {IMAGE_VARIABLES[service]: image for service, image in images.items()}
-    hashed = {
-        variable: path
-        for file, paths in contents(settings).items()
-        if file in files
-        for variable, path in paths.items()
+    return found | {IMAGE_VARIABLES[service]: image for service, image in images.items()}
+
+
+def hashes_of(settings: Settings, files: Iterable[str]) -> dict[str, str]:
+    """By variable of these files. Raises ConfigError where what is hashed is not there."""
+    known = contents(settings)
+    return {
+        variable: digest(path, REMEDIES.get(file, "naming another one in .env"))
+        for file in files
+        for variable, path in known.get(file, {}).items()
     }
-    return found | {variable: digest(path) for variable, path in hashed.items()}
 
 
 def contents(settings: Settings) -> dict[str, dict[str, Path]]:
@@ -76,8 +80,7 @@ def contents(settings: Settings) -> dict[str, dict[str, Path]]:
     }
 
 
-def digest(path: Path) -> str:
-    """Raises ConfigError where there is no such file."""
+def digest(path: Path, remedy: str) -> str:
     if not path.is_file():
-        raise ConfigError(f"the file {shown(path)}", "none", "`scripts/stack certs` and `scripts/stack key add NAME`")
+        raise ConfigError(f"the file {shown(path)}", "none", remedy)
     return digest_of(path.read_text())[:DIGITS]

@@ -12,7 +12,7 @@ from stackcli.errors import ConfigError, EngineError, ServeError
 from stackcli.paths import ROOT
 from stackcli.secrets import write_secrets
 from stackcli.settings import Settings
-from stackcli.swarm_files import CLOSED, OBSERVED, SIGNED, STACK, files_of, variables
+from stackcli.swarm_files import CLOSED, OBSERVED, SIGNED, STACK, files_of, hashes_of, variables
 from stackcli.swarm_manager import Manager
 from stackcli.swarm_state import Node, Service, Task, node_of, service_of, task_of
 from stackcli.swarm_status import SwarmStatus
@@ -125,29 +125,30 @@ def test_an_open_edge_is_refused_unless_somebody_says_so() -> None:
     assert files_of(signed, is_observed=False) == [STACK, CLOSED, SIGNED]
 
 
-def made(settings: Settings, files: list[str]) -> dict[str, str]:
-    return variables(Project(settings, "base", write_secrets()), {"torchserve": IMAGE, "edge": "e@sha256:3"}, files)
+def made(settings: Settings) -> dict[str, str]:
+    return variables(Project(settings, "base", write_secrets()), {"torchserve": IMAGE, "edge": "e@sha256:3"})
 
 
 def test_each_task_has_its_share_of_a_machine_and_each_edge_a_place_for_all() -> None:
-    found = made(Settings(swarm_replicas=20), [STACK])
+    found = made(Settings(swarm_replicas=20))
     assert "TORCHSERVE_CPUS" not in found, "0 is all CPUs of one machine"
     assert found["EDGE_MOST_REPLICAS"] == "21"
     assert (found["SWARM_TORCHSERVE_IMAGE"], found["SWARM_REPLICAS"]) == (IMAGE, "20")
-    assert made(Settings(torchserve_cpus="1.5"), [STACK])["TORCHSERVE_CPUS"] == "1.5"
+    assert made(Settings(torchserve_cpus="1.5"))["TORCHSERVE_CPUS"] == "1.5"
 
 
 def test_a_changed_secret_has_another_name(tmp_path: Path) -> None:
     for name in ("keys", "certificate.pem", "private-key.pem"):
         (tmp_path / name).write_text(name)
     settings = Settings(compose_file=CLOSED_FILES, edge_secrets=str(tmp_path))
-    before = made(settings, [STACK, CLOSED])
+    before = hashes_of(settings, [STACK, CLOSED])
     (tmp_path / "keys").write_text("another")
-    after = made(settings, [STACK, CLOSED])
+    after = hashes_of(settings, [STACK, CLOSED])
     assert {name for name in before if before[name] != after[name]} == {"SWARM_EDGE_KEYS"}
     (tmp_path / "keys").unlink()
+    assert hashes_of(settings, [STACK]) == {}
     with pytest.raises(ConfigError, match="`scripts/stack certs` and `scripts/stack key add NAME`"):
-        made(settings, [STACK, CLOSED])
+        hashes_of(settings, [STACK, CLOSED])
 
 
 def load(name: str) -> Any:
@@ -173,6 +174,13 @@ def test_the_closed_edge_is_that_of_compose_prod_yaml() -> None:
     assert ours["environment"] == theirs["environment"]
     (folder,) = (volume["target"] for volume in theirs["volumes"] if volume["target"] != "/model_store")
     assert {Path(secret["target"]).parent for secret in ours["secrets"]} == {Path(folder)}
+
+
+def test_beside_a_compose_project_of_the_same_name_nothing_of_it_is_taken() -> None:
+    """A manager may be the machine on which the stack was tried out."""
+    for kind in ("networks", "volumes"):
+        ours = {*(load(STACK).get(kind) or {}), *load(OBSERVED)[kind]}
+        assert not ours & load("compose.yaml")[kind].keys()
 
 
 def test_prometheus_has_the_jobs_of_one_machine_and_finds_each_task_by_itself() -> None:
