@@ -158,11 +158,11 @@ def follow_push(events: Iterator[dict[str, Any]], wait: console.Waiting) -> str:
     for event in events:
         if "error" in event:
             raise APIError(str(event["error"]))
-        detail = event.get("progressDetail") or {}
-        if event.get("status") == "Pushing" and detail.get("total"):
+        status, detail = event.get("status"), event.get("progressDetail") or {}
+        if status == "Pushing" and detail.get("total"):
             layers[event["id"]] = (min(detail["current"], detail["total"]), detail["total"])
-        finished += event.get("status") in ("Pushed", "Layer already exists")
-        if layers:
+        finished += status in ("Pushed", "Layer already exists")
+        if layers and status in ("Pushing", "Pushed"):
             current, total = (sum(sizes) for sizes in zip(*layers.values(), strict=True))
             wait.update(f"{finished} layers there", current, total)
         digest = (event.get("aux") or {}).get("Digest", digest)
