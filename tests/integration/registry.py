@@ -55,7 +55,11 @@ class Registry:
         return said
 
     def remove(self) -> None:
+        """And the names that images got here for it."""
         self.container.remove(force=True, v=True)
+        for name in (tag for known in docker_engine.images.list() for tag in known.tags):
+            if name.startswith(f"{self.address}/"):
+                docker_engine.images.remove(name, force=True)
 
 
 def start_registry() -> Registry:

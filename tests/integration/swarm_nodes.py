@@ -95,9 +95,6 @@ class Nodes:
     references: Sequence[str]
     all: dict[str, Node] = field(default_factory=dict)
 
-    def __getitem__(self, name: str) -> Node:
-        return self.all[name]
-
     @property
     def on(self) -> list[Node]:
         return [node for node in self.all.values() if node.is_on]
