@@ -6,18 +6,19 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from docker.errors import DockerException
 from docker.models.containers import Container
 
-from archives import DOES_NOT_LOAD
+from archives import DOES_NOT_LOAD, write_manifest
 from deployment import PROJECT_ROOT, run_command, session
 from edge_load import ASK_SERVERS, count_ready
 from polling import wait_until
 from registry import Registry
+from signatures import signed
 from store import archive_sha256, read_manifest
 from swarm_nodes import Node, Nodes
 
@@ -40,12 +41,13 @@ DEADLINE_S = 300
 
 @dataclass
 class SwarmStack:
-    """`store`: what the next image is baked from; `variables`: beyond VARIABLES."""
+    """`store`: what the next image is baked from; `key`: which signs it; `variables`: beyond VARIABLES."""
 
     nodes: Nodes
     registry: Registry
     store: Path
-    variables: Mapping[str, str] = field(default_factory=dict)
+    key: Path
+    variables: Mapping[str, str]
 
     def with_store(self, store: Path) -> "SwarmStack":
         return replace(self, store=store)
@@ -127,8 +129,13 @@ def released(store: Path, folder: Path, stable: str) -> Path:
     return folder
 
 
-def with_a_model_that_does_not_load(store: Path, folder: Path, version: str) -> Path:
-    """A copy of the store in which that version's handler fails, whose hash is the manifest's all the same."""
+def sign(store: Path, key: Path) -> None:
+    """All of its manifest, with the private key."""
+    write_manifest(store, [signed(entry, key) for entry in read_manifest(store)])
+
+
+def with_a_model_that_does_not_load(store: Path, folder: Path, version: str, key: Path) -> Path:
+    """A copy of the store in which that version's handler fails; its signed record says nothing of that."""
     shutil.copytree(store, folder)
     entries = read_manifest(folder)
     for entry in entries:
@@ -136,7 +143,7 @@ def with_a_model_that_does_not_load(store: Path, folder: Path, version: str) -> 
             archive = folder / entry["archive"]
             append_to_handler(archive, DOES_NOT_LOAD)
             entry["sha256"] = archive_sha256(archive)
-    (folder / "manifest.json").write_text(json.dumps({"schema": 1, "models": entries}))
+    write_manifest(folder, [signed(entry, key) for entry in entries])
     return folder
 
 

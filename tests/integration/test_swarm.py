@@ -17,6 +17,7 @@ from closed import new_certificate_and_key
 from deployment import new_session
 from polling import wait_until
 from registry import Registry
+from signatures import make_keys
 from spread_load import SpreadLoad, SpreadOutcome, spread_load
 from swarm_nodes import LATER, MANAGERS, Node, swarm_nodes
 from swarm_stack import (
@@ -27,6 +28,7 @@ from swarm_stack import (
     answer_of,
     output_of,
     released,
+    sign,
     with_a_model_that_does_not_load,
 )
 from swarm_table import Event, SwarmTable
@@ -48,12 +50,14 @@ def table(pytestconfig: pytest.Config) -> Iterator[SwarmTable]:
 def deployed(
     registry: Registry, fresh_store: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SwarmStack]:
-    """Both versions of mnist in images, on three machines that had nothing but an engine."""
+    """Both versions of mnist in images, signed, on three machines that had nothing but an engine."""
     store = fresh_store("mnist", candidates=True)
+    private, public = make_keys(tmp_path_factory.mktemp("swarm") / "keys")
+    sign(store, private)
     baked = registry.push(store, "mnist")
     references = [baked["torchserve"], baked["edge"]]
     with swarm_nodes(registry, references, tmp_path_factory.mktemp("nodes")) as nodes:
-        stack = SwarmStack(nodes, registry, store)
+        stack = SwarmStack(nodes, registry, store, private, {"STACK_VERIFY_KEY": str(public)})
         stack.do("up", "mnist")
         yield stack
 
@@ -116,6 +120,12 @@ def test_no_task_has_a_privilege_that_it_does_not_need(stack: SwarmStack) -> Non
             assert kinds == {"tmpfs"}, "no task needs a disk of its machine"
 
 
+def test_what_is_served_is_what_was_signed(stack: SwarmStack) -> None:
+    for node in stack.nodes.on:
+        for container in stack.containers(node, "torchserve"):
+            assert b"signatures: verified with " in container.logs()
+
+
 def test_a_killed_machine_costs_no_answer(stack: SwarmStack, table: SwarmTable, seven: Path) -> None:
     """Only what was under way on it is asked again: every other machine answers the first time."""
     victim = next(node for node in stack.nodes.on if not is_leader(stack, node))
@@ -151,7 +161,7 @@ def test_an_update_to_another_model_image_costs_no_answer(
 def test_an_image_whose_model_does_not_load_is_rolled_back_by_itself(
     stack: SwarmStack, table: SwarmTable, seven: Path, tmp_path: Path
 ) -> None:
-    broken = with_a_model_that_does_not_load(stack.store, tmp_path / "broken", "2.0")
+    broken = with_a_model_that_does_not_load(stack.store, tmp_path / "broken", "2.0", stack.key)
     with under_load(stack, table, Event.BROKEN, seven):
         ended = stack.with_store(broken).command("roll", "mnist")
     assert ended.returncode == 1, ended.stdout
@@ -193,7 +203,7 @@ def test_a_running_stack_is_closed_and_observed(stack: SwarmStack, seven: Path, 
     closed = {"COMPOSE_FILE": "compose.yaml:compose.prod.yaml", "EDGE_SECRETS": str(secrets)}
     addresses = [node.address for node in stack.nodes.on]
     key = new_certificate_and_key(closed, addresses)
-    stack.variables = closed
+    stack.variables = {**stack.variables, **closed}
     before = stack.tasks("torchserve")
     stack.do("up", "mnist", "--observability")
     assert stack.tasks("torchserve") == before
