@@ -205,7 +205,7 @@ def test_an_explanation_is_a_heat_map_over_the_input_with_its_legend(
 
 def test_what_is_served_is_said_as_the_server_says_it(open_page: Open, catalogue: dict[str, Any]) -> None:
     page = open_page()
-    assert page.locator(".models label").all_inner_texts() == [model["name"] for model in catalogue["models"]]
+    expect(page.locator(".models label")).to_have_text([model["name"] for model in catalogue["models"]])
     for missing in catalogue["unavailable"]:
         entry = page.locator("#unavailable-list li", has_text=f"{missing['name']} {missing['version']}")
         expect(entry).to_contain_text(missing["reason"])
