@@ -15,8 +15,7 @@ swarm_app = typer.Typer(help="The stack on a Docker Swarm (docs/SWARM.md).", no_
 
 Models = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="All where none is named.")]
 Repository = Annotated[
-    str,
-    typer.Option("--repository", metavar="REPO", envvar="SWARM_REPOSITORY", help="Such as registry.example:5000/team."),
+    str, typer.Option("--repository", metavar="REPO", help="Such as registry.example:5000/team; or SWARM_REPOSITORY.")
 ]
 
 

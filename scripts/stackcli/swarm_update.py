@@ -13,6 +13,8 @@ from stackcli.swarm_state import ROLLED_BACK, UPDATED, Service, Swarm, Task, sho
 
 # Images of gigabytes are pulled, machine by machine.
 COMPLETE_SECONDS = 3600
+# A Swarm takes a moment to begin an update: until then all is as it was, and looks complete.
+STEADY_LOOKS = 3
 LOOK_SECONDS, LOG_LINES, LOG_SECONDS, MOST_FAILURES = 1.0, 20, 10, 5
 
 
@@ -69,13 +71,14 @@ def last_words(manager: Manager, tasks: Sequence[Task]) -> list[str]:
 
 def wait_until_complete(swarm: Swarm, name: str, began: str) -> None:
     """Raises ServeError where an update other than the one that `began` then was rolled back, or time is over."""
-    deadline = time.monotonic() + COMPLETE_SECONDS
+    deadline, looks = time.monotonic() + COMPLETE_SECONDS, 0
     with console.waiting(name) as wait:
         while time.monotonic() < deadline:
             service = swarm.service(name)
+            looks = looks + 1 if service.is_complete else 0
             if service.update in ROLLED_BACK and service.update_began != began:
                 raise rolled_back(swarm, service, service.image)
-            if service.is_complete:
+            if looks == STEADY_LOOKS:
                 console.done(f"{name}: {service.running} of {service.wanted} run")
                 return
             problem = f" ({service.failures[0].error})" if service.failures else ""

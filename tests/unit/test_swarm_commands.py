@@ -1,5 +1,6 @@
 """What a Swarm says is understood, what is wrong is named, and files and variables fit together."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 from test_static_checks import SWARM, render
 
+from stackcli import swarm_update
 from stackcli.compose import Project
 from stackcli.errors import ConfigError, EngineError, ServeError
 from stackcli.paths import ROOT
@@ -14,8 +16,9 @@ from stackcli.secrets import write_secrets
 from stackcli.settings import Settings
 from stackcli.swarm_files import CLOSED, OBSERVED, SIGNED, STACK, files_of, hashes_of, variables
 from stackcli.swarm_manager import Manager
-from stackcli.swarm_state import Node, Service, Task, node_of, service_of, task_of
+from stackcli.swarm_state import Node, Service, Swarm, Task, node_of, service_of, task_of
 from stackcli.swarm_status import SwarmStatus
+from stackcli.swarm_update import wait_until_complete
 
 IMAGE, OTHER = "registry:5000/stack/torchserve:a@sha256:1", "registry:5000/stack/torchserve:b@sha256:2"
 CLOSED_FILES = "compose.yaml:compose.prod.yaml"
@@ -191,3 +194,37 @@ def test_prometheus_has_the_jobs_of_one_machine_and_finds_each_task_by_itself() 
     for job in swarm["scrape_configs"]:
         for source in job.get("dns_sd_configs", []):
             assert {name.removeprefix("tasks.") for name in source["names"]} <= services.keys()
+
+
+@dataclass(frozen=True)
+class ToldSwarm(Swarm):
+    """Whose service is, look by look, as told; the last one for ever."""
+
+    looks: list[Service]
+
+    def service(self, name: str) -> Service:
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+
+def swarm_that_says(*looks: Service) -> ToldSwarm:
+    return ToldSwarm(Manager(""), "models", list(looks))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swarm_update, "LOOK_SECONDS", 0)
+
+
+def test_what_looks_complete_before_its_update_begins_is_not(impatient: None) -> None:
+    as_it_was, updating = service(row()), service(row(), State="updating", StartedAt="now")
+    complete = service(row(), State="completed", StartedAt="now")
+    swarm = swarm_that_says(as_it_was, updating, updating, complete, complete, complete, updating)
+    wait_until_complete(swarm, "torchserve", "")
+    assert swarm.looks == [updating], "it has looked six times"
+
+
+def test_only_an_update_of_its_own_is_told_to_be_rolled_back(impatient: None) -> None:
+    rolled_back = service(row(), State="rollback_completed", StartedAt="now")
+    wait_until_complete(swarm_that_says(rolled_back), "torchserve", "now")
+    with pytest.raises(ServeError, match=r"found rollback completed .*the earlier image serves"):
+        wait_until_complete(swarm_that_says(rolled_back), "torchserve", "before")
