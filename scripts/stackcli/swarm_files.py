@@ -21,7 +21,7 @@ STACK, CLOSED, SIGNED, OBSERVED = (
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 DIGITS = 12
 REMEDIES = {CLOSED: "`scripts/stack certs` and `scripts/stack key add NAME`"}
-# Those of an image → variable of STACK.
+# Service → the variable that names its image.
 IMAGE_VARIABLES = {
     "torchserve": "SWARM_TORCHSERVE_IMAGE",
     "edge": "SWARM_EDGE_IMAGE",

@@ -81,7 +81,7 @@ class Service:
 
     @property
     def failures(self) -> list[Task]:
-        """The latest first."""
+        """The latest of each place first."""
         return [task for task in self.tasks if task.error]
 
 

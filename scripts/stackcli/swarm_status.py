@@ -10,7 +10,7 @@ from rich.table import Table
 
 from stackcli import console
 from stackcli.compose import Project
-from stackcli.swarm_state import UPDATING, Node, Service, Swarm, Task, read_nodes, shown_image
+from stackcli.swarm_state import UPDATING, Node, Service, Swarm, Task, read_nodes, read_services, shown_image
 
 SCHEMA = 1
 MOST_ERRORS = 3
@@ -55,7 +55,7 @@ class SwarmStatus:
 def show_status(project: Project, as_json: bool) -> bool:
     """Whether nothing is wrong."""
     swarm = Swarm.of(project)
-    status = SwarmStatus(swarm.stack, read_nodes(swarm.manager), list(swarm.services().values()))
+    status = SwarmStatus(swarm.stack, read_nodes(swarm.manager), read_services(swarm.manager, swarm.stack))
     if as_json:
         print(
             json.dumps({"schema": SCHEMA, "healthy": status.is_healthy, **asdict(status), "problems": status.problems})

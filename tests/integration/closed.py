@@ -115,7 +115,12 @@ def start_closed_stack(deployments: FreshDeployments, users_store: Path, folder:
 def new_key(stack: Deployment, name: str, scope: str = "predict") -> str:
     added = stack_command(stack, "key", "add", name, "--scope", scope)
     assert added.returncode == 0, added.stdout
-    (key,) = (line for line in added.stdout.splitlines() if line.startswith("tss_"))
+    return printed_key(added.stdout)
+
+
+def printed_key(output: str) -> str:
+    """What `scripts/stack key add` shows once."""
+    (key,) = (line for line in output.splitlines() if line.startswith("tss_"))
     return key
 
 
@@ -126,7 +131,7 @@ def new_certificate_and_key(settings: Mapping[str, str], hosts: Sequence[str]) -
     for arguments in (["certs", *names], ["key", "add", "client"]):
         ended = run_command([stack, *arguments], environment)
         assert ended.returncode == 0, ended.stdout
-    return next(line for line in ended.stdout.splitlines() if line.startswith("tss_"))
+    return printed_key(ended.stdout)
 
 
 @contextmanager

@@ -92,7 +92,6 @@ class Nodes:
     folder: Path
     image: str
     registry: Registry
-    references: Sequence[str]
     all: dict[str, Node] = field(default_factory=dict)
 
     @property
@@ -172,9 +171,9 @@ def swarm_nodes(registry: Registry, references: Sequence[str], folder: Path) -> 
     image = build_image("node")
     network = make_network()
     network.connect(registry.container, aliases=["registry"])
-    nodes = Nodes(network, folder, image, registry, references)
+    nodes = Nodes(network, folder, image, registry)
     try:
-        seed(nodes)
+        seed(nodes, references)
         for name in MANAGERS:
             nodes.add(name)
         nodes.form_swarm()
@@ -210,11 +209,11 @@ def make_network() -> Network:
     return network
 
 
-def seed(nodes: Nodes) -> None:
+def seed(nodes: Nodes, references: Sequence[str]) -> None:
     """The images, into a folder for every machine (images/node/seed.sh)."""
     output = docker_engine.containers.run(
         nodes.image,
-        ["/opt/node/seed.sh", " ".join(nodes.references), *MANAGERS, LATER],
+        ["/opt/node/seed.sh", " ".join(references), *MANAGERS, LATER],
         name=f"{NETWORK}-seed",
         entrypoint="bash",
         network=NETWORK,

@@ -19,6 +19,7 @@ from edge_load import ASK_SERVERS, count_ready
 from polling import wait_until
 from registry import Registry
 from signatures import signed
+from stackcli.swarm_state import UPDATING
 from store import archive_sha256, read_manifest
 from swarm_nodes import Node, Nodes
 
@@ -84,7 +85,7 @@ class SwarmStack:
         manager = self.nodes.manager
         running = {"label": f"com.docker.stack.namespace={STACK}"}
         for service in manager.engine.services.list(filters=running):
-            if (service.attrs.get("UpdateStatus") or {}).get("State", "").endswith(("updating", "rollback_started")):
+            if (service.attrs.get("UpdateStatus") or {}).get("State") in UPDATING:
                 return False
         tasks = manager.rows("stack", "ps", "--filter", "desired-state=running", STACK)
         ready = [row for row in tasks if row["CurrentState"].startswith("Running") and "_torchserve." in row["Name"]]

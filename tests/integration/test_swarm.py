@@ -18,7 +18,7 @@ from deployment import new_session
 from polling import wait_until
 from registry import Registry
 from signatures import make_keys
-from spread_load import SpreadLoad, SpreadOutcome, spread_load
+from spread_load import SpreadOutcome, spread_load
 from swarm_nodes import LATER, MANAGERS, Node, swarm_nodes
 from swarm_stack import (
     DEADLINE_S,
@@ -78,7 +78,7 @@ def under_load(
     seven: Path,
     hurt: Sequence[Node] = (),
     drained: Node | None = None,
-) -> Iterator[SpreadLoad]:
+) -> Iterator[None]:
     """Around what happens, until all is at full strength, but for a drained machine.
 
     No request fails, and no machine but those that are hurt has to be asked in vain.
@@ -86,7 +86,7 @@ def under_load(
     with spread_load(stack.predictions, seven.read_bytes(), expected="7", rate=RATE) as load:
         load.keep_up(BEFORE_S)
         began = time.monotonic()
-        yield load
+        yield
         stack.wait_until_full_strength([node for node in stack.nodes.on if node is not drained])
         full_strength_s = time.monotonic() - began
         load.keep_up(AFTER_S)

@@ -171,6 +171,13 @@ def test_a_service_of_the_swarm_is_that_of_compose_yaml(name: str) -> None:
     assert (limits["memory"], limits["pids"]) == (theirs["mem_limit"], theirs["pids_limit"])
 
 
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager", "node-exporter"])
+def test_who_observes_the_swarm_is_started_as_in_compose_yaml(name: str) -> None:
+    ours, theirs = load(OBSERVED)["services"][name], load("compose.yaml")["services"][name]
+    for same in ("entrypoint", "environment", "healthcheck", "init", "read_only", "cap_drop", "ulimits", "logging"):
+        assert ours.get(same) == theirs.get(same), same
+
+
 def test_the_closed_edge_is_that_of_compose_prod_yaml() -> None:
     ours = yaml.safe_load(render(SWARM))["services"]["edge"]
     theirs = yaml.safe_load(render(("compose.yaml", "compose.prod.yaml")))["services"]["edge"]
