@@ -9,12 +9,14 @@ import signal
 import sys
 from pathlib import Path
 
+from contract.failure import Failure
+from contract.keys import KEYS
+from contract.manifest import MANIFEST
+from contract.releases import RELEASES
+
 from edge.certificate import CERTIFICATE, PRIVATE_KEY, expiry_problem
-from edge.errors import EdgeError
 from edge.haproxy import HAProxy
-from edge.keys import KEYS, REMEDY
 from edge.log import log
-from edge.models import MANIFEST, RELEASES
 from edge.render import CONFIG, DATA, KEYS_MAP, PAGE_CONFIG, SERVED, render, write
 from edge.series import Series
 from edge.server import start_server
@@ -29,8 +31,8 @@ def main() -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOP_SIGNALS, signal.SIGCHLD})
     try:
         return serve(read_settings(os.environ))
-    except EdgeError as failure:
-        log(str(failure))
+    except Failure as failure:
+        log(f"FAIL: {failure}")
         return 1
 
 
@@ -72,17 +74,19 @@ def follow(settings: Settings, page: HAProxy, edge: HAProxy) -> str:
         page.reload()
         edge.reload()
         announce(settings)
-    except EdgeError as failure:
-        log(f"{failure}; what was in force before still is")
+    except Failure as failure:
+        log(f"FAIL: {failure}; what was in force before still is")
         return "refused"
     return "ok"
 
 
 def apply(settings: Settings, haproxy: HAProxy) -> None:
-    """Writes HAProxy's files, after it has approved of them. Raises EdgeError."""
+    """Writes HAProxy's files, after it has approved of them. Raises Failure."""
     trial = settings.run / "trial"
     trial.mkdir(exist_ok=True)
     rendered = render(settings)
+    for problem in rendered.problems:
+        log(f"WARNING: {problem}")
     write(rendered, trial)
     for name in (PAGE_CONFIG, CONFIG):
         haproxy.check(trial / name)
@@ -107,7 +111,7 @@ def announce(settings: Settings) -> None:
     if settings.tls and (problem := expiry_problem(settings.secrets)):
         log(f"WARNING: {problem}; try `scripts/stack certs --force`")
     if settings.keys and not accepted_keys(settings):
-        log(f"WARNING: expected an API key, found none: nobody may ask for anything; try {REMEDY}")
+        log(f"WARNING: expected an API key, found none: nobody may ask for anything; try `scripts/stack key add NAME`")
 
 
 def digest_of(settings: Settings) -> str:

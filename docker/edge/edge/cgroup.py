@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from contract.cgroup import CGROUP, cpu_limit, memory_limit, read_text
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
-
-CGROUP = Path("/sys/fs/cgroup")
-# cgroup v1 writes "no limit" as the largest page-aligned number; no machine has half of that.
-_NO_LIMIT_BYTES = 1 << 62
 
 
 def container_series(cgroup: Path = CGROUP) -> Iterator[Metric]:
@@ -25,42 +22,34 @@ def container_series(cgroup: Path = CGROUP) -> Iterator[Metric]:
 def _of_v2(cgroup: Path) -> Iterator[tuple[str, str, float | None]]:
     cpu = _fields(cgroup / "cpu.stat")
     used, inactive = _number(cgroup / "memory.current"), _fields(cgroup / "memory.stat").get("inactive_file", 0.0)
-    quota, _, period = _text(cgroup / "cpu.max").partition(" ")
     yield from _series(
+        cgroup,
         memory=None if used is None else used - inactive,
-        memory_limit=_number(cgroup / "memory.max"),
         cpu_seconds=_scaled(cpu.get("usage_usec"), 1e-6),
         throttled_seconds=_scaled(cpu.get("throttled_usec"), 1e-6),
-        cores=int(quota) / int(period) if quota.isdecimal() and period.isdecimal() else None,
     )
 
 
 def _of_v1(cgroup: Path) -> Iterator[tuple[str, str, float | None]]:
     used = _number(cgroup / "memory/memory.usage_in_bytes")
     inactive = _fields(cgroup / "memory/memory.stat").get("total_inactive_file", 0.0)
-    limit = _number(cgroup / "memory/memory.limit_in_bytes")
-    quota, period = _number(cgroup / "cpu/cpu.cfs_quota_us"), _number(cgroup / "cpu/cpu.cfs_period_us")
     yield from _series(
+        cgroup,
         memory=None if used is None else used - inactive,
-        memory_limit=limit if limit is not None and limit < _NO_LIMIT_BYTES else None,
         cpu_seconds=_scaled(_number(cgroup / "cpuacct/cpuacct.usage"), 1e-9),
         throttled_seconds=_scaled(_fields(cgroup / "cpu/cpu.stat").get("throttled_time"), 1e-9),
-        cores=quota / period if quota and period else None,
     )
 
 
 def _series(
-    memory: float | None,
-    memory_limit: float | None,
-    cpu_seconds: float | None,
-    throttled_seconds: float | None,
-    cores: float | None,
+    cgroup: Path, memory: float | None, cpu_seconds: float | None, throttled_seconds: float | None
 ) -> Iterator[tuple[str, str, float | None]]:
+    bytes_limit, cores = memory_limit(cgroup), cpu_limit(cgroup)
     yield "container_memory_bytes", "Memory in use, without what the kernel can drop at once.", memory
-    yield "container_memory_limit_bytes", "Beyond it, the kernel kills a process.", memory_limit
+    yield "container_memory_limit_bytes", "Beyond it, the kernel kills a process.", bytes_limit[0] if bytes_limit else None
     yield "container_cpu_seconds_total", "CPU time used.", cpu_seconds
     yield "container_cpu_throttled_seconds_total", "Time held back by the CPU limit.", throttled_seconds
-    yield "container_cpu_limit_cores", "CPUs that the container may use.", cores
+    yield "container_cpu_limit_cores", "CPUs that the container may use.", cores[0] if cores else None
 
 
 def _scaled(value: float | None, factor: float) -> float | None:
@@ -69,18 +58,11 @@ def _scaled(value: float | None, factor: float) -> float | None:
 
 def _fields(path: Path) -> dict[str, float]:
     """A file of lines `NAME NUMBER`."""
-    lines = (line.split() for line in _text(path).splitlines())
+    lines = (line.split() for line in read_text(path).splitlines())
     return {words[0]: float(words[1]) for words in lines if len(words) == 2 and words[1].isdecimal()}
 
 
 def _number(path: Path) -> float | None:
     """None for "max" (v2), "-1" (v1), or no such file."""
-    text = _text(path)
+    text = read_text(path)
     return float(text) if text.isdecimal() else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""

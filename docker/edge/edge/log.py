@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from typing import IO
+
+from contract.log_line import level_of, log_line
 
 _HAPROXY = re.compile(r"\[(NOTICE|WARNING|ALERT)\] +\(\d+\) : (?:config : )?(.*)")
 _HAPROXY_LEVELS = {"WARNING": "WARN", "ALERT": "ERROR"}
@@ -20,17 +20,16 @@ _USUAL = re.compile(
     r"|Exiting Master process|Current worker \(\d+\) exited with code 0 |All workers exited. Exiting... \(0\)"
 )
 _CHUNK = 1 << 16
-_WORD_LEVELS = {"WARNING:": "WARN", "FAIL:": "ERROR"}
 
 
 def log(line: str) -> None:
-    """To stdout, at once; its first word says how bad it is."""
-    write(_WORD_LEVELS.get(line.partition(" ")[0], "INFO"), "edge", line)
+    """Writes to stdout at once; the line's first word decides the level."""
+    write(level_of(line), "edge", line)
 
 
 def write(level: str, logger: str, message: str) -> None:
     """One line, whole: several threads write."""
-    _print(_line(level, logger, message))
+    _print(log_line(level, logger, message))
 
 
 def follow_haproxy(said: IO[bytes]) -> threading.Thread:
@@ -57,12 +56,7 @@ def haproxy_lines(said: str) -> Iterator[str]:
         if line.startswith("{"):
             yield f"{line}\n"
         elif message and kind != "NOTICE" and not _USUAL.match(message):
-            yield _line(_HAPROXY_LEVELS.get(kind, "INFO"), "haproxy", message)
-
-
-def _line(level: str, logger: str, message: str) -> str:
-    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return json.dumps({"time": now, "level": level, "logger": logger, "message": message}, ensure_ascii=False) + "\n"
+            yield log_line(_HAPROXY_LEVELS.get(kind, "INFO"), "haproxy", message)
 
 
 def _print(text: str) -> None:

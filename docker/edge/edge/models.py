@@ -1,31 +1,18 @@
-"""The models as the edge routes to them: the manifest's versions, and what releases.json says of them."""
+"""The models as the edge routes to them: what the contract decides of manifest.json and releases.json."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from edge.errors import EdgeError
+from contract.failure import Failure
+from contract.manifest import AVAILABLE, UNAVAILABLE, Record, is_safe, key_of, read_manifest
+from contract.releases import Canary, read_releases
+from contract.served import Version, decide
 
-MANIFEST, RELEASES = "manifest.json", "releases.json"
-# Both become parts of a path and of HAProxy's configuration: nothing else may appear in either.
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
-
-Record = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Canary:
-    """`weight`: percent of the unversioned requests; `sticky_header`: whose value decides, where a request has it."""
-
-    version: str
-    weight: int
-    sticky_header: str | None = None
+# The versions that TorchServe has, by model.
+Loaded = Mapping[str, Collection[str]]
 
 
 @dataclass(frozen=True)
@@ -43,58 +30,36 @@ class Model:
     is_released: bool = False
 
 
-def read_models(store: Path) -> tuple[list[Model], list[Record]]:
-    """The models served, and the records of those that are unavailable. Raises EdgeError."""
-    records = [record for record in _read(store / MANIFEST).get("models", []) if _is_safe(record)]
-    releases = _read(store / RELEASES).get("models", {})
-    names = sorted({record["name"] for record in records if record.get("status") == "available"})
-    models = []
-    for name in names:
-        versions = [r for r in records if r["name"] == name and r.get("status") == "available"]
-        models.append(_model(name, versions, releases.get(name)))
-    return models, [record for record in records if record.get("status") == "unavailable"]
+@dataclass(frozen=True)
+class Models:
+    """The models that are routed to, the records of those that are unavailable, and what a person should know."""
+
+    routed: tuple[Model, ...]
+    unavailable: tuple[Record, ...]
+    problems: tuple[Failure, ...]
 
 
-def _model(name: str, records: list[Record], release: Record | None) -> Model:
-    """Without a release, or with one whose stable version is gone: the newest version that is no candidate."""
-    newest = next((record for record in records if not record.get("candidate")), records[0])["version"]
-    if release is None:
-        return Model(name, newest, tuple(records))
-    deployed = tuple(record for record in records if record["version"] in release.get("deployed", []))
-    known = {record["version"] for record in deployed}
-    if not known:
-        return Model(name, newest, tuple(records))
-    choices = (release.get("stable"), release.get("previous"), newest, deployed[0]["version"])
-    stable = next(version for version in choices if version in known)
-    previous = release.get("previous") if release.get("previous") in known else None
-    return Model(name, stable, deployed, previous, _canary(release.get("canary"), known), is_released=True)
+def read_models(store: Path, loaded: Loaded | None = None) -> Models:
+    """Reads the store; a version that TorchServe does not have (`loaded`, if that is known) is not routed to.
 
-
-def _canary(canary: Record | None, known: set[str]) -> Canary | None:
-    if not canary or canary.get("version") not in known:
-        return None
-    header = canary.get("sticky_header")
-    return Canary(
-        canary["version"],
-        min(100, max(0, int(canary.get("weight", 0)))),
-        header if header and _HEADER.fullmatch(header) else None,
-    )
-
-
-def _read(path: Path) -> Any:
-    """The file's JSON object; empty where there is no file yet."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise EdgeError(f"readable JSON in {path}", str(error), "`scripts/stack up`") from None
-    if not isinstance(content, dict):
-        raise EdgeError(f"a JSON object in {path}", type(content).__name__, "`scripts/stack up`")
-    return content
-
-
-def _is_safe(record: Any) -> bool:
-    return isinstance(record, dict) and all(
-        isinstance(record.get(key), str) and _SAFE_NAME.fullmatch(record[key]) for key in ("name", "version")
-    )
+    Raises Failure where the manifest cannot be read.
+    """
+    records = [record for record in read_manifest(store) if is_safe(record["name"]) and is_safe(record["version"])]
+    available = {key_of(record): record for record in records if record.get("status") == AVAILABLE}
+    releases, problems = read_releases(store)
+    found = [
+        Version(name, version, is_candidate=bool(record.get("candidate")))
+        for (name, version), record in available.items()
+        if loaded is None or version in loaded.get(name, ())
+    ]
+    decision = decide(found, releases)
+    routed = []
+    for name, stable in sorted(decision.defaults.items()):
+        versions = tuple(available[name, one.version] for one in decision.served if one.name == name)
+        release = decision.releases.get(name)
+        if release:
+            routed.append(Model(name, stable, versions, release.previous, release.canary, is_released=True))
+        else:
+            routed.append(Model(name, stable, versions))
+    unavailable = tuple(record for record in records if record.get("status") == UNAVAILABLE)
+    return Models(tuple(routed), unavailable, tuple(problems))

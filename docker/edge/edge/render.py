@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+from contract.failure import Failure
+from contract.keys import KEYS, Key, read_keys
 
 from edge.certificate import read_certificate
-from edge.keys import read_keys
-from edge.models import read_models
+from edge.models import Loaded, read_models
 from edge.page import DATA_PATH, File, models_json, page_files, sample_files
 from edge.settings import Settings
 
@@ -22,22 +23,23 @@ SERVED = "served.json"
 
 @dataclass(frozen=True)
 class Rendered:
-    """HAProxy's files: name in the edge's run folder → content."""
+    """HAProxy's files (name in the edge's run folder → content), and what a person should know of the model store."""
 
     files: dict[str, str]
+    problems: tuple[Failure, ...] = ()
 
 
-def render(settings: Settings) -> Rendered:
-    """Reads everything anew. Raises EdgeError where something cannot be used."""
-    models, unavailable = read_models(settings.store)
-    samples = sample_files(settings.store, models)
+def render(settings: Settings, loaded: Loaded | None = None) -> Rendered:
+    """Reads everything again. `loaded`: the versions that TorchServe has. Raises Failure where something cannot be used."""
+    models = read_models(settings.store, loaded)
+    samples = sample_files(settings.store, models.routed)
     data = File(DATA_PATH, Path(DATA), "application/json", False)
     files = {
-        DATA: models_json(models, unavailable, samples, settings.keys),
-        "stable.map": "".join(f"{model.name} {model.stable}\n" for model in models if model.is_released),
+        DATA: models_json(models.routed, models.unavailable, samples, settings.keys),
+        "stable.map": "".join(f"{model.name} {model.stable}\n" for model in models.routed if model.is_released),
     }
     if settings.keys:
-        files[KEYS_MAP] = "".join(f"{key.sha256} {key.scope}:{key.name}\n" for key in read_keys(settings.secrets))
+        files[KEYS_MAP] = "".join(f"{key.sha256} {key.scope}:{key.name}\n" for key in accepted_keys(settings.secrets))
     if settings.tls:
         files[CERTIFICATE_AND_KEY] = read_certificate(settings.secrets)
     # Nothing to escape: what comes from the model store is checked name by name (models.py, page.py).
@@ -50,12 +52,20 @@ def render(settings: Settings) -> Rendered:
     )
     facts = {
         "settings": settings,
-        "canaries": [model for model in models if model.canary],
+        "canaries": [model for model in models.routed if model.canary],
         "files": [*page_files(settings.page), data, *samples],
     }
     for name in (CONFIG, PAGE_CONFIG):
         files[name] = environment.get_template(f"{name}.j2").render(facts)
-    return Rendered(files)
+    return Rendered(files, models.problems)
+
+
+def accepted_keys(folder: Path) -> list[Key]:
+    """Raises Failure where there is no such file. One without keys is a file: its last key was removed."""
+    try:
+        return read_keys(folder / KEYS)
+    except FileNotFoundError as error:
+        raise Failure("a file of API keys", str(error), "`scripts/stack key add NAME`") from None
 
 
 def write(rendered: Rendered, folder: Path) -> None:

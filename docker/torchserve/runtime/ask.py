@@ -1,8 +1,8 @@
 """`python -m runtime.ask`: what scripts/stack asks inside the container, where no port has to be published.
 
-`models` prints TorchServe's own description of every model version as JSON; `predict MODEL [VERSION]` sends what it
-reads from stdin to the model, and prints the answer as JSON: its `status`, its `body` as text, and whether the model is
-`untrained`.
+`models` prints as JSON what the entrypoint has `chosen` of the manifest, and TorchServe's own description of every
+version that it has (`served`). `predict MODEL [VERSION]` sends what it reads from stdin to the model, and prints the
+answer as JSON: its `status`, its `body` as text, and whether the model is `untrained`.
 """
 
 import json
@@ -13,7 +13,9 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
-from runtime import health
+from contract.failure import Failure, failure_line
+
+from runtime import health, state
 from runtime.errors import ServingError
 
 INFERENCE = "http://127.0.0.1:8080"
@@ -23,16 +25,19 @@ PAGE = 100  # names per request; TorchServe gives no more than that
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Answers on stdout; a failure is one line on stderr and exit status 1."""
+    """Answers on stdout, with a failure as well, whose exit status is 1."""
     try:
         if list(arguments) == ["models"]:
-            print(json.dumps(described_models()))
+            print(json.dumps({"chosen": state.described(state.read_chosen()), "served": described_models()}))
         elif arguments[:1] == ["predict"] and len(arguments) in (2, 3):
             print(json.dumps(predicted(arguments[1:], sys.stdin.buffer.read())))
         else:
             raise ServingError("`models` or `predict MODEL [VERSION]`", " ".join(arguments), "one of these")
-    except (ServingError, OSError, ValueError) as error:
-        print(error, file=sys.stderr)
+    except Failure as failure:
+        print(failure_line(failure))
+        return 1
+    except (OSError, ValueError) as error:
+        print(failure_line(Failure("TorchServe to answer in its container", str(error), "`scripts/stack doctor`")))
         return 1
     return 0
 

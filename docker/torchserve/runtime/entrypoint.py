@@ -11,13 +11,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable
 
+from contract.failure import Failure
+from contract.manifest import REBUILD, read_manifest
+from contract.served import Decision, State
+
 from runtime import health, sizing, state, torchserve
 from runtime.errors import ServingError
 from runtime.log import log
-from runtime.manifest import REBUILD, Model, Verdict, judge_all, read_manifest, unlisted
-from runtime.served import Served, choose_served, read_releases
+from runtime.manifest import Model, find_unlisted, read_served
 from runtime.signatures import load_verifier
-from runtime.tuning import read_tuned
+from runtime.tuning import read_tunings
 from runtime.unpack import merged, unpack
 
 CONFIG = Path("/home/model-server/config.properties")
@@ -34,7 +37,7 @@ MOST_ENDS, ENDS_WITHIN_SECONDS = 5, 600.0
 KEEP_TRYING = {"maxRetryTimeoutInSec": 2_000_000}
 # As a shell would report it. Not 0: the restart policy counts failures only, and has to see a host's shutdown as one.
 STOPPED = 128 + signal.SIGTERM
-# Before the models are ready somebody waits for each look; afterwards a look is work that no request asked for.
+# Poll often until ready, because someone is waiting; rarely afterwards, because each poll costs CPU.
 LOOK_SECONDS, FIRST_LOOKS_SECONDS = 3.0, 0.5
 _STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
@@ -45,8 +48,8 @@ def main() -> int:
     """Runs until a stop (STOPPED) or until TorchServe cannot be kept running (1); the restart policy does the rest."""
     try:
         return serve()
-    except ServingError as failure:
-        log(str(failure))
+    except Failure as failure:
+        log(f"FAIL: {failure}")
         return 1
 
 
@@ -57,16 +60,16 @@ def serve() -> int:
     state.forget()
     base = torchserve.read_properties(CONFIG)
     store = Path(base["model_store"])
-    served = served_models(store)
-    found = served.models
-    models = [model for model in found if model.verdict is Verdict.SERVED]
+    chosen_models = choose_models(store)
+    models = chosen_models.served
     limits = sizing.read_limits(replicas=sizing.read_replicas(os.environ))
     chosen = sizing.choose(limits, models, os.environ)
     for reason in chosen.reasons:
         log(reason)
     shutil.rmtree(UNPACKED, ignore_errors=True)
-    settings = unpack_models(models, store, chosen, limits.cpus)
-    snapshot = torchserve.snapshot(list(zip(models, settings)), served.defaults)
+    folders = [(model, UNPACKED / model.archive) for model in models]
+    settings = unpack_models(folders, store, chosen, limits.cpus)
+    snapshot = torchserve.snapshot(list(zip(models, settings)), chosen_models.defaults)
     config = torchserve.effective_config(base, snapshot, UNPACKED, limits.cpus)
     config_path = state.TEMP / state.CONFIG
     torchserve.write_config(config, config_path)
@@ -79,62 +82,62 @@ def serve() -> int:
             start_new_session=True,  # a Ctrl-C in the terminal is for the entrypoint alone; and see `end_workers`
         )
 
-    return supervise(start_java, found, drain_seconds + JAVA_STOP_SECONDS)
+    state.keep_chosen(chosen_models.versions)
+    return supervise(start_java, drain_seconds + JAVA_STOP_SECONDS)
 
 
-def served_models(store: Path) -> Served:
+def choose_models(store: Path) -> Decision[Model]:
     """The manifest's models in its order, at least one of them to be served; every finding goes to the log."""
     verifier = load_verifier(VERIFY_KEY)
     log(f"signatures: verified with {verifier.keyid}" if verifier else "signatures: not verified (no STACK_VERIFY_KEY)")
-    entries = read_manifest(store)
-    releases, problems = read_releases(store)
-    served = choose_served(judge_all(store, entries, verifier), releases)
-    models = served.models
-    for problem in problems + served.problems:
+    decision = read_served(store, verifier)
+    for problem in decision.problems:
         log(f"WARNING: {problem}")
-    for model in models:
-        if model.verdict is Verdict.SERVED:
+    for model in decision.versions:
+        if model.state is State.SERVED:
             log(f"{model.label}: verified, {model.archive}, {model.size / 1e6:.1f} MB")
         else:
-            log(f"{model.label}: {model.verdict.value}, not served: {model.detail}")
+            log(model.said)
         if not model.trained:
             log(f"WARNING: {model.label} is UNTRAINED: its answers mean nothing")
-    for name in unlisted(store, entries):
+    for name in find_unlisted(store, read_manifest(store)):
         log(f"ignored: {name} is not in the manifest")
-    if not any(model.verdict is Verdict.SERVED for model in models):
-        found = ", ".join(f"{model.label} {model.verdict.value}" for model in models) or "an empty manifest"
+    if not decision.served:
+        found = ", ".join(f"{model.label} {model.state.value}" for model in decision.versions) or "an empty manifest"
         raise ServingError(f"a model to serve in {store}", found, REBUILD)
-    return served
+    return decision
 
 
-def unpack_models(models: Sequence[Model], store: Path, chosen: sizing.Sizing, cpus: float) -> list[dict[str, Any]]:
-    """Every model in UNPACKED; the settings that this start decides, and one line in the log, for each."""
+def unpack_models(
+    models: Sequence[tuple[Model, Path]], store: Path, chosen: sizing.Sizing, cpus: float
+) -> list[dict[str, Any]]:
+    """Unpacks each model into its folder; returns the settings that this start decides, and logs a line for each."""
     settings = []
-    tuned, problem = read_tuned(store)
+    tunings, problem = read_tunings(store)
     if problem:
         log(f"WARNING: {problem}")
-    for model in models:
-        found = tuned.get(model.label)
+    for model, folder in models:
+        found = tunings.get(model.label)
         misfit = found.misfit(model.precisions, cpus) if found else ""
         if misfit:
             log(f"WARNING: {model.label} is served as untuned: {misfit}; try `scripts/stack tune {model.name}` again")
             found = None
         size = sizing.size_model(model, chosen, found, cpus)
         changes = merged(found.changes if found else {}, {**size.changes, **KEEP_TRYING})
-        settings.append(unpack(model, store, UNPACKED, changes))
+        settings.append(unpack(model, store, folder, changes))
         shape = f"{sizing.counted(size.workers, 'worker')} of {sizing.counted(size.threads, 'thread')}"
         others = f", {found.others}" if found and found.others else ""
         log(f"serving {model.label}: {shape}{others}" + (f" ({size.why})" if size.why else ""))
     return settings
 
 
-def supervise(start_java: Callable[[], Java], models: Sequence[Model], stop_seconds: float) -> int:
-    """Keeps TorchServe running and the health of `models` published, until a stop signal or too many ends."""
+def supervise(start_java: Callable[[], Java], stop_seconds: float) -> int:
+    """Keeps TorchServe running and its health published, until a stop signal or too many ends."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS | {signal.SIGCHLD})
     ends: list[float] = []
     while True:
         java = start_java()
-        was_ready = watch(java, models)
+        was_ready = watch(java)
         if java.poll() is None:
             return stop(java, stop_seconds)
         end_workers(java)
@@ -151,12 +154,12 @@ def supervise(start_java: Callable[[], Java], models: Sequence[Model], stop_seco
         log(f"WARNING: expected TorchServe to run until it is told to stop, {found}; starting it again")
 
 
-def watch(java: Java, models: Sequence[Model]) -> bool:
-    """Publishes the health of `models` until Java's end or a stop signal; whether they were ever healthy."""
+def watch(java: Java) -> bool:
+    """Publishes the health until Java's end or a stop signal; returns whether all was ever healthy."""
     started = time.monotonic()
     ready = False
     while java.poll() is None:
-        healthy, line = health.check(models)
+        healthy, line = health.check()
         state.publish(healthy, line)
         if healthy and not ready:
             ready = True

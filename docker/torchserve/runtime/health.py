@@ -10,8 +10,10 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any, Callable
 
+from contract.served import State
+
 from runtime import state
-from runtime.manifest import Model, Verdict
+from runtime.manifest import Model
 
 MANAGEMENT = "http://127.0.0.1:8081"
 # A healthy TorchServe answers in milliseconds, a busy machine's in a second.
@@ -39,11 +41,10 @@ def describe(name: str) -> Versions:
 
 def judge(models: Sequence[Model], describe_model: Callable[[str], Versions]) -> tuple[bool, str]:
     """Whether all is well with the manifest's models, and the line that says so or names what is not."""
-    served = [model for model in models if model.verdict is Verdict.SERVED]
+    served = [model for model in models if model.state is State.SERVED]
     answers = {name: describe_model(name) for name in {model.name for model in served}}
     good: list[str] = []
-    refused = [model for model in models if model.verdict in (Verdict.CORRUPT, Verdict.REFUSED)]
-    bad = [f"{model.label}: {model.verdict.value}, not served" for model in refused]
+    bad = [f"{model.label}: {model.state.value}, not served" for model in models if model.is_fault]
     for model in served:
         label = model.label + ("" if model.trained else " UNTRAINED")
         versions = [v for v in answers[model.name] if v.get("modelVersion") == model.version]
@@ -62,10 +63,9 @@ def judge(models: Sequence[Model], describe_model: Callable[[str], Versions]) ->
     return True, "healthy: " + ", ".join(good)
 
 
-def check(models: Sequence[Model]) -> tuple[bool, str]:
-    """The verdict on this container, now: on these models, and on those that were deployed since."""
+def check() -> tuple[bool, str]:
+    """The verdict on this container now: on the models that its start chose, and on what releases have changed since."""
     try:
-        added = [Model(verdict=Verdict.SERVED, **version) for version in state.deployed()]
-        return judge([*models, *added], describe)
+        return judge(state.read_chosen(), describe)
     except (OSError, ValueError) as error:
         return False, f"unhealthy: TorchServe does not answer on {MANAGEMENT}: {error}"

@@ -1,7 +1,7 @@
 """`python -m runtime.release deploy|undeploy|default NAME VERSION`: changes what TorchServe serves, without a restart.
 
-`scripts/stack release` calls it through `docker exec`. A version is deployed as a start would have done it: verified,
-sized, unpacked and registered; and then it is tried with its samples. Whatever goes wrong leaves all as it was.
+`scripts/stack` calls it through `docker exec`. A version is deployed as a start would have done it: verified, sized,
+unpacked and registered; and then it is tried with its samples. Whatever goes wrong leaves all as it was.
 """
 
 import fcntl
@@ -12,16 +12,21 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable
 
+from contract.failure import Failure, failure_line
+from contract.manifest import REBUILD, key_of, read_manifest
+from contract.served import State
+
 from runtime import entrypoint, health, sizing, state, torchserve
 from runtime.errors import ServingError
-from runtime.manifest import REBUILD, Model, Verdict, judge, read_manifest
+from runtime.manifest import Model, judge
 from runtime.samples import check_samples
 from runtime.signatures import load_verifier
 
-# Java's (frontend/stack/Registrar.java).
+# Java's (java/stack/…/Registrar.java).
 SOCKET = ".registrar.sock"
 LOCK = ".release.lock"
 # In an archive: what TorchServe takes its name and version from.
@@ -30,71 +35,94 @@ DESCRIPTION = "MAR-INF/MANIFEST.json"
 MARGIN_SECONDS = 60.0
 
 Snapshot = dict[str, dict[str, Any]]
+# What was done, as JSON: `done` (deployed, swapped, unchanged, undeployed, default) and the number of `answers` checked.
+Done = dict[str, Any]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """What was done is the last line on stdout; a failure is one line on stderr, and exit status 1."""
+    """What was done is the last line on stdout, as JSON; so is a failure, with exit status 1."""
     actions = {"deploy": deploy, "undeploy": undeploy, "default": set_default}
     try:
         if len(arguments) != 3 or arguments[0] not in actions:
             raise ServingError(f"{', '.join(actions)} with a name and a version", " ".join(arguments), "these words")
         with one_at_a_time():
-            print(actions[arguments[0]](*arguments[1:]))
-    except (ServingError, OSError, ValueError) as error:
-        print(error, file=sys.stderr)
+            print(json.dumps(actions[arguments[0]](*arguments[1:])))
+    except Failure as failure:
+        print(failure_line(failure))
+        return 1
+    except (OSError, ValueError) as error:
+        print(failure_line(Failure("TorchServe to answer", str(error), "`docker compose logs torchserve`")))
         return 1
     return 0
 
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Who comes second waits."""
+    """Whoever comes second waits."""
     with (state.TEMP / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def deploy(name: str, version: str) -> str:
-    """The version is served beside the others; which one is the default does not change."""
-    if is_served(name, version):
-        return f"{name} {version}: served already"
+def deploy(name: str, version: str) -> Done:
+    """Serves the manifest's archive of the version beside the others; which one is the default does not change.
+
+    A version that is served from another archive gets the new one: its workers are replaced while it answers.
+    """
     store = Path(torchserve.read_properties(entrypoint.CONFIG)["model_store"])
     model = verified_model(store, name, version)
-    folder = entrypoint.UNPACKED / model.archive
-    if folder.name in archives_in_use():
-        raise ServingError(f"an archive of {model.label}'s own", f"{folder.name}, which is served", f"{REBUILD} {name}")
-    shutil.rmtree(folder, ignore_errors=True)
+    served = served_model(name, version)
+    if served and served.sha256 == model.sha256:
+        return {"done": "unchanged", "answers": 0}
+    folder = unused_folder(model)
+    before = find_entry(name, version) if served else None
     try:
-        settings = unpacked_settings(store, model)
-        entry = torchserve.snapshot_entry(model, settings, is_default=False)
-        ask_java("register", model.name, model.version, settings["startupTimeout"] + MARGIN_SECONDS, settings=entry)
+        settings = unpacked_settings(store, model, folder)
+        entry = {**torchserve.snapshot_entry(model, settings, is_default=False), "marName": folder.name}
+        action, default = ("replace", before["defaultVersion"]) if before else ("register", False)
+        entry["defaultVersion"] = default
+        ask_java(action, name, version, settings["startupTimeout"] + MARGIN_SECONDS, settings=entry)
         answers = check_samples(model, store, settings["minWorkers"])
     except BaseException:
         with suppress(ServingError, OSError):
-            ask_java("unregister", name, version)
+            take_back(name, version, before)
         shutil.rmtree(folder, ignore_errors=True)
         raise
     change_snapshot(lambda models: models.setdefault(name, {}).update({version: entry}))
-    state.keep_deployed([*state.deployed(), {"name": name, "version": version, "trained": model.trained}])
-    return f"{model.label}: READY, {answers} answers to its samples were right"
+    if before:
+        shutil.rmtree(entrypoint.UNPACKED / before["marName"], ignore_errors=True)
+    state.keep_chosen(state.with_chosen(state.read_chosen(), replace(model, is_default=default)))
+    return {"done": "swapped" if before else "deployed", "answers": answers}
 
 
-def undeploy(name: str, version: str) -> str:
-    """Takes back what `deploy` has done."""
-    others = [one for one in state.deployed() if (one["name"], one["version"]) != (name, version)]
-    if others == state.deployed():
-        raise ServingError(f"{name} {version} among what was deployed since the start", "no such version", "a restart")
-    state.keep_deployed(others)
-    entry = change_snapshot(lambda models: models[name].pop(version))
-    ask_java("unregister", name, version)
+def undeploy(name: str, version: str) -> Done:
+    """The version is served no longer, and the container's health no longer asks for it."""
+    if served_model(name, version) is None:
+        raise ServingError(f"{name} {version} among the served versions", "no such version", "`scripts/stack status`")
+    entry, before = find_entry(name, version), state.read_chosen()
+    # Before Java forgets it: a health check in between would miss the version.
+    state.keep_chosen(one for one in before if (one.name, one.version) != (name, version))
+    try:
+        ask_java("unregister", name, version)
+    except (ServingError, OSError):
+        state.keep_chosen(before)
+        raise
+
+    def forget(models: Snapshot) -> None:
+        del models[name][version]
+        if not models[name]:
+            del models[name]
+
+    change_snapshot(forget)
     shutil.rmtree(entrypoint.UNPACKED / entry["marName"], ignore_errors=True)
-    return f"{name} {version}: no longer served"
+    return {"done": "undeployed", "answers": 0}
 
 
-def set_default(name: str, version: str) -> str:
+def set_default(name: str, version: str) -> Done:
     """Unversioned requests get that version from the next one on, also after a restart of TorchServe in place."""
-    if not is_served(name, version):
-        raise ServingError(f"{name} {version} among the served versions", "none", f"release deploy {name} {version}")
+    if served_model(name, version) is None:
+        remedy = f"`scripts/stack release deploy {name} {version}`"
+        raise ServingError(f"{name} {version} among the served versions", "no such version", remedy)
     ask_java("default", name, version)
 
     def mark(models: Snapshot) -> None:
@@ -102,46 +130,77 @@ def set_default(name: str, version: str) -> str:
             entry["defaultVersion"] = number == version
 
     change_snapshot(mark)
-    return f"{name} {version}: the default version"
+    chosen = state.read_chosen()
+    state.keep_chosen(replace(one, is_default=one.version == version) if one.name == name else one for one in chosen)
+    return {"done": "default", "answers": 0}
 
 
-def is_served(name: str, version: str) -> bool:
-    return any(described["modelVersion"] == version for described in health.describe(name))
+def served_model(name: str, version: str) -> "Model | None":
+    """The version as it is served, if TorchServe has it."""
+    if not any(described["modelVersion"] == version for described in health.describe(name)):
+        return None
+    chosen = (one for one in state.read_chosen() if (one.name, one.version) == (name, version))
+    return next(chosen, Model(name, version))
+
+
+def take_back(name: str, version: str, before: "dict[str, Any] | None") -> None:
+    """Undoes a deployment that failed: the version is served as before, or not at all. Raises ServingError, OSError."""
+    if before:
+        ask_java("replace", name, version, settings=before)
+    else:
+        ask_java("unregister", name, version)
 
 
 def verified_model(store: Path, name: str, version: str) -> Model:
-    """By hash and signature, as at a start. Raises ServingError."""
-    entries = [entry for entry in read_manifest(store) if (entry["name"], entry["version"]) == (name, version)]
+    """Judged by hash and signature, as at a start. Raises ServingError."""
+    entries = [entry for entry in read_manifest(store) if key_of(entry) == (name, version)]
     if not entries:
-        raise ServingError(f"{name} {version} in the manifest", "no such version", f"{REBUILD} {name}")
+        raise ServingError(f"{name} {version} in the manifest", "no such version", f"`scripts/stack build {name}`")
     model = judge(store, entries[0], load_verifier(entrypoint.VERIFY_KEY))
-    if model.verdict is not Verdict.SERVED:
-        found, _, remedy = model.detail.rpartition("; try ")
-        raise ServingError(f"an archive of {model.label} to serve", f"it {model.verdict.value} ({found})", remedy)
+    if model.state is not State.SERVED:
+        assert model.reason
+        found = f"it {model.state.value} (expected {model.reason.expected}, found {model.reason.found})"
+        raise ServingError(f"an archive of {model.label} to serve", found, model.reason.remedy)
     return model
 
 
-def unpacked_settings(store: Path, model: Model) -> dict[str, Any]:
+def unused_folder(model: Model) -> Path:
+    """Where to unpack the archive: a folder that no served version uses, removed if an earlier attempt left it."""
+    config = json.loads(torchserve.read_config(state.TEMP / state.CONFIG)[torchserve.SNAPSHOT])
+    entries = ((key, entry) for key, versions in config["models"].items() for entry in versions.items())
+    in_use = {entry["marName"]: (name, version) for name, (version, entry) in entries}
+    folder = entrypoint.UNPACKED / model.archive
+    if in_use.get(folder.name, (model.name, model.version)) != (model.name, model.version):
+        found = f"{folder.name}, which is served as another version"
+        raise ServingError(f"an archive of {model.label}'s own", found, f"{REBUILD} {model.name}")
+    if folder.name in in_use:
+        folder = folder.with_name(f"{folder.name}@{model.sha256[:12]}")
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+def unpacked_settings(store: Path, model: Model, folder: Path) -> dict[str, Any]:
     """The settings that a start would have decided with this model among the others; its archive is unpacked."""
-    limits = sizing.read_limits()
-    served = [one for one in entrypoint.served_models(store).models if one.verdict is Verdict.SERVED]
-    chosen = sizing.choose(limits, [*(one for one in served if one.label != model.label), model], os.environ)
-    (settings,) = entrypoint.unpack_models([model], store, chosen, limits.cpus)
-    description = json.loads((entrypoint.UNPACKED / model.archive / DESCRIPTION).read_text(encoding="utf-8"))["model"]
+    limits = sizing.read_limits(replicas=sizing.read_replicas(os.environ))
+    served = [one for one in entrypoint.choose_models(store).served if one.label != model.label]
+    chosen = sizing.choose(limits, [*served, model], os.environ)
+    (settings,) = entrypoint.unpack_models([(model, folder)], store, chosen, limits.cpus)
+    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["model"]
     if description.get("modelVersion") != model.version:
         found = f"one of {description.get('modelName')} {description.get('modelVersion')}"
         raise ServingError(f"an archive of {model.label}", found, f"{REBUILD} {model.name}")
     return settings
 
 
-def archives_in_use() -> set[str]:
-    """The names of their folders in UNPACKED."""
+def find_entry(name: str, version: str) -> dict[str, Any]:
+    """The version's part of what Java restores when it is started again in this container."""
     snapshot = json.loads(torchserve.read_config(state.TEMP / state.CONFIG)[torchserve.SNAPSHOT])
-    return {entry["marName"] for versions in snapshot["models"].values() for entry in versions.values()}
+    entry: dict[str, Any] = snapshot["models"][name][version]
+    return entry
 
 
 def change_snapshot(change: Callable[[Snapshot], Any]) -> Any:
-    """What Java restores when it is started again in this container; returns what `change` returns."""
+    """Changes what Java restores when it is started again in this container; returns what `change` returns."""
     path = state.TEMP / state.CONFIG
     config = torchserve.read_config(path)
     snapshot = json.loads(config[torchserve.SNAPSHOT])

@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Optional
 
+from contract.archive import file_sha256
+from contract.manifest import REBUILD, SAMPLES, Record
+
 from runtime.errors import ServingError
-from runtime.manifest import REBUILD, Model, Record, file_sha256
+from runtime.manifest import Model
 
 INFERENCE = "http://127.0.0.1:8080"
-SAMPLES = "samples"
 # Each sample is sent so often, by as many clients as there are workers: a worker's first requests are slow.
 ROUNDS = 3
 TIMEOUT_SECONDS = 150

@@ -1,19 +1,18 @@
 """Verifies who wrote a record of the manifest, with the public key of the user's that compose mounts as a secret.
 
-Each record carries a signature of its own (DSSE, https://github.com/secure-systems-lab/dsse), which the builder made
-(builder/signing.py): the two meet in PAYLOAD_TYPE and `payload`. Without a key nothing is verified.
+Each record carries a signature by itself (DSSE, https://github.com/secure-systems-lab/dsse), which the builder made.
+Without a key nothing is verified.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
+from contract.signature import PAYLOAD_TYPE, payload
+
 from runtime.errors import ServingError
 
-PAYLOAD_TYPE = "application/vnd.torchserve-stack.record+json"
-NOT_SIGNED = ("signature", "pending")
 MAKE_KEY = "`openssl pkey -in signing.pem -pubout -out verify.pem` and STACK_VERIFY_KEY=./verify.pem"
 
 
@@ -72,9 +71,3 @@ def load_verifier(key_file: Path) -> Optional[RecordVerifier]:
             "a STACK_VERIFY_KEY that user 1000 may read", str(error), "`chmod a+r`: it is public"
         ) from None
     return RecordVerifier(pem) if pem else None
-
-
-def payload(record: Mapping[str, Any]) -> bytes:
-    """The bytes that are signed: compact JSON with sorted keys, ASCII."""
-    content = {key: value for key, value in record.items() if key not in NOT_SIGNED}
-    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+from contract.cgroup import CGROUP, cpu_limit, memory_limit
+
 from runtime.errors import ServingError
 from runtime.manifest import Model
-from runtime.tuning import Tuned
+from runtime.tuning import Tuning
 
-CGROUP = Path("/sys/fs/cgroup")
 MIB = 1 << 20
 # Measured: the JVM under load, and one Python worker before it holds weights, with torch imported and without.
 JVM_BYTES = 512 * MIB
@@ -23,8 +24,6 @@ TORCH_WORKER_BYTES, LEAN_WORKER_BYTES = 400 * MIB, 80 * MIB
 # engine needs. The unpacked archive itself lies in TEMP, which is memory too.
 TORCH_WEIGHT_COPIES, LEAN_WEIGHT_COPIES = 2.0, 0.5
 LEAN_ENGINES = ("openvino", "onnxruntime")
-# cgroup v1 writes "no limit" as the largest page-aligned number; no machine has half of that.
-_NO_LIMIT_BYTES = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,13 @@ def read_limits(cgroup: Path = CGROUP, devices: Path = Path("/dev"), replicas: i
     cpus, cpus_from = allowed / replicas, f"{counted(allowed, 'CPU')} in the CPU set"
     if replicas > 1:
         cpus_from += f", shared by {replicas} replicas"
-    quota = _cpu_quota(cgroup)
+    quota = cpu_limit(cgroup)
     if quota is not None and quota[0] < cpus:
-        cpus, cpus_from = quota
-    memory, memory_from = _memory_limit(cgroup)
-    return Limits(cpus, cpus_from, memory, memory_from, len(list(devices.glob("nvidia[0-9]*"))))
+        cpus, cpus_from = quota[0], f"{counted(quota[0], 'CPU')} by {quota[1]}"
+    memory = memory_limit(cgroup)
+    memory_from = f"{memory[0] // MIB} MiB by {memory[1]}" if memory else "no memory limit"
+    gpus = len(list(devices.glob("nvidia[0-9]*")))
+    return Limits(cpus, cpus_from, memory[0] if memory else None, memory_from, gpus)
 
 
 def read_replicas(env: Mapping[str, str]) -> int:
@@ -104,7 +105,7 @@ def choose(limits: Limits, models: Sequence[Model], env: Mapping[str, str]) -> S
     return Sizing(workers, threads, tuple(reasons))
 
 
-def size_model(model: Model, sizing: Sizing, tuned: Optional[Tuned], cpus: float) -> ModelSizing:
+def size_model(model: Model, sizing: Sizing, tuned: Optional[Tuning], cpus: float) -> ModelSizing:
     """Tuned settings before the model's own (model.yaml), before everyone's.
 
     A model's own number of workers divides the CPUs anew: never more runnable threads than CPUs, unless asked for.
@@ -157,35 +158,3 @@ def _override(env: Mapping[str, str], name: str) -> Optional[int]:
     if not (text.isdecimal() and int(text) >= 1):
         raise ServingError(f"{name} to be a whole number from 1", repr(text), f"{name}=2, or leave it empty")
     return int(text)
-
-
-def _cpu_quota(cgroup: Path) -> Optional[tuple[float, str]]:
-    """CPUs the scheduler grants (quota / period) and where that is written, or None without a quota."""
-    v2 = _read(cgroup / "cpu.max")
-    if v2:
-        quota, _, period = v2.partition(" ")
-        source = "cpu.max"
-    else:
-        quota, period = _read(cgroup / "cpu/cpu.cfs_quota_us"), _read(cgroup / "cpu/cpu.cfs_period_us")
-        source = "cpu.cfs_quota_us"
-    if not (quota.isdecimal() and period.isdecimal() and int(period)):
-        return None  # "max" (v2), "-1" (v1), or no such file
-    cpus = int(quota) / int(period)
-    return cpus, f"{counted(cpus, 'CPU')} by {source}"
-
-
-def _memory_limit(cgroup: Path) -> tuple[Optional[int], str]:
-    """The memory limit in bytes, or None, and where that is written."""
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        text = _read(cgroup / name)
-        if text.isdecimal() and int(text) < _NO_LIMIT_BYTES:
-            return int(text), f"{int(text) // MIB} MiB by {Path(name).name}"
-    return None, "no memory limit"
-
-
-def _read(path: Path) -> str:
-    """A cgroup file's text, or nothing where the file does not exist."""
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""

@@ -1,40 +1,73 @@
-"""The files in TEMP through which the entrypoint tells healthcheck.sh what it found, and is told what was deployed."""
+"""The files in TEMP through which the container's processes tell each other what is served and how it does."""
 
 import json
 import os
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from contract.failure import Failure
+from contract.files import write_whole
+from contract.served import State
+
+from runtime.manifest import Model
 
 TEMP = Path(os.environ.get("TEMP", "/home/model-server/tmp"))
 # The configuration that Java starts with.
 CONFIG = "config.properties"
-_VERDICT, _DEPLOYED = ".stack-health", ".stack-deployed"
+_VERDICT, _CHOSEN = ".stack-health", ".stack-chosen.json"
 
 
 def publish(healthy: bool, line: str, temp: Path = TEMP) -> None:
     """Writes the verdict: seconds since boot (a verdict gets old), Docker's exit status (0 is healthy), the line."""
-    partial = temp / f"{_VERDICT}.partial"
     now = int(time.clock_gettime(time.CLOCK_BOOTTIME))
-    partial.write_text(f"{now} {0 if healthy else 1} {line}\n", encoding="utf-8")
-    partial.replace(temp / _VERDICT)
+    write_whole(temp / _VERDICT, f"{now} {0 if healthy else 1} {line}\n")
 
 
 def forget(temp: Path = TEMP) -> None:
     """Removes what an earlier run of the same container left, so that nobody judges by it."""
-    for name in (_VERDICT, _DEPLOYED):
+    for name in (_VERDICT, _CHOSEN):
         (temp / name).unlink(missing_ok=True)
 
 
-def deployed(temp: Path = TEMP) -> "list[dict[str, Any]]":
-    """What was added since the container's start: name, version and whether it is trained, each."""
-    path = temp / _DEPLOYED
-    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    return found
+def keep_chosen(models: Iterable[Model], temp: Path = TEMP) -> None:
+    """Writes what became of every version of the manifest: by the entrypoint at its start, then by each release."""
+    write_whole(temp / _CHOSEN, json.dumps([_as_data(model) for model in models], indent=1) + "\n")
 
 
-def keep_deployed(versions: "list[dict[str, Any]]", temp: Path = TEMP) -> None:
-    """For the entrypoint, whose health checks count them in from its next look."""
-    partial = temp / f"{_DEPLOYED}.partial"
-    partial.write_text(json.dumps(versions), encoding="utf-8")
-    partial.replace(temp / _DEPLOYED)
+def read_chosen(temp: Path = TEMP) -> "list[Model]":
+    """Returns what `keep_chosen` wrote, and nothing before the entrypoint has chosen."""
+    path = temp / _CHOSEN
+    return [_from_data(data) for data in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
+
+
+def with_chosen(models: Sequence[Model], changed: Model) -> "list[Model]":
+    """`models` with `changed` in the place of the same version, or at the end."""
+    labels = [model.label for model in models]
+    if changed.label not in labels:
+        return [*models, changed]
+    return [changed if model.label == changed.label else model for model in models]
+
+
+def described(models: Iterable[Model]) -> "list[dict[str, Any]]":
+    """What the command line is told of each version: its state and, where it is not served, the reason."""
+    return [_as_data(model) for model in models]
+
+
+def _as_data(model: Model) -> "dict[str, Any]":
+    return {
+        "name": model.name,
+        "version": model.version,
+        "state": model.state.value,
+        "reason": model.reason.as_data() if model.reason else None,
+        "is_default": model.is_default,
+        "is_fault": model.is_fault,
+        "trained": model.trained,
+        "sha256": model.sha256,
+    }
+
+
+def _from_data(data: "dict[str, Any]") -> Model:
+    reason = Failure.from_data(data["reason"]) if data["reason"] else None
+    return Model(**{**data, "state": State(data["state"]), "reason": reason})

@@ -13,18 +13,20 @@ from typing import Any
 
 import yaml
 
+from contract.manifest import REBUILD
+
 from runtime.errors import ServingError
-from runtime.manifest import REBUILD, Model
+from runtime.manifest import Model
 
 SETTINGS = "model-config.yaml"
 
 
-def unpack(model: Model, store: Path, target: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The archive's content in the folder `target/<archive>`; its settings, changed as `changes` says.
+def unpack(model: Model, store: Path, folder: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Puts the archive's content into `folder`; returns its settings, changed as `changes` says.
 
     A folder (the format no-archive) is not copied but linked to.
     """
-    source, folder = store / model.archive, target / model.archive
+    source = store / model.archive
     try:
         if source.is_dir():
             folder.mkdir(parents=True)

@@ -1,0 +1,4 @@
+"""What the builder, the runtime, the edge and the command line agree on, written once.
+
+Standard library only, Python 3.9 and later: each image and the host import it as it is (see ../README.md).
+"""

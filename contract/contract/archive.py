@@ -1,0 +1,29 @@
+"""The hash by which an archive is known: of the file, or of every file in a folder (the format no-archive)."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+_CHUNK_BYTES = 1 << 20
+
+
+def archive_sha256(archive: Path) -> str:
+    """Returns the hexadecimal sha256 of a file; of a folder, over the sorted lines that `sha256sum` prints for its files.
+
+    Raises OSError.
+    """
+    if not archive.is_dir():
+        return file_sha256(archive)
+    files = (path for path in archive.rglob("*") if path.is_file())
+    lines = sorted(f"{file_sha256(path)}  {path.relative_to(archive).as_posix()}\n" for path in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Reads the file in pieces, because an archive may be larger than the memory limit. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for chunk in iter(lambda: stream.read(_CHUNK_BYTES), b""):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,42 @@
+"""A failure as data: what was expected, what was found and what to try, so that no process parses another's sentences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+class Failure(Exception):
+    """Something has gone wrong that a person can act on; `subject` names what it is about, and may be empty."""
+
+    def __init__(self, expected: str, found: str, remedy: str, subject: str = "") -> None:
+        super().__init__(expected, found, remedy, subject)
+        self.expected, self.found, self.remedy, self.subject = expected, found, remedy, subject
+
+    def __str__(self) -> str:
+        """One sentence without its subject."""
+        return f"expected {self.expected}, found {self.found}; try {self.remedy}"
+
+    def as_data(self) -> dict[str, str]:
+        """The failure as a JSON object; `from_data` reads it."""
+        return {"subject": self.subject, "expected": self.expected, "found": self.found, "remedy": self.remedy}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Failure:
+        """Raises KeyError where a part is missing."""
+        return cls(str(data["expected"]), str(data["found"]), str(data["remedy"]), str(data.get("subject", "")))
+
+
+def failure_line(failure: Failure) -> str:
+    """What a process prints when it fails, on one line: `{"failure": {…}}`."""
+    return json.dumps({"failure": failure.as_data()}, ensure_ascii=False)
+
+
+def read_failure(text: str) -> Failure | None:
+    """The failure that the last line of `text` carries, or None where it carries none."""
+    lines = text.strip().splitlines()
+    try:
+        return Failure.from_data(json.loads(lines[-1])["failure"]) if lines else None
+    except (ValueError, KeyError, TypeError):
+        return None

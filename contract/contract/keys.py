@@ -1,0 +1,53 @@
+"""The file of API keys: one line `NAME SCOPE SHA256` per key, the hash being that of the key as clients send it.
+
+`scripts/stack key` writes it. The edge hashes what a client sends and looks the hash up, so that the time of a
+comparison tells nothing about a key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.failure import Failure
+
+KEYS = "keys"
+SCOPES = ("predict", "admin")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_HASH = re.compile(r"[0-9a-fA-F]{64}")
+_HEAD = "# NAME SCOPE SHA256, one key per line. Written by `scripts/stack key`; the edge follows without a restart.\n"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A client: its name (also in the access log), what it may do, and the SHA-256 of its key in hexadecimal."""
+
+    name: str
+    scope: str
+    sha256: str
+
+
+def read_keys(path: Path) -> list[Key]:
+    """Returns the keys in the file's order. Raises FileNotFoundError, and Failure for a file that cannot be used."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise Failure(f"a file of API keys in {path}", str(error), f"`ls -l {path}`") from None
+    return [_key(line.split(), number, path) for number, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
+
+
+def keys_text(keys: Iterable[Key]) -> str:
+    """The content of the file."""
+    return _HEAD + "".join(f"{key.name} {key.scope} {key.sha256}\n" for key in keys)
+
+
+def _key(words: list[str], number: int, path: Path) -> Key:
+    """The line itself is never shown, because somebody may have put a key where its hash belongs."""
+    if len(words) != 3 or not NAME.fullmatch(words[0]) or words[1] not in SCOPES or not _HASH.fullmatch(words[2]):
+        expected = f"lines of `NAME {'|'.join(SCOPES)} SHA256` in {path}"
+        raise Failure(expected, f"something else in line {number}", f"removing that line, or `scripts/stack key add NAME`")
+    return Key(words[0], words[1], words[2].upper())

@@ -1,0 +1,19 @@
+"""A line of a container's log: one JSON object with `time`, `level`, `logger` and `message`, as Java's are (log4j2.xml)."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+_LEVELS = {"WARNING:": "WARN", "FAIL:": "ERROR"}
+
+
+def log_line(level: str, logger: str, message: str) -> str:
+    """Returns the line with its end."""
+    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"time": now, "level": level, "logger": logger, "message": message}, ensure_ascii=False) + "\n"
+
+
+def level_of(message: str) -> str:
+    """The level that a message's first word asks for: `WARNING:` or `FAIL:`, else INFO."""
+    return _LEVELS.get(message.partition(" ")[0], "INFO")
