@@ -8,14 +8,15 @@ from typing import Any, Callable
 import pytest
 
 from conftest import record
-from edge.errors import EdgeError
-from edge.models import Canary, Model, read_models
+from contract.failure import Failure
+from contract.releases import Canary
+from edge.models import Model, read_models
 
 Publish = Callable[..., None]
 
 
 def only_model(store: Path) -> Model:
-    (model,), _ = read_models(store)
+    (model,) = read_models(store).routed
     return model
 
 
@@ -28,7 +29,7 @@ def release(stable: str, *deployed: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_an_empty_store_serves_nothing(store: Path) -> None:
-    assert read_models(store) == ([], [])
+    assert read_models(store).routed == read_models(store).unavailable == ()
 
 
 def test_without_a_release_the_first_record_that_is_no_candidate_is_the_stable_one(
@@ -57,18 +58,20 @@ def test_a_canary_gets_its_share(store: Path, publish: Publish) -> None:
     assert only_model(store).canary == Canary("2.0", 10, "X-Client-Id")
 
 
-@pytest.mark.parametrize(("weight", "share"), [(-5, 0), (250, 100)])
-def test_a_share_is_a_percentage(store: Path, publish: Publish, weight: int, share: int) -> None:
-    canary = {"version": "1.0", "weight": weight}
-    publish(record("m"), releases=release("1.0", "1.0", canary=canary))
-    assert only_model(store).canary == Canary("1.0", share)
+@pytest.mark.parametrize("weight", [-5, 250, "ten", None])
+def test_a_share_is_a_percentage(store: Path, publish: Publish, weight: Any) -> None:
+    canary = {"version": "2.0", "weight": weight}
+    publish(record("m", "2.0"), record("m"), releases=release("1.0", "2.0", "1.0", canary=canary))
+    assert only_model(store).canary is None
+    (problem,) = read_models(store).problems
+    assert "a canary of m" in problem.expected
 
 
 @pytest.mark.parametrize("header", ["X Y", "X:Y", 'X"', "X{", "x" * 65, "X\nY"])
 def test_a_header_that_would_break_the_configuration_is_no_header(store: Path, publish: Publish, header: str) -> None:
-    canary = {"version": "1.0", "weight": 1, "sticky_header": header}
-    publish(record("m"), releases=release("1.0", "1.0", canary=canary))
-    assert only_model(store).canary == Canary("1.0", 1, None)
+    canary = {"version": "2.0", "weight": 1, "sticky_header": header}
+    publish(record("m", "2.0"), record("m"), releases=release("1.0", "2.0", "1.0", canary=canary))
+    assert only_model(store).canary is None
 
 
 def test_a_canary_that_is_gone_is_none(store: Path, publish: Publish) -> None:
@@ -80,7 +83,7 @@ def test_a_canary_that_is_gone_is_none(store: Path, publish: Publish) -> None:
 def test_where_the_stable_version_is_gone_the_one_before_takes_its_place(store: Path, publish: Publish) -> None:
     releases = release("3.0", "3.0", "2.0", "1.0", previous="1.0")
     publish(record("m", "2.0"), record("m", "1.0"), releases=releases)
-    assert (only_model(store).stable, only_model(store).previous) == ("1.0", "1.0")
+    assert (only_model(store).stable, only_model(store).previous) == ("1.0", None)
 
 
 def test_a_release_of_versions_that_are_all_gone_counts_as_none(store: Path, publish: Publish) -> None:
@@ -90,8 +93,9 @@ def test_a_release_of_versions_that_are_all_gone_counts_as_none(store: Path, pub
 
 def test_what_is_unavailable_is_told_and_not_served(store: Path, publish: Publish) -> None:
     publish(record("n", status="unavailable", reason="no weights"), record("m"))
-    models, unavailable = read_models(store)
-    assert ([model.name for model in models], [found["name"] for found in unavailable]) == (["m"], ["n"])
+    models = read_models(store)
+    assert [model.name for model in models.routed] == ["m"]
+    assert [found["name"] for found in models.unavailable] == ["n"]
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "../x", "a\nb", 'a"', "a%", "-x", ".x", None, 7])
@@ -100,10 +104,20 @@ def test_a_name_that_is_no_part_of_a_path_is_left_out(store: Path, publish: Publ
     assert only_model(store).name == "m"
 
 
-@pytest.mark.parametrize("file", ["manifest.json", "releases.json"])
 @pytest.mark.parametrize("content", ["{", "[]", "\xff"])
-def test_a_damaged_file_is_an_error_with_its_name(store: Path, publish: Publish, file: str, content: str) -> None:
+def test_a_damaged_manifest_is_an_error_with_its_name(store: Path, publish: Publish, content: str) -> None:
     publish(record("m"))
-    (store / file).write_bytes(content.encode("latin-1"))
-    with pytest.raises(EdgeError, match=rf"{file}, found .*; try"):
+    (store / "manifest.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(Failure, match=r"manifest.json, found .*; try"):
         read_models(store)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "\xff"])
+def test_with_damaged_releases_torchserve_decides_and_the_file_is_named(
+    store: Path, publish: Publish, content: str
+) -> None:
+    publish(record("m"))
+    (store / "releases.json").write_bytes(content.encode("latin-1"))
+    models = read_models(store)
+    assert not models.routed[0].is_released
+    assert "releases.json" in models.problems[0].expected

@@ -26,7 +26,7 @@ def sampled(store: Path, publish: Callable[..., None]) -> Callable[..., list[str
         folder.mkdir(parents=True)
         (folder / "7.png").write_bytes(content)
         publish(record("m", samples=[sample]))
-        return [file.path for file in sample_files(store, read_models(store)[0])]
+        return [file.path for file in sample_files(store, read_models(store).routed)]
 
     return make
 
@@ -37,7 +37,7 @@ def test_a_sample_is_served_below_its_version(sampled: Callable[..., list[str]])
 
 def test_samples_are_for_who_has_a_key(store: Path, sampled: Callable[..., list[str]]) -> None:
     assert sampled()
-    assert [(file.public, file.type) for file in sample_files(store, read_models(store)[0])] == [(False, "image/png")]
+    assert [(file.public, file.type) for file in sample_files(store, read_models(store).routed)] == [(False, "image/png")]
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_the_data_say_what_is_served_and_what_is_not(
     records.append(record("n", status="unavailable", reason="no weights", remedy="copy the file"))
     records.append(record("u", trained=False))
     publish(*records)
-    models, unavailable = read_models(store)
-    data = json.loads(models_json(models, unavailable, sample_files(store, models), keys=True))
+    models = read_models(store)
+    data = json.loads(models_json(models.routed, models.unavailable, sample_files(store, models.routed), keys=True))
     assert data["keys"] is True
     assert data["unavailable"] == [{"name": "n", "version": "1.0", "reason": "no weights", "remedy": "copy the file"}]
     first, untrained = data["models"]
@@ -80,7 +80,7 @@ def test_the_data_say_what_is_served_and_what_is_not(
 
 def test_the_generation_names_the_content(store: Path, publish: Callable[..., None]) -> None:
     def generation(keys: bool = False) -> str:
-        return str(json.loads(models_json(*read_models(store), [], keys))["generation"])
+        return str(json.loads(models_json(read_models(store).routed, (), [], keys))["generation"])
 
     publish(record("m"))
     first = generation()

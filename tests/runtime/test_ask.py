@@ -1,4 +1,4 @@
-"""What scripts/stack asks inside the container gets an answer, or one line that says why not."""
+"""What scripts/stack asks inside the container gets an answer, or a failure as data."""
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -6,6 +6,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
+
+from contract.failure import read_failure
 
 from runtime import ask
 
@@ -50,5 +52,7 @@ def test_a_refusal_is_an_answer_too(asked: "list[tuple[str, bytes]]") -> None:
 def test_a_question_that_cannot_be_answered_is_one_line(words: "list[str]", capsys: pytest.CaptureFixture[str]) -> None:
     assert ask.main(words) == 1
     printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith("FAIL: expected `models` or `predict MODEL [VERSION]`, found ")
+    assert printed.err == ""
+    failure = read_failure(printed.out)
+    assert failure
+    assert failure.expected == "`models` or `predict MODEL [VERSION]`"

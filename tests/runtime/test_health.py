@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from runtime import health, state
-from runtime.manifest import Model, Verdict
+from contract.served import State
+from runtime.manifest import Model
 
-MNIST = Model("mnist", "1.0", Verdict.SERVED)
-DENSENET = Model("densenet161", "1.0", Verdict.CORRUPT)
+MNIST = Model("mnist", "1.0", State.SERVED)
+DENSENET = Model("densenet161", "1.0", State.CORRUPT, is_fault=True)
 
 
 def version(number: str, *statuses: str) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def test_every_worker_of_the_version_must_be_ready(versions: list[Any], healthy:
 
 
 def test_each_version_is_judged_by_itself() -> None:
-    served = [Model("mnist", "2.0", Verdict.SERVED), MNIST]
+    served = [Model("mnist", "2.0", State.SERVED), MNIST]
     answer = [version("1.0", "READY"), version("2.0", "UNLOADING")]
     assert health.judge(served, lambda name: answer) == (False, "unhealthy: mnist 2.0: 0 of 1 workers READY")
 
@@ -45,7 +46,7 @@ def test_a_corrupt_archive_makes_it_unhealthy_and_is_named_although_the_others_s
 
 
 def test_an_untrained_model_is_called_so() -> None:
-    untrained = Model("mnist", "1.0", Verdict.SERVED, trained=False)
+    untrained = Model("mnist", "1.0", State.SERVED, trained=False)
     _, line = health.judge([untrained], lambda name: [version("1.0", "READY")])
     assert line == "healthy: mnist 1.0 UNTRAINED (1 worker)"
 

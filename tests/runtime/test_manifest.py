@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from conftest import record
-from runtime.errors import ServingError
-from runtime.manifest import Model, Verdict, folder_sha256, judge, judge_all, read_manifest, unlisted
+from contract.archive import archive_sha256
+from contract.failure import Failure
+from contract.served import State
+from runtime.manifest import Model, find_unlisted, judge, judge_all, read_served
 
 
 def test_an_archive_that_matches_its_hash_is_served(store: Path) -> None:
     (store / "mnist-1.0.mar").write_bytes(b"weights")
     model = judge(store, record("mnist", b"weights", serving={"minWorkers": 3}))
-    assert (model.verdict, model.archive, model.serving) == (Verdict.SERVED, "mnist-1.0.mar", {"minWorkers": 3})
+    assert (model.state, model.archive, model.serving) == (State.SERVED, "mnist-1.0.mar", {"minWorkers": 3})
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,7 @@ def test_an_archive_that_matches_its_hash_is_served(store: Path) -> None:
     [({"minWorkers": 3, "maxWorkers": 3}, 3), ({"minWorkers": 3}, None), ({"batchSize": 8}, None)],
 )
 def test_an_archives_own_worker_count_holds_only_with_a_maximum_as_torchserve_wants_it(serving, workers) -> None:
-    assert Model("mnist", "1.0", Verdict.SERVED, serving=serving).own_workers == workers
+    assert Model("mnist", "1.0", State.SERVED, serving=serving).own_workers == workers
 
 
 def test_a_changed_archive_is_corrupt_and_both_hashes_are_named(store: Path) -> None:
@@ -29,45 +31,47 @@ def test_a_changed_archive_is_corrupt_and_both_hashes_are_named(store: Path) -> 
     expected = record("mnist", b"weights")
     found = record("mnist", b"weights, cut of")["sha256"]
     model = judge(store, expected)
-    assert model.verdict is Verdict.CORRUPT
-    assert expected["sha256"] in model.detail
-    assert found in model.detail
+    assert model.state is State.CORRUPT
+    assert expected["sha256"] in str(model.reason)
+    assert found in str(model.reason)
 
 
 def test_a_missing_archive_is_corrupt(store: Path) -> None:
     model = judge(store, record("mnist", b"weights"))
-    assert (model.verdict, "no file mnist-1.0.mar" in model.detail) == (Verdict.CORRUPT, True)
+    assert (model.state, "no file mnist-1.0.mar" in str(model.reason)) == (State.CORRUPT, True)
 
 
 def test_an_archive_outside_the_store_is_refused(store: Path) -> None:
     (store.parent / "evil.mar").write_bytes(b"weights")
     model = judge(store, record("mnist", b"weights", archive="../evil.mar"))
-    assert model.verdict is Verdict.CORRUPT
+    assert model.state is State.CORRUPT
 
 
 def test_an_archive_published_just_before_the_builder_was_killed_is_served_as_its_pending_record(store: Path) -> None:
     (store / "mnist-1.0.mar").write_bytes(b"new")
     entry = record("mnist", b"old", pending=record("mnist", b"new", trained=False))
     model = judge(store, entry)
-    assert (model.verdict, model.trained, model.size) == (Verdict.SERVED, False, 3)
+    assert (model.state, model.trained, model.size) == (State.SERVED, False, 3)
 
 
 def test_the_old_archive_is_served_while_the_new_one_is_pending(store: Path) -> None:
     (store / "mnist-1.0.mar").write_bytes(b"old")
     entry = record("mnist", b"old", pending=record("mnist", b"new", trained=False))
-    assert (judge(store, entry).verdict, judge(store, entry).trained) == (Verdict.SERVED, True)
+    assert (judge(store, entry).state, judge(store, entry).trained) == (State.SERVED, True)
 
 
 def test_an_archive_that_is_neither_the_old_nor_the_pending_one_is_corrupt(store: Path) -> None:
     (store / "mnist-1.0.mar").write_bytes(b"half of the new")
     entry = record("mnist", b"old", pending=record("mnist", b"new"))
-    assert judge(store, entry).verdict is Verdict.CORRUPT
+    assert judge(store, entry).state is State.CORRUPT
 
 
 def test_an_unavailable_model_keeps_its_reason_and_remedy(store: Path) -> None:
     entry = {"name": "d", "version": "1.0", "status": "unavailable", "reason": "no network", "remedy": "a file"}
     model = judge(store, entry)
-    assert (model.verdict, model.detail) == (Verdict.UNAVAILABLE, "no network; try a file")
+    assert model.state is State.UNAVAILABLE
+    assert model.reason
+    assert (model.reason.found, model.reason.remedy) == ("no network", "a file")
 
 
 def test_an_unpacked_model_is_hashed_as_sha256sum_would(store: Path) -> None:
@@ -78,15 +82,15 @@ def test_an_unpacked_model_is_hashed_as_sha256sum_would(store: Path) -> None:
     listing = subprocess.run(
         "find * -type f | xargs sha256sum | sort | sha256sum", shell=True, cwd=folder, capture_output=True, check=True
     )
-    assert folder_sha256(folder) == listing.stdout.split()[0].decode()
-    model = judge(store, record("mnist", b"", archive="mnist-1.0", sha256=folder_sha256(folder)))
-    assert model.verdict is Verdict.SERVED
+    assert archive_sha256(folder) == listing.stdout.split()[0].decode()
+    model = judge(store, record("mnist", b"", archive="mnist-1.0", sha256=archive_sha256(folder)))
+    assert model.state is State.SERVED
 
 
 def test_a_version_named_twice_is_served_once_for_torchserve_stops_on_it(store: Path) -> None:
     (store / "mnist-1.0.mar").write_bytes(b"weights")
     models = judge_all(store, [record("mnist", b"weights"), record("mnist", b"weights")])
-    assert [m.verdict for m in models] == [Verdict.SERVED, Verdict.CORRUPT]
+    assert [m.state for m in models] == [State.SERVED, State.CORRUPT]
 
 
 def test_junk_and_subfolders_are_named_but_the_builders_own_files_are_not(store: Path, publish) -> None:
@@ -96,7 +100,7 @@ def test_junk_and_subfolders_are_named_but_the_builders_own_files_are_not(store:
         (store / name).touch()
     for name in ("reports", "samples", ".staging", "old"):
         (store / name).mkdir()
-    assert unlisted(store, entries) == ["notes.mar", "old"]
+    assert find_unlisted(store, entries) == ["notes.mar", "old"]
 
 
 @pytest.mark.parametrize(
@@ -112,5 +116,5 @@ def test_junk_and_subfolders_are_named_but_the_builders_own_files_are_not(store:
 def test_an_unusable_manifest_says_what_was_expected_and_what_to_try(store: Path, text: str, found: str) -> None:
     if text is not None:
         (store / "manifest.json").write_text(text)
-    with pytest.raises(ServingError, match=rf"FAIL: expected .*{found}.*; try scripts/stack build"):
-        read_manifest(store)
+    with pytest.raises(Failure, match=rf"expected .*{found}.*; try `scripts/stack build`"):
+        read_served(store)

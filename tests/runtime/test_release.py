@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Callable
@@ -18,7 +17,8 @@ from toy import SECONDS, SETTINGS, serving, write_archive
 from conftest import record
 from runtime import entrypoint, health, release, state, torchserve
 from runtime.errors import ServingError
-from runtime.manifest import folder_sha256
+from contract.archive import archive_sha256
+from contract.failure import read_failure
 
 QUEUE = 2
 SAMPLE = b"a sample"
@@ -52,8 +52,6 @@ def container(served: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (served / "base.properties").write_text(f"model_store={store}\n")
     monkeypatch.setenv("TORCHSERVE_WORKERS", "1")
     monkeypatch.setattr(state, "TEMP", served)
-    monkeypatch.setattr(state, "deployed", partial(state.deployed, served))
-    monkeypatch.setattr(state, "keep_deployed", partial(state.keep_deployed, temp=served))
     monkeypatch.setattr(entrypoint, "CONFIG", served / "base.properties")
     monkeypatch.setattr(entrypoint, "UNPACKED", served / "unpacked")
     monkeypatch.setattr(entrypoint, "VERIFY_KEY", served / "no-key")
@@ -71,7 +69,7 @@ def publish_toy(store: Path, publish: Callable[[list[dict[str, Any]]], None]) ->
         samples.mkdir(parents=True)
         (samples / "a.txt").write_bytes(SAMPLE)
         sample = {"file": "a.txt", "expected": "two", "sha256": sha256(SAMPLE).hexdigest()}
-        entry = record("toy", b"", version, archive=archive.name, sha256=folder_sha256(archive), samples=[sample])
+        entry = record("toy", b"", version, archive=archive.name, sha256=archive_sha256(archive), samples=[sample])
         publish([{**entry, **changes}])
         return entry
 
@@ -99,7 +97,7 @@ def restored(served: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def deployed(publish_toy: Publish) -> Iterator[str]:
+def deployed(publish_toy: Publish) -> Iterator[dict[str, Any]]:
     """Toy 2.0, beside 1.0."""
     publish_toy("2.0")
     yield release.deploy("toy", "2.0")
@@ -107,19 +105,19 @@ def deployed(publish_toy: Publish) -> Iterator[str]:
     release.undeploy("toy", "2.0")
 
 
-def test_a_version_is_added_beside_the_default_one(served: Path, deployed: str) -> None:
-    assert deployed == "toy 2.0: READY, 3 answers to its samples were right"
+def test_a_version_is_added_beside_the_default_one(served: Path, deployed: dict[str, Any]) -> None:
+    assert deployed == {"done": "deployed", "answers": 3}
     assert post("toy/2.0") == (200, "two")
     assert json.loads(post("toy")[1])["batch"] == 1
     assert versions() == ["1.0", "2.0"]
 
 
-def test_it_is_restored_and_counted_in_by_the_health_check_from_then_on(served: Path, deployed: str) -> None:
+def test_it_is_restored_and_counted_in_by_the_health_check_from_then_on(served: Path, deployed: dict[str, Any]) -> None:
     assert restored(served) == {"1.0": True, "2.0": False}
-    assert health.check([]) == (True, "healthy: toy 2.0 (1 worker)")
+    assert health.check() == (True, "healthy: toy 1.0 (1 worker), toy 2.0 (1 worker)")
 
 
-def test_its_queue_is_as_honest_as_the_others(served: Path, deployed: str) -> None:
+def test_its_queue_is_as_honest_as_the_others(served: Path, deployed: dict[str, Any]) -> None:
     computing = served / "computing"
     with ThreadPoolExecutor(QUEUE + 1) as clients:
         first = clients.submit(post, "toy/2.0", str(computing).encode())
@@ -138,14 +136,14 @@ def queued(version: str) -> int:
     return int(found["jobQueueStatus"]["pendingRequests"])
 
 
-def test_the_default_version_is_changed_for_now_and_for_a_restart(served: Path, deployed: str) -> None:
-    assert release.set_default("toy", "2.0") == "toy 2.0: the default version"
+def test_the_default_version_is_changed_for_now_and_for_a_restart(served: Path, deployed: dict[str, Any]) -> None:
+    assert release.set_default("toy", "2.0")["done"] == "default"
     assert post("toy") == (200, "two")
     assert restored(served) == {"1.0": False, "2.0": True}
 
 
-def test_deploying_it_again_changes_nothing(deployed: str) -> None:
-    assert release.deploy("toy", "2.0") == "toy 2.0: served already"
+def test_deploying_it_again_changes_nothing(deployed: dict[str, Any]) -> None:
+    assert release.deploy("toy", "2.0")["done"] == "unchanged"
     assert versions() == ["1.0", "2.0"]
 
 
@@ -160,7 +158,7 @@ def assert_untouched(served: Path) -> None:
     """1.0 alone is served, is what would be restored, and has the only worker."""
     assert versions() == ["1.0"]
     assert restored(served) == {"1.0": True}
-    assert state.deployed() == []
+    assert [model.label for model in state.read_chosen()] == ["toy 1.0"]
     assert [path.name for path in (served / "unpacked").iterdir()] == ["toy-1.0.mar"]
     wait_until(lambda: len(workers()) == 1, "one worker process")
     assert json.loads(post("toy")[1])["batch"] == 1
@@ -174,7 +172,7 @@ def workers() -> list[Path]:
 BROKEN = {
     "does not load": (
         {"handler": "raise SystemError('no weights')"},
-        "FAIL: expected TorchServe to register toy 3.0, found a worker that does not load it",
+        "expected TorchServe to register toy 3.0, found a worker that does not load it",
     ),
     "dies at its first request": (
         {
@@ -182,27 +180,27 @@ BROKEN = {
                 "    for request", "    if requests:\n        import os; os._exit(1)\n    for request"
             )
         },
-        "FAIL: expected the answer two of toy 3.0 to its sample a.txt, found 500 ",
+        "expected the answer two of toy 3.0 to its sample a.txt, found 500 ",
     ),
     "answers wrongly": (
         {"handler": TWO.replace('["two"]', '["three"]')},
-        "FAIL: expected the answer two of toy 3.0 to its sample a.txt, found three; try ",
+        "expected the answer two of toy 3.0 to its sample a.txt, found three; try ",
     ),
     "altered archive": (
         {"sha256": "0" * 64},
-        "FAIL: expected an archive of toy 3.0 to serve, found it corrupt (expected sha256 000",
+        "expected an archive of toy 3.0 to serve, found it corrupt (expected sha256 000",
     ),
     "another version inside": (
         {"described": {"modelVersion": "4.0"}},
-        "FAIL: expected an archive of toy 3.0, found one of toy 4.0",
+        "expected an archive of toy 3.0, found one of toy 4.0",
     ),
     "somebody else's archive": (
         {"archive": "toy-1.0.mar"},
-        "FAIL: expected an archive of toy 3.0 to serve, found it corrupt",
+        "expected an archive of toy 3.0 to serve, found it corrupt",
     ),
     "altered sample": (
         {"samples": [{"file": "a.txt", "expected": "two", "sha256": "1" * 64}]},
-        "FAIL: expected the sample a.txt of toy 3.0 with sha256 111",
+        "expected the sample a.txt of toy 3.0 with sha256 111",
     ),
 }
 
@@ -214,9 +212,9 @@ def test_a_version_that_fails_is_refused_and_leaves_nothing_behind(
     arguments, expected = BROKEN[kind]
     publish_toy("3.0", **arguments)
     assert release.main(["deploy", "toy", "3.0"]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(expected)
-    assert "; try " in line
+    failure = read_failure(capsys.readouterr().out)
+    assert str(failure).startswith(expected)
+    assert failure.remedy
     assert_untouched(served)
 
 
@@ -233,10 +231,10 @@ def test_the_folder_of_a_version_that_is_served_is_not_touched(served: Path, pub
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["deploy", "toy", "9.0"], "FAIL: expected toy 9.0 in the manifest, found no such version; try "),
-        (["undeploy", "toy", "1.0"], "FAIL: expected toy 1.0 among what was deployed since the start"),
-        (["default", "toy", "9.0"], "FAIL: expected toy 9.0 among the served versions"),
-        (["register", "toy", "1.0"], "FAIL: expected deploy, undeploy, default with a name and a version"),
+        (["deploy", "toy", "9.0"], "expected toy 9.0 in the manifest, found no such version; try "),
+        (["undeploy", "toy", "9.0"], "expected toy 9.0 among the served versions"),
+        (["default", "toy", "9.0"], "expected toy 9.0 among the served versions"),
+        (["register", "toy", "1.0"], "expected deploy, undeploy, default with a name and a version"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -244,7 +242,7 @@ def test_what_cannot_be_done_is_said(
 ) -> None:
     publish_toy("2.0")
     assert release.main(words) == 1
-    assert capsys.readouterr().err.startswith(expected)
+    assert str(read_failure(capsys.readouterr().out)).startswith(expected)
 
 
 def test_only_the_containers_user_may_open_the_way_in(served: Path) -> None:

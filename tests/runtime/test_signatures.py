@@ -5,30 +5,15 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from conftest import record
 from runtime import entrypoint, health
 from runtime.errors import ServingError
-from runtime.manifest import Model, Verdict, judge, judge_all
-from runtime.signatures import PAYLOAD_TYPE, RecordVerifier, load_verifier, payload
-
-Entry = dict[str, Any]
-OWN, FOREIGN = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-
-
-def public_pem(private: Any) -> bytes:
-    return private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-
-
-def signed(entry: Entry, private: Ed25519PrivateKey = OWN) -> Entry:
-    """Signed by hand, as DSSE says it: the bytes are an agreement with the builder, not this package's own affair."""
-    content = payload(entry)
-    message = b"DSSEv1 %d %b %d %b" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(content), content)
-    keyid = RecordVerifier(public_pem(private)).keyid
-    return {**entry, "signature": {"keyid": keyid, "sig": private.sign(message).hex()}}
+from contract.served import State
+from runtime.manifest import Model, judge, judge_all
+from runtime.signatures import RecordVerifier, load_verifier
+from signing import FOREIGN, OWN, Entry, public_pem, signed
 
 
 @pytest.fixture
@@ -45,12 +30,12 @@ def judged(store: Path, verifier: RecordVerifier) -> Callable[[Entry], Model]:
 
 def test_a_signed_record_is_served_as_it_was_written(judged) -> None:
     model = judged(signed(record("mnist", b"weights", serving={"batchSize": 8}, accuracy={"top1": 0.1 + 0.2})))
-    assert (model.verdict, model.serving) == (Verdict.SERVED, {"batchSize": 8})
+    assert (model.state, model.serving) == (State.SERVED, {"batchSize": 8})
 
 
 def test_a_signature_survives_being_written_and_read(judged) -> None:
     entry = signed(record("mnist", b"weights", note="Übergröße ×", seconds=1e-7))
-    assert judged(json.loads(json.dumps(entry, indent=2))).verdict is Verdict.SERVED
+    assert judged(json.loads(json.dumps(entry, indent=2))).state is State.SERVED
 
 
 @pytest.mark.parametrize(
@@ -67,28 +52,28 @@ def test_a_signature_survives_being_written_and_read(judged) -> None:
 )
 def test_what_the_key_has_not_signed_is_refused_with_the_reason(judged, entry: Entry, reason: str) -> None:
     model = judged(entry)
-    assert model.verdict is Verdict.REFUSED
-    assert reason in model.detail
+    assert model.state is State.REFUSED
+    assert reason in str(model.reason)
     assert (model.archive, model.serving) == ("", {})
 
 
 def test_a_foreign_signature_under_our_keys_name_is_no_signature(judged) -> None:
     forged = signed(record("mnist", b"weights"), FOREIGN)
     forged["signature"]["keyid"] = signed(record("mnist", b"weights"))["signature"]["keyid"]
-    assert "altered" in judged(forged).detail
+    assert "altered" in str(judged(forged).reason)
 
 
 def test_a_signed_record_whose_archive_was_changed_is_corrupt(judged) -> None:
-    assert judged(signed(record("mnist", b"what was built"))).verdict is Verdict.CORRUPT
+    assert judged(signed(record("mnist", b"what was built"))).state is State.CORRUPT
 
 
 def test_a_pending_record_counts_by_its_own_signature(judged) -> None:
     new = record("mnist", b"weights", bytes=7)
     old = signed(record("mnist", b"old"))
-    assert judged({**old, "pending": signed(new)}).verdict is Verdict.SERVED
-    assert judged({**old, "pending": new}).verdict is Verdict.CORRUPT
-    assert judged({**record("mnist", b"old"), "pending": signed(new)}).verdict is Verdict.SERVED
-    assert judged({**record("mnist", b"old"), "pending": new}).verdict is Verdict.REFUSED
+    assert judged({**old, "pending": signed(new)}).state is State.SERVED
+    assert judged({**old, "pending": new}).state is State.CORRUPT
+    assert judged({**record("mnist", b"old"), "pending": signed(new)}).state is State.SERVED
+    assert judged({**record("mnist", b"old"), "pending": new}).state is State.REFUSED
 
 
 def test_one_models_signed_record_does_not_pass_as_anothers(store: Path, verifier: RecordVerifier) -> None:
@@ -96,23 +81,23 @@ def test_one_models_signed_record_does_not_pass_as_anothers(store: Path, verifie
     entry = {**signed(record("other", b"gone")), "pending": signed(record("mnist", b"weights"))}
     entry.pop("signature")
     model = judge(store, entry, verifier)
-    assert (model.verdict, "a pending record of mnist 1.0" in model.detail) == (Verdict.REFUSED, True)
+    assert (model.state, "a pending record of mnist 1.0" in str(model.reason)) == (State.REFUSED, True)
 
 
 def test_a_refused_record_costs_its_neighbours_nothing(store: Path, verifier: RecordVerifier) -> None:
     for name in ("good", "bad"):
         (store / f"{name}-1.0.mar").write_bytes(b"weights")
     models = judge_all(store, [signed(record("good", b"weights")), record("bad", b"weights")], verifier)
-    assert [model.verdict for model in models] == [Verdict.SERVED, Verdict.REFUSED]
+    assert [model.state for model in models] == [State.SERVED, State.REFUSED]
 
 
 def test_without_a_key_records_need_no_signature(store: Path) -> None:
     (store / "mnist-1.0.mar").write_bytes(b"weights")
-    assert judge(store, record("mnist", b"weights")).verdict is Verdict.SERVED
+    assert judge(store, record("mnist", b"weights")).state is State.SERVED
 
 
 def test_health_is_red_and_names_what_was_refused() -> None:
-    served, refused = Model("a", "1.0", Verdict.SERVED), Model("b", "1.0", Verdict.REFUSED)
+    served, refused = Model("a", "1.0", State.SERVED), Model("b", "1.0", State.REFUSED, is_fault=True)
     workers = [{"modelVersion": "1.0", "workers": [{"status": "READY"}]}]
     assert health.judge([served, refused], lambda name: workers) == (False, "unhealthy: b 1.0: refused, not served")
 
@@ -120,7 +105,7 @@ def test_health_is_red_and_names_what_was_refused() -> None:
 @pytest.mark.parametrize("content", [b"garbage", public_pem(generate_private_key(65537, 2048))], ids=["garbage", "rsa"])
 def test_a_key_that_cannot_verify_stops_the_start(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "verify.pem").write_bytes(content)
-    with pytest.raises(ServingError, match=r"FAIL: expected an Ed25519 public key .*STACK_VERIFY_KEY"):
+    with pytest.raises(ServingError, match=r"expected an Ed25519 public key .*STACK_VERIFY_KEY"):
         load_verifier(tmp_path / "verify.pem")
 
 
@@ -137,7 +122,7 @@ def test_the_log_says_whether_signatures_are_verified(
     monkeypatch.setattr(entrypoint, "VERIFY_KEY", tmp_path / "verify.pem")
     (store / "mnist-1.0.mar").write_bytes(b"weights")
     publish([signed(record("mnist", b"weights"))])
-    entrypoint.served_models(store)
+    entrypoint.choose_models(store)
     expected = f"verified with {RecordVerifier(key).keyid}" if key else "not verified (no STACK_VERIFY_KEY)"
     assert f'"message": "signatures: {expected}"' in capsys.readouterr().out
 
@@ -149,4 +134,4 @@ def test_where_everything_is_refused_nothing_starts(
     monkeypatch.setattr(entrypoint, "VERIFY_KEY", tmp_path / "verify.pem")
     publish([record("mnist", b"weights")])
     with pytest.raises(ServingError, match=r"a model to serve .*found mnist 1\.0 refused"):
-        entrypoint.served_models(store)
+        entrypoint.choose_models(store)

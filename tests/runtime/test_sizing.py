@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import ServingError
-from runtime.manifest import Model, Verdict
+from contract.served import State
+from contract.tuned import Tuned
+from runtime.manifest import Model
 from runtime.sizing import MIB, Limits, Sizing, choose, read_limits, read_replicas, size_model
-from runtime.tuning import Tuned
+from runtime.tuning import Tuning
 
 
 def cgroup(root: Path, files: dict[str, str]) -> Path:
@@ -77,7 +79,7 @@ def test_gpus_are_the_device_nodes_passed_in(tmp_path: Path) -> None:
 
 
 def models(*megabytes: int) -> "list[Model]":
-    return [Model(f"m{i}", "1.0", Verdict.SERVED, size=mb * MIB) for i, mb in enumerate(megabytes)]
+    return [Model(f"m{i}", "1.0", State.SERVED, size=mb * MIB) for i, mb in enumerate(megabytes)]
 
 
 @pytest.mark.parametrize(
@@ -126,22 +128,22 @@ def test_a_nonsensical_override_is_refused_by_name(value: str) -> None:
         ({"threads": 3}, None, (8, 3, "model.yaml")),
         (
             {"minWorkers": 2, "maxWorkers": 2},
-            Tuned({"workers": 1, "threads": 8}, "tuned for throughput"),
+            Tuning(Tuned("throughput", {"workers": 1, "threads": 8})),
             (1, 8, "tuned for throughput"),
         ),
         ({"batchSize": 16, "maxBatchDelay": 0}, None, (4, 2, "")),
-        ({}, Tuned({"batchSize": 8, "maxBatchDelay": 0}, "tuned for p99=5"), (4, 2, "")),
+        ({}, Tuning(Tuned("p99=5", {"batchSize": 8, "maxBatchDelay": 0})), (4, 2, "")),
     ],
     ids=["everyone's", "its own workers", "its own threads", "tuned", "not to wait", "tuned not to wait"],
 )
 def test_a_models_own_sizes_come_first_and_tuned_ones_before_them(serving, tuned, expected) -> None:
-    model = Model("m", "1.0", Verdict.SERVED, serving=serving)
+    model = Model("m", "1.0", State.SERVED, serving=serving)
     size = size_model(model, Sizing(8, 1, ()), tuned, 8.0)
     assert (size.workers, size.threads, size.why) == expected
 
 
 def test_a_model_without_torch_in_its_workers_needs_less_memory() -> None:
     limits = Limits(2, "", 1600 * MIB, "a test")
-    lean = [Model("m", "1.0", Verdict.SERVED, size=100 * MIB, engine="openvino")]
-    torch = [Model("m", "1.0", Verdict.SERVED, size=100 * MIB, engine="eager")]
+    lean = [Model("m", "1.0", State.SERVED, size=100 * MIB, engine="openvino")]
+    torch = [Model("m", "1.0", State.SERVED, size=100 * MIB, engine="eager")]
     assert (choose(limits, lean, {}).workers, choose(limits, torch, {}).workers) == (2, 1)

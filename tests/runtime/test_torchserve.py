@@ -8,7 +8,8 @@ import pytest
 
 from runtime import torchserve
 from runtime.errors import ServingError
-from runtime.manifest import Model, Verdict
+from contract.served import State
+from runtime.manifest import Model
 from runtime.sizing import Sizing
 
 SIZING = Sizing(workers=2, threads=1, reasons=())
@@ -21,7 +22,7 @@ SETTINGS = {
     "startupTimeout": 60,
     "handler": {"threads": 1},
 }
-MODELS = [Model("mnist", v, Verdict.SERVED, archive=f"mnist-{v}.mar") for v in ("2.0", "1.0")]
+MODELS = [Model("mnist", v, State.SERVED, archive=f"mnist-{v}.mar") for v in ("2.0", "1.0")]
 
 
 def test_the_models_are_named_in_the_manifests_order_and_the_users_keys_are_kept(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 from runtime import entrypoint
-from runtime.manifest import Model, Verdict
+from contract.served import State
+from contract.tuned import Tuned
+from runtime.manifest import Model
 from runtime.sizing import Sizing
-from runtime.tuning import Tuned, read_tuned
+from runtime.tuning import Tuning, read_tunings
 
 SIZING = Sizing(workers=2, threads=1, reasons=())
 ARCHIVED = {
@@ -34,9 +36,9 @@ def serve(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def unpacked(tuned: Any, cpus: float = 2) -> Mapping[str, Any]:
         (store / "tuned.json").write_text(tuned if isinstance(tuned, str) else json.dumps(tuned))
         model = Model(
-            "mnist", "1.0", Verdict.SERVED, archive="mnist-1.0.mar", precisions=("bf16", "int8"), engine="openvino"
+            "mnist", "1.0", State.SERVED, archive="mnist-1.0.mar", precisions=("bf16", "int8"), engine="openvino"
         )
-        entrypoint.unpack_models([model], store, SIZING, cpus)
+        entrypoint.unpack_models([(model, tmp_path / "unpacked/mnist-1.0.mar")], store, SIZING, cpus)
         return yaml.safe_load((tmp_path / "unpacked/mnist-1.0.mar/model-config.yaml").read_text())
 
     return unpacked
@@ -87,7 +89,7 @@ def test_a_damaged_file_is_named_and_serving_goes_on_without_it(serve, capsys, t
     config = serve(text)
     assert (config["minWorkers"], config["batchSize"]) == (2, 8)
     (warning,) = [line for line in capsys.readouterr().out.splitlines() if "WARNING" in line]
-    assert "what `scripts/stack tune` wrote in tuned.json" in warning
+    assert "what `scripts/stack tune` wrote in " in warning
     assert named in warning
 
 
@@ -106,9 +108,9 @@ def test_a_shape_for_more_cpus_is_named_and_not_served(serve, capsys) -> None:
 @pytest.mark.parametrize(("workers", "threads", "fits"), [(2, 1, True), (1, 2, True), (2, 2, False), (3, None, False)])
 def test_workers_and_threads_count_together(workers, threads, fits: bool) -> None:
     shape = {"workers": workers, "threads": threads}
-    tuned = Tuned({key: value for key, value in shape.items() if value}, "tuned for throughput")
-    assert (tuned.misfit((), 2.5) == "") == fits
+    tuning = Tuning(Tuned("throughput", {key: value for key, value in shape.items() if value}))
+    assert (tuning.misfit((), 2.5) == "") == fits
 
 
 def test_no_file_is_nothing_wrong(store: Path) -> None:
-    assert read_tuned(store) == ({}, "")
+    assert read_tunings(store) == ({}, "")

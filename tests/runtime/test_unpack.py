@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from runtime.errors import ServingError
-from runtime.manifest import Model, Verdict
+from contract.served import State
+from runtime.manifest import Model
 from runtime.unpack import SETTINGS, unpack
 
 ARCHIVED = {"batchSize": 1, "maxBatchDelay": 1, "handler": {"trained": True, "engine": {"cpu": "openvino"}}}
@@ -33,13 +34,13 @@ def archive(store: Path, name: str) -> Model:
         for path, text in files.items():
             (store / name / path).parent.mkdir(parents=True, exist_ok=True)
             (store / name / path).write_text(text)
-    return Model("toy", "1.0", Verdict.SERVED, archive=name)
+    return Model("toy", "1.0", State.SERVED, archive=name)
 
 
 @pytest.mark.parametrize("name", ["toy-1.0.mar", "toy-1.0.tar.gz", "toy-1.0"])
 def test_every_format_is_unpacked_and_its_store_left_as_it_was(store: Path, tmp_path: Path, name: str) -> None:
     model = archive(store, name)
-    effective = unpack(model, store, tmp_path / "unpacked", SIZED)
+    effective = unpack(model, store, tmp_path / "unpacked" / name, SIZED)
     folder = tmp_path / "unpacked" / name
     assert (folder / "weights.pth").read_text() == "w"
     assert (folder / "MAR-INF" / "MANIFEST.json").is_file()
@@ -57,4 +58,4 @@ def test_every_format_is_unpacked_and_its_store_left_as_it_was(store: Path, tmp_
 def test_an_archive_that_cannot_be_unpacked_is_named(store: Path, tmp_path: Path) -> None:
     (store / "toy-1.0.mar").write_text("no zip")
     with pytest.raises(ServingError, match=r"toy-1\.0\.mar"):
-        unpack(Model("toy", "1.0", Verdict.SERVED, archive="toy-1.0.mar"), store, tmp_path, SIZED)
+        unpack(Model("toy", "1.0", State.SERVED, archive="toy-1.0.mar"), store, tmp_path / "toy-1.0.mar", SIZED)

@@ -12,14 +12,15 @@ from typing import Any
 
 from front_end import wait_until
 
-from runtime import health, torchserve
-from runtime.manifest import Model, Verdict
+from runtime import health, state, torchserve
+from contract.served import State
+from runtime.manifest import Model
 from runtime.sizing import Sizing
 
 # A request that TorchServe lets wait for company waits longer than the test.
 DELAY_MS = 600_000
 SECONDS = 30
-MODEL = Model("toy", "1.0", Verdict.SERVED, archive="toy-1.0.mar")
+MODEL = Model("toy", "1.0", State.SERVED, archive="toy-1.0.mar")
 SETTINGS = {
     "minWorkers": 1,
     "maxWorkers": 1,
@@ -49,10 +50,18 @@ def handle(requests, context):
 
 @contextmanager
 def serving(folder: Path, **properties: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """TorchServe's process, its one greedy worker READY. properties: of its configuration."""
+    """TorchServe's process, with its one greedy worker READY. properties: of its configuration."""
     with starting(folder, **properties) as java:
-        wait_until(lambda: health.check([MODEL])[0], "the toy model to be READY")
+        wait_until(is_ready, "the toy model to be READY")
         yield java
+
+
+def is_ready() -> bool:
+    """Whether the toy model's worker is READY."""
+    try:
+        return health.judge([MODEL], health.describe)[0]
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager
@@ -64,6 +73,7 @@ def starting(folder: Path, **properties: str) -> Iterator["subprocess.Popen[byte
     snapshot["models"]["toy"]["1.0"]["maxBatchDelay"] = DELAY_MS
     config = torchserve.effective_config(base, snapshot, folder / "unpacked", cpus=2.0)
     torchserve.write_config(config, folder / "config.properties")
+    state.keep_chosen([MODEL], folder)
     environment = {
         **torchserve.java_environment(Sizing(1, 1, ())),
         "TEMP": str(folder),

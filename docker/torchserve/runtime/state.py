@@ -19,26 +19,26 @@ CONFIG = "config.properties"
 _VERDICT, _CHOSEN = ".stack-health", ".stack-chosen.json"
 
 
-def publish(healthy: bool, line: str, temp: Path = TEMP) -> None:
+def publish(healthy: bool, line: str, temp: "Path | None" = None) -> None:
     """Writes the verdict: seconds since boot (a verdict gets old), Docker's exit status (0 is healthy), the line."""
     now = int(time.clock_gettime(time.CLOCK_BOOTTIME))
-    write_whole(temp / _VERDICT, f"{now} {0 if healthy else 1} {line}\n")
+    write_whole((temp or TEMP) / _VERDICT, f"{now} {0 if healthy else 1} {line}\n")
 
 
-def forget(temp: Path = TEMP) -> None:
+def forget(temp: "Path | None" = None) -> None:
     """Removes what an earlier run of the same container left, so that nobody judges by it."""
     for name in (_VERDICT, _CHOSEN):
-        (temp / name).unlink(missing_ok=True)
+        ((temp or TEMP) / name).unlink(missing_ok=True)
 
 
-def keep_chosen(models: Iterable[Model], temp: Path = TEMP) -> None:
+def keep_chosen(models: Iterable[Model], temp: "Path | None" = None) -> None:
     """Writes what became of every version of the manifest: by the entrypoint at its start, then by each release."""
-    write_whole(temp / _CHOSEN, json.dumps([_as_data(model) for model in models], indent=1) + "\n")
+    write_whole((temp or TEMP) / _CHOSEN, json.dumps([_as_data(model) for model in models], indent=1) + "\n")
 
 
-def read_chosen(temp: Path = TEMP) -> "list[Model]":
+def read_chosen(temp: "Path | None" = None) -> "list[Model]":
     """Returns what `keep_chosen` wrote, and nothing before the entrypoint has chosen."""
-    path = temp / _CHOSEN
+    path = (temp or TEMP) / _CHOSEN
     return [_from_data(data) for data in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
 
 

@@ -1,0 +1,67 @@
+"""In every state of a store the runtime serves what the table says, and says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contract.served import Decision, State
+from store_states import ALTERED, CANDIDATE, CORRUPT, MISSING, PENDING, STORE_STATES, UNAVAILABLE, UNSIGNED, StoreState
+
+from conftest import record
+from runtime import health
+from runtime.manifest import Model, read_served
+from runtime.signatures import RecordVerifier
+from signing import OWN, public_pem, signed
+
+
+def write_store(store: Path, described: StoreState) -> None:
+    """Archives, the manifest and releases.json; every record is signed but the one that is UNSIGNED."""
+    entries = [write_version(store, version, condition) for version, condition in described.archives.items()]
+    (store / "manifest.json").write_text(json.dumps({"schema": 1, "models": entries}))
+    if described.release is not None:
+        (store / "releases.json").write_text(json.dumps({"schema": 1, "models": {"m": described.release}}))
+
+
+def write_version(store: Path, version: str, condition: str) -> dict[str, Any]:
+    if condition == UNAVAILABLE:
+        why = {"reason": "expected weights, found no network", "remedy": "a file"}
+        return {"name": "m", "version": version, "status": "unavailable", **why}
+    entry = signed(record("m", b"good", version, candidate=condition == CANDIDATE))
+    if condition == PENDING:
+        entry["pending"] = signed(record("m", b"next", version))
+    if condition == UNSIGNED:
+        del entry["signature"]
+    if condition == ALTERED:
+        entry["serving"] = {"batchSize": 4096}
+    if condition != MISSING:
+        content = {CORRUPT: b"bad", PENDING: b"next"}.get(condition, b"good")
+        (store / f"m-{version}.mar").write_bytes(content)
+    return entry
+
+
+def workers_of(decision: Decision[Model]) -> tuple[bool, str]:
+    """The health of a TorchServe that has a READY worker of every version that is served."""
+    ready = [{"modelVersion": one.version, "workers": [{"status": "READY"}]} for one in decision.served]
+    return health.judge(decision.versions, lambda name: ready)
+
+
+@pytest.mark.parametrize("described", STORE_STATES, ids=lambda described: described.sentence)
+def test_the_runtime_makes_of_it_what_the_table_says(store: Path, described: StoreState) -> None:
+    write_store(store, described)
+    decision = read_served(store, RecordVerifier(public_pem(OWN)))
+    assert {one.version: one.state.value for one in decision.versions} == described.states
+    assert decision.defaults.get("m") == described.default
+    is_healthy, line = workers_of(decision)
+    assert is_healthy == described.is_healthy, line
+    said = "\n".join(one.said for one in decision.versions if one.state is not State.SERVED)
+    assert [part for part in described.said if part not in said] == [], said
+    if not described.is_healthy:
+        assert described.said[0] in line
+    warned = " ".join(map(str, decision.problems))
+    assert described.warned in warned
+    assert bool(warned) == bool(described.warned)
+    canary = decision.releases["m"].canary if "m" in decision.releases else None
+    assert (canary.version if canary else None) == described.canary
