@@ -49,5 +49,7 @@ def _key(words: list[str], number: int, path: Path) -> Key:
     """The line itself is never shown, because somebody may have put a key where its hash belongs."""
     if len(words) != 3 or not NAME.fullmatch(words[0]) or words[1] not in SCOPES or not _HASH.fullmatch(words[2]):
         expected = f"lines of `NAME {'|'.join(SCOPES)} SHA256` in {path}"
-        raise Failure(expected, f"something else in line {number}", f"removing that line, or `scripts/stack key add NAME`")
+        raise Failure(
+            expected, f"something else in line {number}", "removing that line, or `scripts/stack key add NAME`"
+        )
     return Key(words[0], words[1], words[2].upper())

@@ -49,7 +49,9 @@ class Version:
     @property
     def said(self) -> str:
         """The same words in the log, in the container's health and in `status`."""
-        return f"{self.label}: {self.state.value}" + ("" if self.state is State.SERVED else f", not served: {self.reason}")
+        return f"{self.label}: {self.state.value}" + (
+            "" if self.state is State.SERVED else f", not served: {self.reason}"
+        )
 
 
 AnyVersion = TypeVar("AnyVersion", bound=Version)
@@ -99,9 +101,7 @@ def decide(found: Sequence[AnyVersion], releases: Mapping[str, Release]) -> Deci
     return Decision(tuple(versions), in_force, tuple(problems))
 
 
-def _judged(
-    version: AnyVersion, release: Release | None, served: Sequence[str], default: str | None
-) -> AnyVersion:
+def _judged(version: AnyVersion, release: Release | None, served: Sequence[str], default: str | None) -> AnyVersion:
     if version.state in (State.CORRUPT, State.REFUSED):
         return replace(version, is_fault=release is None or version.version in release.deployed)
     if version.state is State.SERVED and version.version not in served:

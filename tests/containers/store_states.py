@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 # What may lie in the store for a version.
 GOOD = "good"
@@ -35,12 +35,12 @@ class StoreState:
     sentence: str
     archives: Mapping[str, str]
     states: Mapping[str, str]
-    default: Optional[str]
+    default: str | None
     is_healthy: bool = True
     release: Any = None
     said: tuple[str, ...] = ()
     warned: str = ""
-    canary: Optional[str] = None
+    canary: str | None = None
     rebuilt: tuple[str, ...] = field(default=())
 
     @property

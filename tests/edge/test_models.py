@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-
-from conftest import record
 from contract.failure import Failure
 from contract.releases import Canary
+
+from conftest import record
 from edge.models import Model, read_models
 
 Publish = Callable[..., None]

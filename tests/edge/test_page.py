@@ -37,7 +37,9 @@ def test_a_sample_is_served_below_its_version(sampled: Callable[..., list[str]])
 
 def test_samples_are_for_who_has_a_key(store: Path, sampled: Callable[..., list[str]]) -> None:
     assert sampled()
-    assert [(file.public, file.type) for file in sample_files(store, read_models(store).routed)] == [(False, "image/png")]
+    assert [(file.public, file.type) for file in sample_files(store, read_models(store).routed)] == [
+        (False, "image/png")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from threading import Thread
 from typing import Any
 
 import pytest
-
 from contract.failure import read_failure
 
 from runtime import ask

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contract.served import State
 
 from runtime import health, state
-from contract.served import State
 from runtime.manifest import Model
 
 MNIST = Model("mnist", "1.0", State.SERVED)

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from contract.archive import archive_sha256
+from contract.failure import read_failure
 from front_end import wait_until
 from toy import SECONDS, SETTINGS, serving, write_archive
 
 from conftest import record
-from runtime import entrypoint, health, release, state, torchserve
+from runtime import health, prepare, release, state, torchserve
 from runtime.errors import ServingError
-from contract.archive import archive_sha256
-from contract.failure import read_failure
 
 QUEUE = 2
 SAMPLE = b"a sample"
@@ -52,9 +52,9 @@ def container(served: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (served / "base.properties").write_text(f"model_store={store}\n")
     monkeypatch.setenv("TORCHSERVE_WORKERS", "1")
     monkeypatch.setattr(state, "TEMP", served)
-    monkeypatch.setattr(entrypoint, "CONFIG", served / "base.properties")
-    monkeypatch.setattr(entrypoint, "UNPACKED", served / "unpacked")
-    monkeypatch.setattr(entrypoint, "VERIFY_KEY", served / "no-key")
+    monkeypatch.setattr(prepare, "CONFIG", served / "base.properties")
+    monkeypatch.setattr(prepare, "UNPACKED", served / "unpacked")
+    monkeypatch.setattr(prepare, "VERIFY_KEY", served / "no-key")
 
 
 @pytest.fixture

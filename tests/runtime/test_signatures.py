@@ -2,18 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 import pytest
+from contract.served import State
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from signing import FOREIGN, OWN, Entry, public_pem, signed
 
 from conftest import record
-from runtime import entrypoint, health
+from runtime import health, prepare
 from runtime.errors import ServingError
-from contract.served import State
 from runtime.manifest import Model, judge, judge_all
 from runtime.signatures import RecordVerifier, load_verifier
-from signing import FOREIGN, OWN, Entry, public_pem, signed
 
 
 @pytest.fixture
@@ -119,10 +119,10 @@ def test_the_log_says_whether_signatures_are_verified(
     store: Path, publish, tmp_path: Path, key: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     (tmp_path / "verify.pem").write_bytes(key)
-    monkeypatch.setattr(entrypoint, "VERIFY_KEY", tmp_path / "verify.pem")
+    monkeypatch.setattr(prepare, "VERIFY_KEY", tmp_path / "verify.pem")
     (store / "mnist-1.0.mar").write_bytes(b"weights")
     publish([signed(record("mnist", b"weights"))])
-    entrypoint.choose_models(store)
+    prepare.choose_models(store)
     expected = f"verified with {RecordVerifier(key).keyid}" if key else "not verified (no STACK_VERIFY_KEY)"
     assert f'"message": "signatures: {expected}"' in capsys.readouterr().out
 
@@ -131,7 +131,7 @@ def test_where_everything_is_refused_nothing_starts(
     store: Path, publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "verify.pem").write_bytes(public_pem(OWN))
-    monkeypatch.setattr(entrypoint, "VERIFY_KEY", tmp_path / "verify.pem")
+    monkeypatch.setattr(prepare, "VERIFY_KEY", tmp_path / "verify.pem")
     publish([record("mnist", b"weights")])
     with pytest.raises(ServingError, match=r"a model to serve .*found mnist 1\.0 refused"):
-        entrypoint.choose_models(store)
+        prepare.choose_models(store)

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-
-from runtime.errors import ServingError
 from contract.served import State
 from contract.tuned import Tuned
+
+from runtime.errors import ServingError
 from runtime.manifest import Model
 from runtime.sizing import MIB, Limits, Sizing, choose, read_limits, read_replicas, size_model
 from runtime.tuning import Tuning

@@ -5,14 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from contract.served import State
 
 from runtime import torchserve
 from runtime.errors import ServingError
-from contract.served import State
 from runtime.manifest import Model
-from runtime.sizing import Sizing
 
-SIZING = Sizing(workers=2, threads=1, reasons=())
 SETTINGS = {
     "minWorkers": 1,
     "maxWorkers": 1,
@@ -70,7 +68,7 @@ def test_comments_and_equal_signs_in_values_are_read_as_the_wrapper_reads_them(t
 
 
 def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ServingError, match="FAIL: expected TorchServe's settings"):
+    with pytest.raises(ServingError, match="expected TorchServe's settings"):
         torchserve.read_properties(tmp_path / "absent")
 
 
@@ -91,6 +89,6 @@ def test_java_is_started_without_snapshots_and_with_this_python() -> None:
 def test_workers_inherit_the_thread_count_and_nothing_that_is_the_entrypoints(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/opt/stack")
     monkeypatch.setenv("TS_CONFIG_FILE", "/elsewhere")
-    env = torchserve.java_environment(SIZING)
+    env = torchserve.java_environment(1)
     assert (env["OMP_NUM_THREADS"], env["MKL_NUM_THREADS"]) == ("1", "1")
     assert not {"PYTHONPATH", "TS_CONFIG_FILE"} & env.keys()

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-
-from runtime import entrypoint
 from contract.served import State
 from contract.tuned import Tuned
+
+from runtime import prepare
 from runtime.manifest import Model
 from runtime.sizing import Sizing
 from runtime.tuning import Tuning, read_tunings
@@ -29,7 +29,7 @@ SETTINGS = {"workers": 1, "threads": 2, "batchSize": 32, "maxBatchDelay": 2, "pr
 @pytest.fixture
 def serve(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """tuned.json's text (or content) → the model-config.yaml that TorchServe loads mnist 1.0 with."""
-    monkeypatch.setattr(entrypoint, "UNPACKED", tmp_path / "unpacked")
+    monkeypatch.setattr(prepare, "UNPACKED", tmp_path / "unpacked")
     with zipfile.ZipFile(store / "mnist-1.0.mar", "w") as archive:
         archive.writestr("model-config.yaml", yaml.safe_dump(ARCHIVED))
 
@@ -38,7 +38,7 @@ def serve(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         model = Model(
             "mnist", "1.0", State.SERVED, archive="mnist-1.0.mar", precisions=("bf16", "int8"), engine="openvino"
         )
-        entrypoint.unpack_models([(model, tmp_path / "unpacked/mnist-1.0.mar")], store, SIZING, cpus)
+        prepare.unpack_models([(model, tmp_path / "unpacked/mnist-1.0.mar")], store, SIZING, cpus)
         return yaml.safe_load((tmp_path / "unpacked/mnist-1.0.mar/model-config.yaml").read_text())
 
     return unpacked
@@ -57,7 +57,7 @@ def test_settings_land_where_torchserve_and_the_handler_read_them(serve, capsys)
         "maxBatchDelay": 2,
         "responseTimeout": 120,
         "handler": {"engine": {"cpu": "openvino", "precision": "int8"}, "trained": True, "threads": 2},
-        **entrypoint.KEEP_TRYING,
+        **prepare.KEEP_TRYING,
     }
     assert "serving mnist 1.0: 1 worker of 2 threads, batchSize 32" in capsys.readouterr().out
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from contract.served import State
 
 from runtime.errors import ServingError
-from contract.served import State
 from runtime.manifest import Model
 from runtime.unpack import SETTINGS, unpack
 

@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from contract.served import State
 from front_end import wait_until
 
 from runtime import health, state, torchserve
-from contract.served import State
 from runtime.manifest import Model
-from runtime.sizing import Sizing
 
 # A request that TorchServe lets wait for company waits longer than the test.
 DELAY_MS = 600_000
@@ -75,7 +74,7 @@ def starting(folder: Path, **properties: str) -> Iterator["subprocess.Popen[byte
     torchserve.write_config(config, folder / "config.properties")
     state.keep_chosen([MODEL], folder)
     environment = {
-        **torchserve.java_environment(Sizing(1, 1, ())),
+        **torchserve.java_environment(1),
         "TEMP": str(folder),
         "LOG_LOCATION": str(folder),
         "METRICS_LOCATION": str(folder),

@@ -111,7 +111,7 @@ def announce(settings: Settings) -> None:
     if settings.tls and (problem := expiry_problem(settings.secrets)):
         log(f"WARNING: {problem}; try `scripts/stack certs --force`")
     if settings.keys and not accepted_keys(settings):
-        log(f"WARNING: expected an API key, found none: nobody may ask for anything; try `scripts/stack key add NAME`")
+        log("WARNING: expected an API key, found none: nobody may ask for anything; try `scripts/stack key add NAME`")
 
 
 def digest_of(settings: Settings) -> str:

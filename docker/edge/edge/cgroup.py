@@ -46,7 +46,11 @@ def _series(
 ) -> Iterator[tuple[str, str, float | None]]:
     bytes_limit, cores = memory_limit(cgroup), cpu_limit(cgroup)
     yield "container_memory_bytes", "Memory in use, without what the kernel can drop at once.", memory
-    yield "container_memory_limit_bytes", "Beyond it, the kernel kills a process.", bytes_limit[0] if bytes_limit else None
+    yield (
+        "container_memory_limit_bytes",
+        "Beyond it, the kernel kills a process.",
+        bytes_limit[0] if bytes_limit else None,
+    )
     yield "container_cpu_seconds_total", "CPU time used.", cpu_seconds
     yield "container_cpu_throttled_seconds_total", "Time held back by the CPU limit.", throttled_seconds
     yield "container_cpu_limit_cores", "CPUs that the container may use.", cores[0] if cores else None

@@ -1,202 +1,55 @@
-"""The container's main process: verify the manifest, size, start TorchServe, watch it, drain and stop it."""
+"""The container's main process: prepares the models (prepare.py), starts TorchServe and supervises it (supervisor.py)."""
 
 import os
-import shutil
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, Callable
 
 from contract.failure import Failure
-from contract.manifest import REBUILD, read_manifest
-from contract.served import Decision, State
 
-from runtime import health, sizing, state, torchserve
+from runtime import sizing, state, torchserve
+from runtime.adopted import AdoptedProcess
 from runtime.errors import ServingError
 from runtime.log import log
-from runtime.manifest import Model, find_unlisted, read_served
-from runtime.signatures import load_verifier
-from runtime.tuning import read_tunings
-from runtime.unpack import merged, unpack
+from runtime.prepare import prepare
+from runtime.supervisor import ADOPT, Java, supervise
 
-CONFIG = Path("/home/model-server/config.properties")
-# The user's public key; empty where compose was given none.
-VERIFY_KEY = Path("/run/secrets/verify_key")
-UNPACKED = state.TEMP / "models-unpacked"
 DEFAULT_DRAIN_SECONDS = 20.0
 # After the drain Java itself needs 2.5 s; the rest is for gRPC calls, which it lets finish. Below stop_grace_period.
 JAVA_STOP_SECONDS = 12.0
-# A TorchServe that ends is started again in place, which takes seconds; one that ends so often is Docker's to restart.
-MOST_ENDS, ENDS_WITHIN_SECONDS = 5, 600.0
-# TorchServe gives up a worker that cannot be started for five minutes, say for want of memory, and never tries again.
-# Its limit is an int of milliseconds: these are 23 days.
-KEEP_TRYING = {"maxRetryTimeoutInSec": 2_000_000}
-# As a shell would report it. Not 0: the restart policy counts failures only, and has to see a host's shutdown as one.
-STOPPED = 128 + signal.SIGTERM
-# Poll often until ready, because someone is waiting; rarely afterwards, because each poll costs CPU.
-LOOK_SECONDS, FIRST_LOOKS_SECONDS = 3.0, 0.5
-_STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
-
-Java = subprocess.Popen[bytes]
 
 
-def main() -> int:
-    """Runs until a stop (STOPPED) or until TorchServe cannot be kept running (1); the restart policy does the rest."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Runs until a stop (STOPPED) or until TorchServe cannot be kept running (1); the restart policy does the rest.
+
+    arguments: none, or ADOPT and the process id of the Java that this process started before it replaced itself.
+    """
     try:
-        return serve()
+        return serve(AdoptedProcess(int(arguments[1])) if arguments[:1] == [ADOPT] else None)
     except Failure as failure:
         log(f"FAIL: {failure}")
         return 1
 
 
-def serve() -> int:
-    """Prepares everything TorchServe needs, starts it and supervises it; returns the container's exit status."""
+def serve(running: "AdoptedProcess | None" = None) -> int:
+    """Prepares everything that TorchServe needs, starts it and supervises it; returns the container's exit status."""
     drain_seconds = _drain_seconds(os.environ)
     _check_sampler(os.environ)
-    state.forget()
-    base = torchserve.read_properties(CONFIG)
-    store = Path(base["model_store"])
-    chosen_models = choose_models(store)
-    models = chosen_models.served
-    limits = sizing.read_limits(replicas=sizing.read_replicas(os.environ))
-    chosen = sizing.choose(limits, models, os.environ)
-    for reason in chosen.reasons:
-        log(reason)
-    shutil.rmtree(UNPACKED, ignore_errors=True)
-    folders = [(model, UNPACKED / model.archive) for model in models]
-    settings = unpack_models(folders, store, chosen, limits.cpus)
-    snapshot = torchserve.snapshot(list(zip(models, settings)), chosen_models.defaults)
-    config = torchserve.effective_config(base, snapshot, UNPACKED, limits.cpus)
     config_path = state.TEMP / state.CONFIG
-    torchserve.write_config(config, config_path)
+    if running is None:
+        chosen = prepare(config_path, sizing.read_limits(replicas=sizing.read_replicas(os.environ)))
+        state.keep_threads(chosen.threads)
+    config = torchserve.read_config(config_path)
+    environment = torchserve.java_environment(state.read_threads())
 
     def start_java() -> Java:
         return subprocess.Popen(
             torchserve.java_command(config, config_path, state.TEMP, drain_seconds),
-            env=torchserve.java_environment(chosen),
+            env=environment,
             cwd=state.TEMP,  # the root file system is read-only
             start_new_session=True,  # a Ctrl-C in the terminal is for the entrypoint alone; and see `end_workers`
         )
 
-    state.keep_chosen(chosen_models.versions)
-    return supervise(start_java, drain_seconds + JAVA_STOP_SECONDS)
-
-
-def choose_models(store: Path) -> Decision[Model]:
-    """The manifest's models in its order, at least one of them to be served; every finding goes to the log."""
-    verifier = load_verifier(VERIFY_KEY)
-    log(f"signatures: verified with {verifier.keyid}" if verifier else "signatures: not verified (no STACK_VERIFY_KEY)")
-    decision = read_served(store, verifier)
-    for problem in decision.problems:
-        log(f"WARNING: {problem}")
-    for model in decision.versions:
-        if model.state is State.SERVED:
-            log(f"{model.label}: verified, {model.archive}, {model.size / 1e6:.1f} MB")
-        else:
-            log(model.said)
-        if not model.trained:
-            log(f"WARNING: {model.label} is UNTRAINED: its answers mean nothing")
-    for name in find_unlisted(store, read_manifest(store)):
-        log(f"ignored: {name} is not in the manifest")
-    if not decision.served:
-        found = ", ".join(f"{model.label} {model.state.value}" for model in decision.versions) or "an empty manifest"
-        raise ServingError(f"a model to serve in {store}", found, REBUILD)
-    return decision
-
-
-def unpack_models(
-    models: Sequence[tuple[Model, Path]], store: Path, chosen: sizing.Sizing, cpus: float
-) -> list[dict[str, Any]]:
-    """Unpacks each model into its folder; returns the settings that this start decides, and logs a line for each."""
-    settings = []
-    tunings, problem = read_tunings(store)
-    if problem:
-        log(f"WARNING: {problem}")
-    for model, folder in models:
-        found = tunings.get(model.label)
-        misfit = found.misfit(model.precisions, cpus) if found else ""
-        if misfit:
-            log(f"WARNING: {model.label} is served as untuned: {misfit}; try `scripts/stack tune {model.name}` again")
-            found = None
-        size = sizing.size_model(model, chosen, found, cpus)
-        changes = merged(found.changes if found else {}, {**size.changes, **KEEP_TRYING})
-        settings.append(unpack(model, store, folder, changes))
-        shape = f"{sizing.counted(size.workers, 'worker')} of {sizing.counted(size.threads, 'thread')}"
-        others = f", {found.others}" if found and found.others else ""
-        log(f"serving {model.label}: {shape}{others}" + (f" ({size.why})" if size.why else ""))
-    return settings
-
-
-def supervise(start_java: Callable[[], Java], stop_seconds: float) -> int:
-    """Keeps TorchServe running and its health published, until a stop signal or too many ends."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS | {signal.SIGCHLD})
-    ends: list[float] = []
-    while True:
-        java = start_java()
-        was_ready = watch(java)
-        if java.poll() is None:
-            return stop(java, stop_seconds)
-        end_workers(java)
-        found = f"found it ended with {_status(java.returncode)}"
-        if not was_ready:
-            log(f"FAIL: expected TorchServe to become ready, {found}; try the last lines above")
-            return 1
-        now = time.monotonic()
-        ends = [end for end in ends if now - end < ENDS_WITHIN_SECONDS] + [now]
-        state.publish(False, "unhealthy: TorchServe ended and is started again")
-        if len(ends) > MOST_ENDS:
-            log(f"FAIL: expected TorchServe to run, {found}, as {MOST_ENDS} times before; try the lines above")
-            return 1
-        log(f"WARNING: expected TorchServe to run until it is told to stop, {found}; starting it again")
-
-
-def watch(java: Java) -> bool:
-    """Publishes the health until Java's end or a stop signal; returns whether all was ever healthy."""
-    started = time.monotonic()
-    ready = False
-    while java.poll() is None:
-        healthy, line = health.check()
-        state.publish(healthy, line)
-        if healthy and not ready:
-            ready = True
-            log(f"ready after {time.monotonic() - started:.1f} s, {line}")
-        if _wait_for(_STOP_SIGNALS | {signal.SIGCHLD}, LOOK_SECONDS if ready else FIRST_LOOKS_SECONDS) in _STOP_SIGNALS:
-            break
-    return ready
-
-
-def stop(java: Java, seconds: float) -> int:
-    """Java drains, then ends, within `seconds`; a second stop signal cuts that short."""
-    # Red while requests in flight finish, so that whoever routes requests stops sending new ones.
-    state.publish(False, "unhealthy: draining, TorchServe is about to stop")
-    log("stopping: no new connections, requests in flight are answered")
-    java.terminate()
-    deadline = time.monotonic() + seconds
-    while java.poll() is None and time.monotonic() < deadline:
-        if _wait_for(_STOP_SIGNALS | {signal.SIGCHLD}, 0.2) in _STOP_SIGNALS:
-            break
-    if java.poll() is None:
-        log(f"TorchServe did not stop in {seconds:g} s or was told to stop at once: killing it")
-        java.kill()
-        java.wait()
-    log("stopped")
-    return STOPPED
-
-
-def end_workers(java: Java) -> None:
-    """Kills what a dead Java has left: a worker still computing would remove the socket of its successor as it ends."""
-    with suppress(ProcessLookupError):
-        os.killpg(java.pid, signal.SIGKILL)
-
-
-def _wait_for(signals: "frozenset[signal.Signals]", seconds: float) -> "signal.Signals | None":
-    """The first of the (blocked) signals to arrive within `seconds`, or None."""
-    received = signal.sigtimedwait(signals, seconds)
-    return None if received is None else signal.Signals(received.si_signo)
+    return supervise(start_java, drain_seconds + JAVA_STOP_SECONDS, running)
 
 
 def _drain_seconds(env: Mapping[str, str]) -> float:
@@ -220,11 +73,3 @@ def _check_sampler(env: Mapping[str, str]) -> None:
         is_ratio = False
     if not is_ratio:
         raise ServingError(f"{name} to be a number from 0 to 1", repr(text), f"{name}=1")
-
-
-def _status(returncode: int) -> str:
-    return f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit status {returncode}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

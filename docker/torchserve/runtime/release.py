@@ -20,7 +20,7 @@ from contract.failure import Failure, failure_line
 from contract.manifest import REBUILD, key_of, read_manifest
 from contract.served import State
 
-from runtime import entrypoint, health, sizing, state, torchserve
+from runtime import health, prepare, sizing, state, torchserve
 from runtime.errors import ServingError
 from runtime.manifest import Model, judge
 from runtime.samples import check_samples
@@ -69,7 +69,7 @@ def deploy(name: str, version: str) -> Done:
 
     A version that is served from another archive gets the new one: its workers are replaced while it answers.
     """
-    store = Path(torchserve.read_properties(entrypoint.CONFIG)["model_store"])
+    store = Path(torchserve.read_properties(prepare.CONFIG)["model_store"])
     model = verified_model(store, name, version)
     served = served_model(name, version)
     if served and served.sha256 == model.sha256:
@@ -79,9 +79,11 @@ def deploy(name: str, version: str) -> Done:
     try:
         settings = unpacked_settings(store, model, folder)
         entry = {**torchserve.snapshot_entry(model, settings, is_default=False), "marName": folder.name}
-        action, default = ("replace", before["defaultVersion"]) if before else ("register", False)
-        entry["defaultVersion"] = default
-        ask_java(action, name, version, settings["startupTimeout"] + MARGIN_SECONDS, settings=entry)
+        entry["defaultVersion"] = bool(before and before["defaultVersion"])
+        if before:
+            replace_workers(name, version, entry)
+        else:
+            ask_java("register", name, version, entry["startupTimeout"] + MARGIN_SECONDS, settings=entry)
         answers = check_samples(model, store, settings["minWorkers"])
     except BaseException:
         with suppress(ServingError, OSError):
@@ -90,8 +92,8 @@ def deploy(name: str, version: str) -> Done:
         raise
     change_snapshot(lambda models: models.setdefault(name, {}).update({version: entry}))
     if before:
-        shutil.rmtree(entrypoint.UNPACKED / before["marName"], ignore_errors=True)
-    state.keep_chosen(state.with_chosen(state.read_chosen(), replace(model, is_default=default)))
+        shutil.rmtree(prepare.UNPACKED / before["marName"], ignore_errors=True)
+    state.keep_chosen(state.with_chosen(state.read_chosen(), replace(model, is_default=entry["defaultVersion"])))
     return {"done": "swapped" if before else "deployed", "answers": answers}
 
 
@@ -114,7 +116,7 @@ def undeploy(name: str, version: str) -> Done:
             del models[name]
 
     change_snapshot(forget)
-    shutil.rmtree(entrypoint.UNPACKED / entry["marName"], ignore_errors=True)
+    shutil.rmtree(prepare.UNPACKED / entry["marName"], ignore_errors=True)
     return {"done": "undeployed", "answers": 0}
 
 
@@ -143,10 +145,19 @@ def served_model(name: str, version: str) -> "Model | None":
     return next(chosen, Model(name, version))
 
 
+def replace_workers(name: str, version: str, entry: "dict[str, Any]") -> None:
+    """Gives the version workers of another archive, while those it has go on answering until the new ones are READY.
+
+    entry: the version's part of the snapshot, from then on. Where a new worker does not load, all stays as it was.
+    Raises ServingError, OSError.
+    """
+    ask_java("replace", name, version, entry["startupTimeout"] + MARGIN_SECONDS, settings=entry)
+
+
 def take_back(name: str, version: str, before: "dict[str, Any] | None") -> None:
     """Undoes a deployment that failed: the version is served as before, or not at all. Raises ServingError, OSError."""
     if before:
-        ask_java("replace", name, version, settings=before)
+        replace_workers(name, version, before)
     else:
         ask_java("unregister", name, version)
 
@@ -156,7 +167,7 @@ def verified_model(store: Path, name: str, version: str) -> Model:
     entries = [entry for entry in read_manifest(store) if key_of(entry) == (name, version)]
     if not entries:
         raise ServingError(f"{name} {version} in the manifest", "no such version", f"`scripts/stack build {name}`")
-    model = judge(store, entries[0], load_verifier(entrypoint.VERIFY_KEY))
+    model = judge(store, entries[0], load_verifier(prepare.VERIFY_KEY))
     if model.state is not State.SERVED:
         assert model.reason
         found = f"it {model.state.value} (expected {model.reason.expected}, found {model.reason.found})"
@@ -169,7 +180,7 @@ def unused_folder(model: Model) -> Path:
     config = json.loads(torchserve.read_config(state.TEMP / state.CONFIG)[torchserve.SNAPSHOT])
     entries = ((key, entry) for key, versions in config["models"].items() for entry in versions.items())
     in_use = {entry["marName"]: (name, version) for name, (version, entry) in entries}
-    folder = entrypoint.UNPACKED / model.archive
+    folder = prepare.UNPACKED / model.archive
     if in_use.get(folder.name, (model.name, model.version)) != (model.name, model.version):
         found = f"{folder.name}, which is served as another version"
         raise ServingError(f"an archive of {model.label}'s own", found, f"{REBUILD} {model.name}")
@@ -182,9 +193,9 @@ def unused_folder(model: Model) -> Path:
 def unpacked_settings(store: Path, model: Model, folder: Path) -> dict[str, Any]:
     """The settings that a start would have decided with this model among the others; its archive is unpacked."""
     limits = sizing.read_limits(replicas=sizing.read_replicas(os.environ))
-    served = [one for one in entrypoint.choose_models(store).served if one.label != model.label]
+    served = [one for one in prepare.choose_models(store).served if one.label != model.label]
     chosen = sizing.choose(limits, [*served, model], os.environ)
-    (settings,) = entrypoint.unpack_models([(model, folder)], store, chosen, limits.cpus)
+    (settings,) = prepare.unpack_models([(model, folder)], store, chosen, limits.cpus)
     description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["model"]
     if description.get("modelVersion") != model.version:
         found = f"one of {description.get('modelName')} {description.get('modelVersion')}"

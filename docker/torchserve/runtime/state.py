@@ -16,7 +16,7 @@ from runtime.manifest import Model
 TEMP = Path(os.environ.get("TEMP", "/home/model-server/tmp"))
 # The configuration that Java starts with.
 CONFIG = "config.properties"
-_VERDICT, _CHOSEN = ".stack-health", ".stack-chosen.json"
+_VERDICT, _CHOSEN, _THREADS = ".stack-health", ".stack-chosen.json", ".stack-threads"
 
 
 def publish(healthy: bool, line: str, temp: "Path | None" = None) -> None:
@@ -27,7 +27,7 @@ def publish(healthy: bool, line: str, temp: "Path | None" = None) -> None:
 
 def forget(temp: "Path | None" = None) -> None:
     """Removes what an earlier run of the same container left, so that nobody judges by it."""
-    for name in (_VERDICT, _CHOSEN):
+    for name in (_VERDICT, _CHOSEN, _THREADS):
         ((temp or TEMP) / name).unlink(missing_ok=True)
 
 
@@ -40,6 +40,16 @@ def read_chosen(temp: "Path | None" = None) -> "list[Model]":
     """Returns what `keep_chosen` wrote, and nothing before the entrypoint has chosen."""
     path = (temp or TEMP) / _CHOSEN
     return [_from_data(data) for data in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
+
+
+def keep_threads(threads: int, temp: "Path | None" = None) -> None:
+    """Writes how many threads the libraries of a worker may start."""
+    write_whole((temp or TEMP) / _THREADS, f"{threads}\n")
+
+
+def read_threads(temp: "Path | None" = None) -> int:
+    """Returns what `keep_threads` wrote."""
+    return int(((temp or TEMP) / _THREADS).read_text(encoding="ascii"))
 
 
 def with_chosen(models: Sequence[Model], changed: Model) -> "list[Model]":

@@ -15,7 +15,6 @@ from typing import Any
 
 from runtime.errors import ServingError
 from runtime.manifest import Model
-from runtime.sizing import Sizing
 
 # Upstream's files, with our worker in the place of its own (docker/torchserve/worker).
 HOME = Path("/opt/stack/home")
@@ -120,11 +119,11 @@ def java_command(config: Mapping[str, str], config_path: Path, temp: Path, drain
     ]
 
 
-def java_environment(sizing: Sizing) -> dict[str, str]:
-    """The environment of Java, which its workers inherit."""
+def java_environment(threads: int) -> dict[str, str]:
+    """The environment of Java, which its workers inherit: their libraries may start `threads` threads."""
     env = {key: value for key, value in os.environ.items() if key not in _WITHHELD_VARIABLES}
     for name in _THREAD_VARIABLES:
-        env[name] = str(sizing.threads)
+        env[name] = str(threads)
     # As log4j2.xml takes it: "all" or nothing.
     env["ACCESS_LOG"] = "all" if env.get("ACCESS_LOG") == "all" else ""
     return env

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from contract.manifest import REBUILD
 
 from runtime.errors import ServingError

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from contract.served import Decision, State
+from signing import OWN, public_pem, signed
 from store_states import ALTERED, CANDIDATE, CORRUPT, MISSING, PENDING, STORE_STATES, UNAVAILABLE, UNSIGNED, StoreState
 
 from conftest import record
 from runtime import health
 from runtime.manifest import Model, read_served
 from runtime.signatures import RecordVerifier
-from signing import OWN, public_pem, signed
 
 
 def write_store(store: Path, described: StoreState) -> None:
