@@ -1,15 +1,16 @@
-"""The hash by which an archive is known: of the file, or of every file in a folder (the format no-archive)."""
+"""Hashes of files: that by which an archive is known, and that of the files which a start has read."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 _CHUNK_BYTES = 1 << 20
 
 
 def archive_sha256(archive: Path) -> str:
-    """Returns the hexadecimal sha256 of a file; of a folder, over the sorted lines that `sha256sum` prints for its files.
+    """Returns the sha256 of a file; of a folder, over the sorted lines that `sha256sum` prints for its files.
 
     Raises OSError.
     """
@@ -18,6 +19,14 @@ def archive_sha256(archive: Path) -> str:
     files = (path for path in archive.rglob("*") if path.is_file())
     lines = sorted(f"{file_sha256(path)}  {path.relative_to(archive).as_posix()}\n" for path in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def content_sha256(files: Iterable[Path]) -> str:
+    """One hash of the content of several files; a file that is missing counts as an empty one. Raises OSError."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update((file_sha256(file) if file.is_file() else "").encode() + b"\n")
+    return digest.hexdigest()
 
 
 def file_sha256(path: Path) -> str:

@@ -10,7 +10,7 @@ _NO_LIMIT_BYTES = 1 << 62
 
 
 def cpu_limit(cgroup: Path = CGROUP) -> tuple[float, str] | None:
-    """Returns how many CPUs the scheduler grants (quota / period) and the file that says so, or None without a quota."""
+    """Returns how many CPUs the scheduler grants (quota / period) and the file that says so; None without a quota."""
     v2 = read_text(cgroup / "cpu.max")
     if v2:
         quota, _, period = v2.partition(" ")

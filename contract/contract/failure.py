@@ -1,4 +1,4 @@
-"""A failure as data: what was expected, what was found and what to try, so that no process parses another's sentences."""
+"""A failure as data: what was expected, what was found, what to try. No process parses another's sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A line of a container's log: one JSON object with `time`, `level`, `logger` and `message`, as Java's are (log4j2.xml)."""
+"""A line of a container's log: a JSON object with `time`, `level`, `logger` and `message`, as Java's (log4j2.xml)."""
 
 from __future__ import annotations
 

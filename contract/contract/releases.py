@@ -51,7 +51,7 @@ class Release:
         return replace(self, stable=version, previous=self.stable, canary=None)
 
     def rolled_back(self) -> Release:
-        """Ends the canary; where there is none, goes back to the previous version, after which there is no other one."""
+        """Ends the canary; without one, goes back to the previous version, after which there is no other one."""
         if self.canary or self.previous is None:
             return self.with_canary(None)
         return replace(self, stable=self.previous, previous=None)

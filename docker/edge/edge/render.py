@@ -30,7 +30,7 @@ class Rendered:
 
 
 def render(settings: Settings, loaded: Loaded | None = None) -> Rendered:
-    """Reads everything again. `loaded`: the versions that TorchServe has. Raises Failure where something cannot be used."""
+    """Reads everything again. `loaded`: the versions that TorchServe has. Raises Failure for what cannot be used."""
     models = read_models(settings.store, loaded)
     samples = sample_files(settings.store, models.routed)
     data = File(DATA_PATH, Path(DATA), "application/json", False)

@@ -1,4 +1,4 @@
-"""A child process that an earlier image of this process has started: what `subprocess.Popen` knows of its own children."""
+"""A child process that an earlier image of this process has started, with the methods of `subprocess.Popen`."""
 
 import os
 import signal

@@ -1,8 +1,8 @@
 """`python -m runtime.ask`: what scripts/stack asks inside the container, where no port has to be published.
 
-`models` prints as JSON what the entrypoint has `chosen` of the manifest, and TorchServe's own description of every
-version that it has (`served`). `predict MODEL [VERSION]` sends what it reads from stdin to the model, and prints the
-answer as JSON: its `status`, its `body` as text, and whether the model is `untrained`.
+`models` prints as JSON the hash of the `settings` that the start has read, what it has `chosen` of the manifest, and
+TorchServe's own description of every version that it has (`served`). `predict MODEL [VERSION]` sends what it reads from
+stdin to the model, and prints the answer as JSON: its `status`, its `body` as text, and whether the model is `untrained`.
 """
 
 import json
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     """Answers on stdout, with a failure as well, whose exit status is 1."""
     try:
         if list(arguments) == ["models"]:
-            print(json.dumps({"chosen": state.described(state.read_chosen()), "served": described_models()}))
+            print(json.dumps(described_state()))
         elif arguments[:1] == ["predict"] and len(arguments) in (2, 3):
             print(json.dumps(predicted(arguments[1:], sys.stdin.buffer.read())))
         else:
@@ -40,6 +40,16 @@ def main(arguments: Sequence[str]) -> int:
         print(failure_line(Failure("TorchServe to answer in its container", str(error), "`scripts/stack doctor`")))
         return 1
     return 0
+
+
+def described_state() -> "dict[str, Any]":
+    """What this start has read and chosen, and what TorchServe has."""
+    start = state.read_start()
+    return {
+        "settings": start.settings if start else "",
+        "chosen": state.described(state.read_chosen()),
+        "served": described_models(),
+    }
 
 
 def described_models() -> "list[dict[str, Any]]":

@@ -1,4 +1,4 @@
-"""The container's main process: prepares the models (prepare.py), starts TorchServe and supervises it (supervisor.py)."""
+"""The container's main process: prepares the models (prepare.py), starts TorchServe, supervises it (supervisor.py)."""
 
 import os
 import subprocess
@@ -36,10 +36,11 @@ def serve(running: "AdoptedProcess | None" = None) -> int:
     _check_sampler(os.environ)
     config_path = state.TEMP / state.CONFIG
     if running is None:
-        chosen = prepare(config_path, sizing.read_limits(replicas=sizing.read_replicas(os.environ)))
-        state.keep_threads(chosen.threads)
+        prepare(config_path, sizing.read_limits(replicas=sizing.read_replicas(os.environ)))
+    start = state.read_start()
+    assert start, "a Java that runs was started by a process that has written it down"
     config = torchserve.read_config(config_path)
-    environment = torchserve.java_environment(state.read_threads())
+    environment = torchserve.java_environment(start.threads)
 
     def start_java() -> Java:
         return subprocess.Popen(

@@ -64,7 +64,7 @@ def judge(models: Sequence[Model], describe_model: Callable[[str], Versions]) ->
 
 
 def check() -> tuple[bool, str]:
-    """The verdict on this container now: on the models that its start chose, and on what releases have changed since."""
+    """The verdict on this container now: on the models that its start chose, and what releases have changed since."""
     try:
         return judge(state.read_chosen(), describe)
     except (OSError, ValueError) as error:

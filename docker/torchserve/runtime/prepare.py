@@ -1,4 +1,4 @@
-"""Prepares what TorchServe needs: which versions are served, how many workers each gets, and their unpacked archives."""
+"""Prepares what TorchServe needs: the versions that are served, their workers, and their unpacked archives."""
 
 import os
 import shutil
@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from contract.archive import content_sha256
 from contract.manifest import REBUILD, read_manifest
 from contract.served import Decision, State
+from contract.tuned import TUNED
 
 from runtime import sizing, state, torchserve
 from runtime.errors import ServingError
@@ -26,7 +28,7 @@ UNPACKED = state.TEMP / "models-unpacked"
 KEEP_TRYING = {"maxRetryTimeoutInSec": 2_000_000}
 
 
-def prepare(config_path: Path, limits: sizing.Limits) -> sizing.Sizing:
+def prepare(config_path: Path, limits: sizing.Limits) -> None:
     """Chooses, sizes and unpacks the models, and writes the configuration that Java starts with.
 
     Raises Failure where nothing can be served.
@@ -44,7 +46,8 @@ def prepare(config_path: Path, limits: sizing.Limits) -> sizing.Sizing:
     snapshot = torchserve.snapshot(list(zip(decision.served, settings)), decision.defaults)
     torchserve.write_config(torchserve.effective_config(base, snapshot, UNPACKED, limits.cpus), config_path)
     state.keep_chosen(decision.versions)
-    return chosen
+    settings_sha256 = content_sha256((CONFIG, store / TUNED, VERIFY_KEY))
+    state.keep_start(state.Start(chosen.threads, settings_sha256))
 
 
 def choose_models(store: Path) -> Decision[Model]:

@@ -35,7 +35,7 @@ DESCRIPTION = "MAR-INF/MANIFEST.json"
 MARGIN_SECONDS = 60.0
 
 Snapshot = dict[str, dict[str, Any]]
-# What was done, as JSON: `done` (deployed, swapped, unchanged, undeployed, default) and the number of `answers` checked.
+# What was done: `done` (deployed, swapped, unchanged, undeployed, default) and the number of `answers` checked.
 Done = dict[str, Any]
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from runtime.manifest import Model
 TEMP = Path(os.environ.get("TEMP", "/home/model-server/tmp"))
 # The configuration that Java starts with.
 CONFIG = "config.properties"
-_VERDICT, _CHOSEN, _THREADS = ".stack-health", ".stack-chosen.json", ".stack-threads"
+_VERDICT, _CHOSEN, _START = ".stack-health", ".stack-chosen.json", ".stack-start.json"
 
 
 def publish(healthy: bool, line: str, temp: "Path | None" = None) -> None:
@@ -27,7 +28,7 @@ def publish(healthy: bool, line: str, temp: "Path | None" = None) -> None:
 
 def forget(temp: "Path | None" = None) -> None:
     """Removes what an earlier run of the same container left, so that nobody judges by it."""
-    for name in (_VERDICT, _CHOSEN, _THREADS):
+    for name in (_VERDICT, _CHOSEN, _START):
         ((temp or TEMP) / name).unlink(missing_ok=True)
 
 
@@ -42,14 +43,27 @@ def read_chosen(temp: "Path | None" = None) -> "list[Model]":
     return [_from_data(data) for data in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
 
 
-def keep_threads(threads: int, temp: "Path | None" = None) -> None:
-    """Writes how many threads the libraries of a worker may start."""
-    write_whole((temp or TEMP) / _THREADS, f"{threads}\n")
+@dataclass(frozen=True)
+class Start:
+    """What holds from one start to the next.
+
+    `threads`: as many as the libraries of a worker may start; `settings`: the hash of the files that the start has read
+    beside the manifest and releases.json.
+    """
+
+    threads: int
+    settings: str
 
 
-def read_threads(temp: "Path | None" = None) -> int:
-    """Returns what `keep_threads` wrote."""
-    return int(((temp or TEMP) / _THREADS).read_text(encoding="ascii"))
+def keep_start(start: Start, temp: "Path | None" = None) -> None:
+    """Writes what this start has decided."""
+    write_whole((temp or TEMP) / _START, json.dumps(asdict(start)) + "\n")
+
+
+def read_start(temp: "Path | None" = None) -> "Start | None":
+    """Returns what `keep_start` wrote, or None before the entrypoint has decided it."""
+    path = (temp or TEMP) / _START
+    return Start(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def with_chosen(models: Sequence[Model], changed: Model) -> "list[Model]":
