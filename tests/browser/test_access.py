@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from acts import SEVEN, card, choose_model, draw, drop, expect_answer
 from playground import ARTIFACTS, DESKTOP, PHONE, Open
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js")
 PICTURE_OF_README = ROOT / "docs/playground.png"

@@ -11,7 +11,7 @@ import requests
 from playwright.sync_api import Locator, Page, Route, expect
 
 from playground import EDGE, Open, Watch
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 from test_access import violations
 
 NUMBERS = "**/playground/metrics.json"

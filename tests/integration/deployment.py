@@ -14,7 +14,7 @@ import requests
 from docker.models.containers import Container
 
 from polling import wait_until
-from stackcli.log_lines import readable
+from stackcli.project.log_lines import readable
 from store import available_models
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]

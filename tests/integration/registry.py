@@ -15,9 +15,9 @@ from docker.models.containers import Container
 
 from deployment import docker_engine, image, run_command, session
 from polling import wait_until
-from stackcli.paths import ROOT
-from stackcli.secrets import write_secrets
-from stackcli.settings import load_settings
+from stackcli.common.paths import ROOT
+from stackcli.machine.registries import write_secrets
+from stackcli.project.settings import load_settings
 
 IMAGES = Path(__file__).parent / "images"
 NAME = "torchserve-stack-test-registry"

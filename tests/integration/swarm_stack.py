@@ -19,7 +19,7 @@ from edge_load import ASK_SERVERS, count_ready
 from polling import wait_until
 from registry import Registry
 from signatures import signed
-from stackcli.swarm_state import UPDATING
+from stackcli.swarm.state import UPDATING
 from store import archive_sha256, read_manifest
 from swarm_nodes import Node, Nodes
 

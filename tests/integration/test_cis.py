@@ -115,7 +115,7 @@ def result_of(rule: Rule, subject: Subject) -> str:
 
 def test_the_command_line_enters_containers_without_privileges() -> None:
     """CIS 5.23 and 5.24."""
-    for file in (PROJECT_ROOT / "scripts/stackcli").glob("*.py"):
+    for file in (PROJECT_ROOT / "scripts/stackcli").rglob("*.py"):
         calls = re.findall(r"exec_run\((?:[^()]|\([^()]*\))*\)|\"exec\",[^]]*\]", file.read_text())
         assert not [call for call in calls if re.search("privileged|user=|--user|-u\\b", call)], file
 

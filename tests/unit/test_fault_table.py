@@ -6,7 +6,7 @@ import pytest
 
 from constant_load import Outcome, Request
 from fault_table import DOCUMENT, Scenario, line, made_row
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 SOURCES = "".join(file.read_text() for file in sorted((ROOT / "tests/integration").glob("test_faults*.py")))
 

@@ -19,7 +19,7 @@ from kubernetes_objects import (
     selected,
 )
 
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 DOCS = (ROOT / "docs/KUBERNETES.md").read_text()
 

@@ -11,10 +11,10 @@ import yaml
 from test_container_suites import run
 
 from stackcli.cli import app
-from stackcli.compose import Project
-from stackcli.paths import ROOT
-from stackcli.secrets import write_secrets
-from stackcli.settings import load_settings
+from stackcli.common.paths import ROOT
+from stackcli.machine.registries import write_secrets
+from stackcli.project.compose import Project
+from stackcli.project.settings import load_settings
 
 PROMETHEUS = ROOT / "docker/prometheus"
 TESTS = sorted((ROOT / "tests/prometheus").glob("*.yaml"))
