@@ -113,9 +113,10 @@ def _judged(version: AnyVersion, release: Release | None, served: Sequence[str],
 
 def _default(versions: Sequence[Version], served: Sequence[str], release: Release | None) -> str:
     """The release's stable version, or the one before; else the first that is no candidate; else the first."""
-    settled = (version.version for version in versions if not version.is_candidate)
-    wanted = (*((release.stable, release.previous) if release else ()), *settled, served[0])
-    return next(version for version in wanted if version in served)
+    released = [release.stable, release.previous] if release else []
+    settled = [version.version for version in versions if not version.is_candidate]
+    wanted = [version for version in (*released, *settled, served[0]) if version in served]
+    return wanted[0] or ""
 
 
 def _in_force(release: Release, served: Sequence[str], default: str) -> Release:

@@ -9,6 +9,7 @@ import docker
 import typer
 from docker.models.containers import Container
 
+from contract.served import State
 from stackcli.common import console
 from stackcli.common.check import Check, show
 from stackcli.common.errors import StackError
@@ -18,8 +19,9 @@ from stackcli.project.containers import find_unwell, health_of
 from stackcli.project.current import current_project
 from stackcli.project.log_lines import readable
 from stackcli.project.settings import Settings
-from stackcli.status.read import known_releases, served_models, state_of
+from stackcli.status.read import inside_of, state_of
 from stackcli.store.manifest import read_manifest, store_folder
+from stackcli.store.served import decide_served
 from stackcli.up.preflight import run_preflight
 
 LOG_HINTS: Mapping[str, str] = {
@@ -87,12 +89,16 @@ def check_container(container: Container | None, settings: Settings) -> list[Che
         checks = [Check("torchserve", "ok", found)]
     else:
         checks = [Check("torchserve", "failed", found, "a healthy container", hint_from(log))]
-    served, releases = served_models(container), known_releases(settings)
-    for model in read_manifest(settings).models:
-        state = state_of(model, served, releases.get(model.name))
-        if model.is_available and state not in ("READY", "BUILT"):
-            name = f"model {model.name} {model.version}"
-            checks.append(Check(name, "failed", state, "READY workers", hint_from(log)))
+    inside = inside_of(container)
+    for version in decide_served(settings, inside.chosen if inside else ()).versions:
+        state = state_of(version, inside)
+        if version.is_fault and version.reason:
+            found = f"{state}: {version.reason.found}"
+            checks.append(
+                Check(f"model {version.label}", "failed", found, version.reason.expected, version.reason.remedy)
+            )
+        elif version.state is State.SERVED and state != "READY":
+            checks.append(Check(f"model {version.label}", "failed", state, "READY workers", hint_from(log)))
     return checks
 
 

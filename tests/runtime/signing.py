@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from contract.signature import PAYLOAD_TYPE, payload
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from contract.signature import PAYLOAD_TYPE, payload
 from runtime.signatures import RecordVerifier
 
 Entry = dict[str, Any]

@@ -6,8 +6,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from contract.failure import read_failure
 
+from contract.failure import read_failure
 from runtime import ask
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.served import State
 
+from contract.served import State
 from runtime import health, state
 from runtime.manifest import Model
 

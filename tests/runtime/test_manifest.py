@@ -4,11 +4,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+from conftest import record
 from contract.archive import archive_sha256
 from contract.failure import Failure
 from contract.served import State
-
-from conftest import record
 from runtime.manifest import Model, find_unlisted, judge, judge_all, read_served
 
 

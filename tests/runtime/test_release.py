@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from contract.archive import archive_sha256
-from contract.failure import read_failure
 from front_end import wait_until
 from toy import SECONDS, SETTINGS, serving, write_archive
 
 from conftest import record
+from contract.archive import archive_sha256
+from contract.failure import read_failure
 from runtime import health, prepare, release, state, torchserve
 from runtime.errors import ServingError
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from contract.served import State
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from signing import FOREIGN, OWN, Entry, public_pem, signed
 
 from conftest import record
+from contract.served import State
 from runtime import health, prepare
 from runtime.errors import ServingError
 from runtime.manifest import Model, judge, judge_all

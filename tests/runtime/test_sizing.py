@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+
 from contract.served import State
 from contract.tuned import Tuned
-
 from runtime.errors import ServingError
 from runtime.manifest import Model
 from runtime.sizing import MIB, Limits, Sizing, choose, read_limits, read_replicas, size_model

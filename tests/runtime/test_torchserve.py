@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from contract.served import State
 
+from contract.served import State
 from runtime import torchserve
 from runtime.errors import ServingError
 from runtime.manifest import Model

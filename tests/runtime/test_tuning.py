@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+
 from contract.served import State
 from contract.tuned import Tuned
-
 from runtime import prepare
 from runtime.manifest import Model
 from runtime.sizing import Sizing

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from contract.served import State
 
+from contract.served import State
 from runtime.errors import ServingError
 from runtime.manifest import Model
 from runtime.unpack import SETTINGS, unpack

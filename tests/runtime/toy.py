@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from contract.served import State
 from front_end import wait_until
 
+from contract.served import State
 from runtime import health, state, torchserve
 from runtime.manifest import Model
 

@@ -1,6 +1,7 @@
 """A failure crosses from one process to another as data."""
 
 import pytest
+
 from contract.failure import Failure, failure_line, read_failure
 
 FAILURE = Failure("a digit; try hard", "none, found nothing", "`scripts/stack doctor`", "mnist 1.0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from contract.failure import Failure
 from contract.keys import Key, keys_text, read_keys
 

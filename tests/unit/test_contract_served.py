@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from store_states import CANDIDATE, NEED_A_KEY, STORE_STATES, StoreState
+
 from contract.failure import Failure
 from contract.releases import Canary, Release, read_releases, releases_text
 from contract.served import State, Version, decide
-from store_states import CANDIDATE, NEED_A_KEY, STORE_STATES, StoreState
 
 KINDS = {"corrupt": State.CORRUPT, "refused": State.REFUSED, "unavailable": State.UNAVAILABLE}
 REASON = Failure("one thing", "another", "a third")

@@ -13,7 +13,6 @@ from contract.failure import Failure
 from contract.keys import KEYS
 from contract.manifest import MANIFEST
 from contract.releases import RELEASES
-
 from edge.certificate import CERTIFICATE, PRIVATE_KEY, expiry_problem
 from edge.haproxy import HAProxy
 from edge.log import log

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from contract.cgroup import CGROUP, cpu_limit, memory_limit, read_text
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
+
+from contract.cgroup import CGROUP, cpu_limit, memory_limit, read_text
 
 
 def container_series(cgroup: Path = CGROUP) -> Iterator[Metric]:

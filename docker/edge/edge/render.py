@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+
 from contract.failure import Failure
 from contract.keys import KEYS, Key, read_keys
-
 from edge.certificate import read_certificate
 from edge.models import Loaded, read_models
 from edge.page import DATA_PATH, File, models_json, page_files, sample_files

@@ -2,7 +2,7 @@
 
 `models` prints as JSON the hash of the `settings` that the start has read, what it has `chosen` of the manifest, and
 TorchServe's own description of every version that it has (`served`). `predict MODEL [VERSION]` sends what it reads from
-stdin to the model, and prints the answer as JSON: its `status`, its `body` as text, and whether the model is `untrained`.
+stdin to the model, and prints the answer as JSON: its `status`, its `body` as text, and whether it is `untrained`.
 """
 
 import json
@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from contract.failure import Failure, failure_line
-
 from runtime import health, state
 from runtime.errors import ServingError
 
@@ -66,7 +65,19 @@ def described_models() -> "list[dict[str, Any]]":
 def described_versions(name: str) -> "list[dict[str, Any]]":
     with health.open_management(f"/models/{name}") as answer:
         default = json.load(answer)[0]["modelVersion"]
-    return [{**version, "default": version["modelVersion"] == default} for version in health.describe(name)]
+    return [
+        {**version, "default": version["modelVersion"] == default, **in_use(name, version["modelVersion"])}
+        for version in health.describe(name)
+    ]
+
+
+def in_use(name: str, version: str) -> "dict[str, str]":
+    """The `engine` and `precision` that its workers compute with, as far as they have said so (worker/facts.py)."""
+    said: dict[str, str] = {}
+    for path in sorted((state.TEMP / "workers" / name / version).glob("*.json")):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        said.update({key: facts[key] for key in ("engine", "precision") if key in facts})
+    return said
 
 
 def predicted(path: Sequence[str], body: bytes) -> "dict[str, Any]":

@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from contract.failure import Failure
-
 from runtime import sizing, state, torchserve
 from runtime.adopted import AdoptedProcess
 from runtime.errors import ServingError

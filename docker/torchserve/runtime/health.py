@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any, Callable
 
 from contract.served import State
-
 from runtime import state
 from runtime.manifest import Model
 

@@ -1,7 +1,7 @@
 """Judges, by hash and signature, which archives of the model store may be served, and applies the releases to them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -23,7 +23,6 @@ from contract.manifest import (
 from contract.releases import RELEASES, read_releases
 from contract.served import Decision, State, Version, decide
 from contract.tuned import TUNED
-
 from runtime.errors import ServingError
 from runtime.signatures import RecordVerifier
 
@@ -37,7 +36,7 @@ class Model(Version):
     """A version of the manifest with its archive; `size` is the archive's, in bytes.
 
     `precisions`: those that the archive holds, checked; none where its engine has no choice of them. `samples`: as in
-    the manifest. `about`: what its metrics say of it.
+    the manifest. `about`: what its metrics say of it. `workers`, `threads`: as this start has sized it, once it has.
     """
 
     archive: str = ""
@@ -49,6 +48,12 @@ class Model(Version):
     precisions: tuple[str, ...] = ()
     samples: tuple[Record, ...] = ()
     about: Record = field(default_factory=dict)
+    workers: int = 0
+    threads: int = 0
+
+    def sized(self, settings: Mapping[str, Any]) -> "Model":
+        """The model with the workers and threads that `settings` (its model-config.yaml, in effect) give it."""
+        return replace(self, workers=settings["minWorkers"], threads=settings["handler"]["threads"])
 
     @property
     def own_workers(self) -> Optional[int]:

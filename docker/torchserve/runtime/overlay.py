@@ -15,7 +15,6 @@ from typing import IO
 
 from contract.archive import archive_sha256
 from contract.failure import Failure, failure_line
-
 from runtime import prepare, release, state
 from runtime.errors import ServingError
 

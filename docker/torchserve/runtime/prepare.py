@@ -10,7 +10,6 @@ from contract.archive import content_sha256
 from contract.manifest import REBUILD, read_manifest
 from contract.served import Decision, State
 from contract.tuned import TUNED
-
 from runtime import sizing, state, torchserve
 from runtime.errors import ServingError
 from runtime.log import log
@@ -45,7 +44,8 @@ def prepare(config_path: Path, limits: sizing.Limits) -> None:
     settings = unpack_models(folders, store, chosen, limits.cpus)
     snapshot = torchserve.snapshot(list(zip(decision.served, settings)), decision.defaults)
     torchserve.write_config(torchserve.effective_config(base, snapshot, UNPACKED, limits.cpus), config_path)
-    state.keep_chosen(decision.versions)
+    sized = {model.label: model.sized(own) for model, own in zip(decision.served, settings)}
+    state.keep_chosen(sized.get(model.label, model) for model in decision.versions)
     settings_sha256 = content_sha256((CONFIG, store / TUNED, VERIFY_KEY))
     state.keep_start(state.Start(chosen.threads, settings_sha256))
 

@@ -19,7 +19,6 @@ from typing import Any, Callable
 from contract.failure import Failure, failure_line
 from contract.manifest import REBUILD, key_of, read_manifest
 from contract.served import State
-
 from runtime import health, prepare, sizing, state, torchserve
 from runtime.errors import ServingError
 from runtime.manifest import Model, judge
@@ -93,7 +92,9 @@ def deploy(name: str, version: str) -> Done:
     change_snapshot(lambda models: models.setdefault(name, {}).update({version: entry}))
     if before:
         shutil.rmtree(prepare.UNPACKED / before["marName"], ignore_errors=True)
-    state.keep_chosen(state.with_chosen(state.read_chosen(), replace(model, is_default=entry["defaultVersion"])))
+    state.keep_chosen(
+        state.with_chosen(state.read_chosen(), replace(model.sized(settings), is_default=entry["defaultVersion"]))
+    )
     return {"done": "swapped" if before else "deployed", "answers": answers}
 
 

@@ -9,7 +9,6 @@ from typing import Optional
 
 from contract.archive import file_sha256
 from contract.manifest import REBUILD, SAMPLES, Record
-
 from runtime.errors import ServingError
 from runtime.manifest import Model
 

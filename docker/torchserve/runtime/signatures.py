@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Optional
 
 from contract.signature import PAYLOAD_TYPE, payload
-
 from runtime.errors import ServingError
 
 MAKE_KEY = "`openssl pkey -in signing.pem -pubout -out verify.pem` and STACK_VERIFY_KEY=./verify.pem"

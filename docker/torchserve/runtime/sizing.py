@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Optional
 
 from contract.cgroup import CGROUP, cpu_limit, memory_limit
-
 from runtime.errors import ServingError
 from runtime.manifest import Model
 from runtime.tuning import Tuning

@@ -11,7 +11,6 @@ from typing import Any
 from contract.failure import Failure
 from contract.files import write_whole
 from contract.served import State
-
 from runtime.manifest import Model
 
 TEMP = Path(os.environ.get("TEMP", "/home/model-server/tmp"))
@@ -89,6 +88,8 @@ def _as_data(model: Model) -> "dict[str, Any]":
         "is_fault": model.is_fault,
         "trained": model.trained,
         "sha256": model.sha256,
+        "workers": model.workers,
+        "threads": model.threads,
     }
 
 

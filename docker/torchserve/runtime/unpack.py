@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from contract.manifest import REBUILD
 
+from contract.manifest import REBUILD
 from runtime.errors import ServingError
 from runtime.manifest import Model
 

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import secrets
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
-from stackcli.access.folder import KEYS, secrets_folder, write_secret
+from contract import keys
+from contract.failure import Failure
+from contract.keys import KEYS, Key
+from stackcli.access.folder import secrets_folder, write_secret
 from stackcli.common.errors import ConfigError
 from stackcli.project.settings import Settings
 
 Scope = Literal["predict", "admin"]
 PREFIX = "tss_"  # so that a scanner, or a person, sees what leaked
-HEAD = "# NAME SCOPE SHA256, one key per line. Written by `scripts/stack key`; the edge follows without a restart.\n"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-LINE = re.compile(rf"(?P<name>{NAME.pattern}) (?P<scope>{'|'.join(get_args(Scope))}) (?P<sha256>[0-9a-fA-F]{{64}})")
-
-
-@dataclass(frozen=True)
-class Key:
-    """Whose it is (in the access log, too), what it may do, and the SHA-256 of what the client sends."""
-
-    name: str
-    scope: str
-    sha256: str
 
 
 def keys_file(settings: Settings) -> Path:
@@ -34,45 +23,36 @@ def keys_file(settings: Settings) -> Path:
 
 
 def read_keys(settings: Settings) -> list[Key]:
-    """Empty where there is no file yet. A line that holds no key is never shown: it may be a key."""
-    path = keys_file(settings)
+    """Returns no keys where there is no file yet. Raises ConfigError."""
     try:
-        lines = path.read_text().splitlines() if path.is_file() else []
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"a file of API keys in {path}", str(error), f"`ls -l {path}`") from None
-    keys = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        match = LINE.fullmatch(" ".join(line.split()))
-        if match is None:
-            found = f"something else in line {number}"
-            raise ConfigError(f"lines of `NAME predict|admin SHA256` in {path}", found, "removing that line")
-        keys.append(Key(**match.groupdict()))
-    return keys
+        return keys.read_keys(keys_file(settings))
+    except FileNotFoundError:
+        return []
+    except Failure as failure:
+        raise ConfigError(failure.expected, failure.found, failure.remedy) from None
 
 
 def add_key(settings: Settings, name: str, scope: Scope) -> str:
     """The new key: it is stored nowhere, so this is the only time that anybody sees it."""
-    if not NAME.fullmatch(name):
+    if not keys.NAME.fullmatch(name):
         raise ConfigError("a name of at most 64 letters, digits, '_', '.' and '-'", repr(name), "another name")
-    keys = read_keys(settings)
-    if any(key.name == name for key in keys):
+    known = read_keys(settings)
+    if any(key.name == name for key in known):
         remedy = f"another name, or `scripts/stack key remove {name}` first"
         raise ConfigError("a name that has no key yet", name, remedy)
     key = PREFIX + secrets.token_urlsafe(32)
-    write_keys(settings, [*keys, Key(name, scope, sha256(key.encode()).hexdigest())])
+    write_keys(settings, [*known, Key(name, scope, sha256(key.encode()).hexdigest().upper())])
     return key
 
 
 def remove_key(settings: Settings, name: str) -> None:
-    keys = read_keys(settings)
-    kept = [key for key in keys if key.name != name]
-    if len(kept) == len(keys):
-        found = ", ".join(key.name for key in keys) or "none"
+    known = read_keys(settings)
+    kept = [key for key in known if key.name != name]
+    if len(kept) == len(known):
+        found = ", ".join(key.name for key in known) or "none"
         raise ConfigError(f"a key of {name}", found, "`scripts/stack key list`")
     write_keys(settings, kept)
 
 
-def write_keys(settings: Settings, keys: list[Key]) -> None:
-    write_secret(keys_file(settings), HEAD + "".join(f"{key.name} {key.scope} {key.sha256}\n" for key in keys))
+def write_keys(settings: Settings, kept: list[Key]) -> None:
+    write_secret(keys_file(settings), keys.keys_text(kept))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from contract.keys import KEYS
 from stackcli.access.api_keys import read_keys
 from stackcli.access.certificates import days_left, read_pair, time_problem
-from stackcli.access.folder import CERTIFICATE, EDGE_ID, KEYS, PRIVATE_KEY, secrets_folder
+from stackcli.access.folder import CERTIFICATE, EDGE_ID, PRIVATE_KEY, secrets_folder
 from stackcli.common.check import Check
 from stackcli.common.errors import StackError
 from stackcli.common.paths import ROOT

@@ -8,7 +8,7 @@ from pathlib import Path
 from stackcli.common.paths import ROOT, SECRETS
 from stackcli.project.settings import Settings
 
-CERTIFICATE, PRIVATE_KEY, CA, KEYS = "certificate.pem", "private-key.pem", "ca.pem", "keys"
+CERTIFICATE, PRIVATE_KEY, CA = "certificate.pem", "private-key.pem", "ca.pem"
 EDGE_ID = 1000  # user of docker/edge
 
 

@@ -5,28 +5,26 @@ A signature is that of one record: the records go in as they are written, so tha
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
+from contract import manifest
+from contract.archive import archive_sha256
+from contract.manifest import MANIFEST, SAMPLES, Record, candidates, label_of
+from contract.releases import RELEASES, releases_text
+from contract.tuned import TUNED, tuned_text
 from stackcli.common.errors import BuildError, ConfigError
-from stackcli.common.files import sha256_of
 from stackcli.project.settings import Settings
 from stackcli.store.manifest import read_manifest, store_folder
-from stackcli.store.releases import Release, Releases, read_releases
-from stackcli.store.served import served_versions
-from stackcli.store.tuned import ENTRIES, read_tuned
+from stackcli.store.releases import read_releases
+from stackcli.store.served import decide_served
+from stackcli.store.tuned import read_tuned
 
-MANIFEST, RELEASES, TUNED = "manifest.json", "releases.json", "tuned.json"
 # In the build's context: what both images get, and what the serving one gets besides.
 STORE, ARCHIVES = "store", "archives"
-
-Record = Mapping[str, Any]  # of the manifest, as the builder wrote it
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Contents:
     @property
     def models(self) -> list[str]:
         """As people write them: `mnist 1.0`."""
-        return [f"{record['name']} {record['version']}" for record in self.records]
+        return [label_of(record) for record in self.records]
 
 
 def choose_contents(settings: Settings, names: Sequence[str]) -> Contents:
@@ -57,52 +55,26 @@ def choose_contents(settings: Settings, names: Sequence[str]) -> Contents:
     if not wanted:
         raise BuildError(f"a model to bake in {store}", "none that is available", "`scripts/stack build`")
     releases = {name: release for name, release in read_releases(settings).items() if name in wanted}
-    records = [
-        record
-        for record in json.loads((store / MANIFEST).read_text())["models"]
-        if record["name"] in wanted and (record["name"], record["version"]) in available
-    ]
-    records = [intact(store, record) for record in served(records, releases)]
-    labels = {f"{record['name']} {record['version']}" for record in records}
+    labels = {version.label for version in decide_served(settings).served if version.name in wanted}
+    records = [intact(store, record) for record in manifest.read_manifest(store) if label_of(record) in labels]
     tuned = {label: entry for label, entry in sorted(read_tuned(settings).items()) if label in labels}
-    files = {MANIFEST: json.dumps({"schema": 1, "models": records}, indent=2) + "\n"}
+    files = {MANIFEST: manifest.manifest_text(records)}
     if releases:
-        files[RELEASES] = Releases(models=releases).model_dump_json(indent=1, by_alias=True) + "\n"
+        files[RELEASES] = releases_text(releases)
     if tuned:
-        files[TUNED] = ENTRIES.dump_json(tuned, indent=1, exclude_none=True, exclude_unset=True).decode() + "\n"
+        files[TUNED] = tuned_text(tuned)
     return Contents(store, tuple(records), files)
-
-
-def served(records: Sequence[Record], releases: Mapping[str, Release]) -> list[Record]:
-    """Without the versions that a release does not deploy."""
-    versions: dict[str, list[str]] = {}
-    for record in records:
-        versions.setdefault(record["name"], []).append(record["version"])
-    chosen = {name: served_versions(available, releases.get(name)) for name, available in versions.items()}
-    return [record for record in records if record["version"] in chosen[record["name"]]]
 
 
 def intact(store: Path, record: Record) -> Record:
     """The record of the archive that lies there: a builder killed at the wrong moment leaves a `pending` one's."""
-    pending = record.get("pending")
-    alone = {key: value for key, value in record.items() if key != "pending"}
-    candidates: list[Record] = [alone, *([pending] if pending else [])]
-    for candidate in candidates:
+    for candidate in candidates(record):
         archive = store / candidate["archive"]
         if archive.exists() and archive_sha256(archive) == candidate["sha256"]:
             return candidate
-    label = f"{record['name']} {record['version']}"
+    label = label_of(record)
     expected = f"the archive of {label} with sha256 {record['sha256']}"
     raise BuildError(expected, f"another {record['archive']}, or none", f"`scripts/stack build {record['name']}`")
-
-
-def archive_sha256(archive: Path) -> str:
-    """Of a file; of a folder (format no-archive) over the sorted lines of sha256sum, as the manifest has it."""
-    if archive.is_file():
-        return sha256_of(archive)
-    files = (file for file in archive.rglob("*") if file.is_file())
-    lines = sorted(f"{archive_sha256(file)}  {file.relative_to(archive).as_posix()}\n" for file in files)
-    return sha256("".join(lines).encode()).hexdigest()
 
 
 def stage(contents: Contents, config: Path, context: Path) -> None:
@@ -114,7 +86,7 @@ def stage(contents: Contents, config: Path, context: Path) -> None:
         (store / name).write_text(text)
     for record in contents.records:
         copy(contents.store / record["archive"], archives / record["archive"])
-        samples = Path("samples") / f"{record['name']}-{record['version']}"
+        samples = Path(SAMPLES) / f"{record['name']}-{record['version']}"
         if (contents.store / samples).is_dir():
             copy(contents.store / samples, store / samples)
     copy(config, context / config.name)

@@ -18,7 +18,8 @@ import docker
 from docker.errors import APIError
 from requests import RequestException
 
-from stackcli.bake.contents import MANIFEST, Contents, choose_contents, stage
+from contract.manifest import MANIFEST
+from stackcli.bake.contents import Contents, choose_contents, stage
 from stackcli.build.base_image import run_build
 from stackcli.build.images import image_id
 from stackcli.common import console

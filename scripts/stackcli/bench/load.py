@@ -14,8 +14,9 @@ from typing import Any, Literal, cast
 import docker
 from docker.models.containers import Container
 
+from contract.failure import read_failure
 from stackcli.common import console
-from stackcli.common.errors import FAILURE, ServeError
+from stackcli.common.errors import ServeError
 from stackcli.common.paths import ROOT
 from stackcli.project.compose import Project
 from stackcli.project.containers import find_container, health_of
@@ -166,11 +167,10 @@ def run_generator(
 
 
 def failure_of(lines: list[str], status: int) -> ServeError:
-    """The generator's own words where it has some."""
+    """The generator's own failure where it has one."""
     for line in reversed(lines):
-        match = FAILURE.search(line)
-        if match:
-            return ServeError(match["expected"], match["found"], match["remedy"])
+        if failure := read_failure(line):
+            return ServeError(failure.expected, failure.found, failure.remedy)
     last = next((line for line in reversed(lines) if line.strip()), "no output")
     return ServeError(
         "the load generator to succeed", f"exit status {status}: {last.strip()}", "`scripts/stack doctor`"

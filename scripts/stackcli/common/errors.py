@@ -9,18 +9,14 @@ StackError
 
 from __future__ import annotations
 
-import re
-
-# How the containers say it.
-FAILURE = re.compile(r"(?:(?P<who>[^:]+): )?FAIL: expected (?P<expected>.+), found (?P<found>.+); try (?P<remedy>.+)")
+from contract.failure import Failure
 
 
-class StackError(Exception):
-    """A failure a person can act on: what was expected, what was found, what to try."""
+class StackError(Failure):
+    """A failure of a command: what was expected, what was found, what to try."""
 
-    def __init__(self, expected: str, found: str, remedy: str) -> None:
-        self.expected, self.found, self.remedy = expected, found, remedy
-        super().__init__(f"FAIL: expected {expected}, found {found}; try {remedy}")
+    def __str__(self) -> str:
+        return f"FAIL: {super().__str__()}"
 
 
 class EngineError(StackError):

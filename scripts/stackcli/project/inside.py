@@ -14,9 +14,21 @@ from typing import Any, cast
 from docker.errors import APIError
 from docker.models.containers import Container
 
-from stackcli.common.errors import FAILURE, ServeError
+from contract.failure import read_failure
+from stackcli.common.errors import ServeError
 
 Described = dict[str, Any]  # one version of a model, as TorchServe's management API describes it
+Chosen = dict[str, Any]  # one version of the manifest, and what the start has made of it (runtime/state.py)
+Data = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ServedState:
+    """`settings`: the hash of what the start has read beside the manifest; `chosen`: by it; `served`: by TorchServe."""
+
+    settings: str
+    chosen: list[Chosen]
+    served: list[Described]
 
 
 @dataclass(frozen=True)
@@ -28,39 +40,53 @@ class Answer:
     body: str
 
 
-def ask(container: Container, *words: str) -> str:
-    """The answer; fails where the container does not run, or TorchServe in it does not answer."""
-    return run_inside(container, "runtime.ask", *words)
-
-
-def run_inside(container: Container, module: str, *words: str) -> str:
-    """The last line that `python3 -m MODULE WORDS` prints in the container. Raises ServeError, with its own words."""
+def run_inside(container: Container, module: str, *words: str) -> Data:
+    """What `python3 -m MODULE WORDS` prints in the container, as JSON. Raises ServeError, with the module's failure."""
     try:
         ended = container.exec_run(["python3", "-m", module, *words], demux=True)
     except APIError as error:
-        raise ServeError("a running torchserve container", str(error.explanation), "`scripts/stack up`") from None
-    printed, errors = (cast("bytes | None", part) or b"" for part in ended.output)
-    if ended.exit_code != 0:
-        last = (errors.decode(errors="replace").strip() or "no output").splitlines()[-1]
-        if match := FAILURE.search(last):
-            raise ServeError(match["expected"], match["found"], match["remedy"])
-        raise ServeError("an answer of TorchServe in its container", last, "`scripts/stack doctor`")
-    return (printed.decode().strip().splitlines() or [""])[-1]
+        raise ServeError("a running container", str(error.explanation), "`scripts/stack up`") from None
+    printed, errors = ((cast("bytes | None", part) or b"").decode(errors="replace") for part in ended.output)
+    return read_answer(module, ended.exit_code, printed, errors)
+
+
+def read_answer(module: str, status: int | None, printed: str, errors: str) -> Data:
+    """The last line that was printed, as data. Raises ServeError where it is a failure, or where there is none."""
+    if failure := read_failure(printed):
+        raise ServeError(failure.expected, failure.found, failure.remedy)
+    try:
+        answer: Data = json.loads((printed.strip().splitlines() or [""])[-1])
+    except ValueError:
+        last = (errors.strip() or printed.strip() or "no output").splitlines()[-1]
+        found = f"exit status {status}: {last}"
+        raise ServeError(f"an answer of {module} in its container", found, "`scripts/stack doctor`") from None
+    return answer
+
+
+def read_state(container: Container) -> ServedState:
+    """What the start has read and chosen, and what TorchServe has now. Raises ServeError."""
+    return ServedState(**run_inside(container, "runtime.ask", "models"))
 
 
 def read_models(container: Container) -> list[Described]:
-    """Every version of every model that TorchServe knows."""
-    described: list[Described] = json.loads(ask(container, "models"))
-    return described
+    """Every version of every model that TorchServe knows. Raises ServeError."""
+    return read_state(container).served
+
+
+def overlay(container: Container, name: str, version: str, files: bytes) -> None:
+    """Serves a version with the files of a tar in the place of its own. Raises ServeError."""
+    run_with_stdin(container, files, "runtime.overlay", name, version)
 
 
 def predict(container: Container, model: str, version: str | None, file: Path) -> Answer:
-    """The file goes to the container's stdin, for which Docker's own client is the simplest way."""
+    """The file goes to the container's stdin, for which Docker's own client is the simplest way. Raises ServeError."""
     words = ["predict", model, *([version] if version else [])]
-    command = ["docker", "exec", "--interactive", str(container.id), "python", "-m", "runtime.ask", *words]
-    with file.open("rb") as body:
-        ended = subprocess.run(command, stdin=body, capture_output=True, text=True, check=False)
-    if ended.returncode != 0:
-        last = (ended.stderr.strip() or "no output").splitlines()[-1]
-        raise ServeError("an answer of TorchServe in its container", last, "`scripts/stack up`")
-    return Answer(**json.loads(ended.stdout))
+    return Answer(**run_with_stdin(container, file.read_bytes(), "runtime.ask", *words))
+
+
+def run_with_stdin(container: Container, content: bytes, module: str, *words: str) -> Data:
+    """As `run_inside`, with something to read."""
+    command = ["docker", "exec", "--interactive", str(container.id), "python3", "-m", module, *words]
+    ended = subprocess.run(command, input=content, capture_output=True, check=False)
+    printed, errors = ended.stdout.decode(errors="replace"), ended.stderr.decode(errors="replace")
+    return read_answer(module, ended.returncode, printed, errors)

@@ -2,48 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from rich.markup import escape
 from rich.table import Table
 
+from contract.releases import Release
+from contract.served import Version
 from stackcli.common import console
-from stackcli.project.inside import Described, read_models
+from stackcli.project.inside import Described, ServedState, read_state
 from stackcli.release.change import Stack
+from stackcli.status.as_table import COLOURS
 from stackcli.status.read import state_of
-from stackcli.store.manifest import Model, read_manifest
-from stackcli.store.releases import Release, read_releases
+from stackcli.store.releases import read_releases
+from stackcli.store.served import decide_served
 
 
 def show_releases(stack: Stack) -> None:
     """From three sides: the manifest, releases.json, and the containers themselves."""
     releases = read_releases(stack.project.settings)
-    served = [read_models(server) for server in stack.servers]
+    insides = [read_state(server) for server in stack.servers]
     table = Table("model", "version", "state", "release", box=None, padding=(0, 2, 0, 0), header_style="bold")
-    manifest = read_manifest(stack.project.settings).models
-    for model in [*manifest, *missing_models(manifest, releases)]:
-        state = states_of(model, served)
-        colour = {"READY": "green", "BUILT": "blue", "UNAVAILABLE": "yellow"}.get(state, "red")
-        note = note_of(model, releases.get(model.name), served[0])
-        table.add_row(model.name, model.version, f"[{colour}]{state}[/{colour}]", escape(note))
+    decisions = [decide_served(stack.project.settings, inside.chosen) for inside in insides]
+    for versions in zip(*(decision.versions for decision in decisions), strict=True):
+        version = versions[0]
+        states = [state_in(one, inside) for one, inside in zip(versions, insides, strict=True)]
+        # As every container sees it; where they differ, as each does.
+        state = states[0] if len(set(states)) == 1 else ", ".join(states)
+        add_row(table, version, state, note_of(version, releases.get(version.name), insides[0].served))
+    for version in missing_versions(decisions[0].versions, releases):
+        add_row(table, version, "MISSING", note_of(version, releases[version.name], []))
     console.out.print(table)
 
 
-def missing_models(manifest: list[Model], releases: dict[str, Release]) -> list[Model]:
+def state_in(version: Version, inside: ServedState) -> str:
+    """What was built since the start is not served yet: here that is no fault, but what `release deploy` is for."""
+    return state_of(version, inside).replace("NOT SERVED", "BUILT")
+
+
+def add_row(table: Table, version: Version, state: str, note: str) -> None:
+    colour = COLOURS.get(state, "red")
+    table.add_row(version.name, version.version, f"[{colour}]{state}[/{colour}]", escape(note))
+
+
+def missing_versions(manifest: Iterable[Version], releases: Mapping[str, Release]) -> list[Version]:
     """What is deployed by releases.json, and in no manifest."""
-    known = {(model.name, model.version) for model in manifest}
+    known = {(version.name, version.version) for version in manifest}
     deployed = [(name, version) for name, release in releases.items() for version in release.deployed]
-    missing = [key for key in deployed if key not in known]
-    return [Model(name=name, version=version, status="missing") for name, version in missing]
+    return [Version(*key) for key in deployed if key not in known]
 
 
-def states_of(model: Model, served: list[list[Described]]) -> str:
-    """As every container sees it; where they differ, as each does."""
-    if model.status == "missing":
-        return "MISSING"
-    states = [state_of(model, one).replace("NOT SERVED", "BUILT") for one in served]
-    return states[0] if len(set(states)) == 1 else ", ".join(states)
-
-
-def note_of(model: Model, release: Release | None, served: list[Described]) -> str:
+def note_of(model: Version, release: Release | None, served: list[Described]) -> str:
     """Which requests it gets, but for those that name it."""
     if release is None:
         is_default = any(

@@ -15,6 +15,7 @@ from typing import Any, cast
 import docker
 from docker.models.containers import Container
 
+from contract.releases import Canary, Release
 from stackcli.common import console
 from stackcli.common.errors import ConfigError, ServeError, StackError
 from stackcli.project.compose import Project
@@ -22,13 +23,18 @@ from stackcli.project.containers import find_containers
 from stackcli.project.inside import read_models, run_inside
 from stackcli.release.canary import Verdict, judge, read_samples, samples_table
 from stackcli.store.manifest import Model, read_manifest
-from stackcli.store.releases import Canary, Release, read_releases, write_release
-from stackcli.up.start import inputs_before_release, note_release
+from stackcli.store.releases import read_releases, write_release
 
 EDGE_SECONDS = 30.0
 # In the edge's container: what is in force, as the page gets it.
 IN_FORCE = "/run/edge/served.json"
 LIST = "`scripts/stack release list`"
+# What `python -m runtime.release deploy` says it has done, in words.
+SAID = {
+    "deployed": "READY, {answers} answers to its samples were right",
+    "swapped": "its new archive is READY, {answers} answers to its samples were right",
+    "unchanged": "served already",
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Stack:
         default = next((version for version, one in served.items() if one["default"]), None)
         if default is None:
             raise ServeError(f"a version of {name} that is served", "none", LIST)
-        return Release(stable=default, deployed=list(served))
+        return Release(default, tuple(served))
 
 
 def running(client: docker.DockerClient, project: Project, service: str) -> list[Container]:
@@ -79,20 +85,20 @@ def running(client: docker.DockerClient, project: Project, service: str) -> list
 def deploy(stack: Stack, name: str, version: str) -> Release:
     """In every container or in none; unversioned requests go where they went before."""
     built_model(stack.project, name, version)
-    done: list[Container] = []
-    release = stack.release_of(name) if stack.served(name) else Release(stable=version, deployed=[])
+    deployed: list[Container] = []
+    release = stack.release_of(name) if stack.served(name) else Release(version, ())
     try:
         for server in stack.servers:
             with console.waiting(f"{server.name}: {name} {version}"):
-                said = run_inside(server, "runtime.release", "deploy", name, version)
-            console.done(f"{server.name}: {said}")
-            done += [] if said.endswith("served already") else [server]
+                done = run_inside(server, "runtime.release", "deploy", name, version)
+            console.done(f"{server.name}: {name} {version}: {SAID[done['done']].format(**done)}")
+            deployed += [server] if done["done"] == "deployed" else []
     except BaseException:
-        for server in done:
+        for server in deployed:
             run_inside(server, "runtime.release", "undeploy", name, version)
             console.say(f"{server.name}: {name} {version} is taken back")
         raise
-    return put_in_force(stack, name, release.with_deployed(version), version)
+    return put_in_force(stack, name, release.with_deployed(version))
 
 
 def set_canary(stack: Stack, name: str, canary: Canary) -> Release:
@@ -168,11 +174,9 @@ def switch(stack: Stack, name: str, release: Release, before: str) -> None:
     console.done(f"{name}: {release.stable} is stable; {before} stays deployed")
 
 
-def put_in_force(stack: Stack, name: str, release: Release, *deployed: str) -> Release:
-    """Writes the state, and waits for the edge. deployed: versions that the containers serve since just now."""
-    before = inputs_before_release(stack.project, stack.servers[0])
+def put_in_force(stack: Stack, name: str, release: Release) -> Release:
+    """Writes the state, and waits for the edge."""
     write_release(stack.project.settings, name, release)
-    note_release(stack.project, stack.servers[0], before, name, deployed)
     for edge in stack.edges:
         wait_for_edge(edge, name, release)
     return release
@@ -186,7 +190,7 @@ def wait_for_edge(edge: Container, name: str, release: Release) -> None:
         models = json.loads(cast("bytes", printed.output))["models"] if printed.exit_code == 0 else []
         for model in models:
             if model["name"] == name:
-                canary = Canary.model_validate(model["canary"]) if model["canary"] else None
+                canary = Canary(**model["canary"]) if model["canary"] else None
                 versions = {version["version"] for version in model["versions"]}
                 if (model["stable"], canary, versions) == (release.stable, release.canary, set(release.deployed)):
                     return

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
+from contract.releases import HEADER, Canary
 from stackcli.common.errors import ConfigError
 from stackcli.machine.engine import connect
 from stackcli.project.current import current_project
 from stackcli.release import change
 from stackcli.release.as_table import show_releases
-from stackcli.store.releases import HEADER, Canary
 
 release_app = typer.Typer(help="Change the versions that are served, without a restart.", no_args_is_help=True)
 

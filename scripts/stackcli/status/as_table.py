@@ -19,7 +19,7 @@ from stackcli.status.numbers import ModelNumbers
 from stackcli.status.read import Serving
 from stackcli.store.manifest import Model, label_of
 
-COLOURS = {"READY": "green", "BUILT": "blue", "UNAVAILABLE": "yellow"}
+COLOURS = {"READY": "green", "BUILT": "blue", "UNAVAILABLE": "yellow"}  # of all others: red
 # Which version it is stands in every table; numbers are right-aligned.
 NAMED = ("model", "version")
 MADE = ("state", "engine", "weights", "accuracy", "note")

@@ -73,8 +73,8 @@ class Numbers(BaseModel):
 
 def read_numbers(edge: Container) -> Numbers:
     """From inside its container, for which no port has to be published and no key is asked. Raises ServeError."""
-    answer = run_inside(edge, "edge.ask")
+    answer = run_inside(edge, "supervisor.ask")
     try:
-        return Numbers.model_validate_json(answer)
+        return Numbers.model_validate(answer)
     except ValidationError:
-        raise ServeError("the edge's numbers", answer[:200] or "no answer", "`scripts/stack up`") from None
+        raise ServeError("the edge's numbers", str(answer)[:200], "`scripts/stack up`") from None

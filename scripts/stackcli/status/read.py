@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import docker
 from docker.models.containers import Container
 
+from contract.served import State, Version
+from contract.tuned import Tuned
 from stackcli.access.checks import check_edge
 from stackcli.access.folder import CA, secrets_folder
 from stackcli.common import console
@@ -15,12 +17,12 @@ from stackcli.common.errors import ConfigError, ServeError
 from stackcli.common.paths import shown
 from stackcli.project.compose import Project
 from stackcli.project.containers import find_unwell, health_of, observer_urls
-from stackcli.project.inside import Described, read_models
+from stackcli.project.inside import ServedState, read_state
 from stackcli.project.settings import Settings
 from stackcli.status.numbers import Numbers, read_numbers
 from stackcli.store.manifest import Model, find_sample, read_manifest
-from stackcli.store.releases import Release, read_releases
-from stackcli.store.tuned import Tuned, read_tuned
+from stackcli.store.served import decide_served
+from stackcli.store.tuned import read_tuned
 
 Warn = Callable[[str], None]
 
@@ -59,19 +61,19 @@ class Serving:
         return found
 
 
-def state_of(model: Model, served: list[Described] | None, release: Release | None = None) -> str:
-    """READY, how many of its workers are, UNAVAILABLE, NOT SERVED, or NO ANSWER where `served` is None.
+def state_of(version: Version, inside: ServedState | None) -> str:
+    """READY, how many of its workers are, or NO ANSWER; of what is not served the contract's state, in capitals.
 
-    BUILT is what a `release` of its model leaves out.
+    NOT SERVED is what should be served, and TorchServe does not have: it was built after the start.
     """
-    if not model.is_available:
+    if version.state is State.UNAVAILABLE:
         return "UNAVAILABLE"
-    if served is None:
+    if inside is None:
         return "NO ANSWER"
-    key = (model.name, model.version)
-    found = next((one for one in served if (one["modelName"], one["modelVersion"]) == key), None)
+    key = (version.name, version.version)
+    found = next((one for one in inside.served if (one["modelName"], one["modelVersion"]) == key), None)
     if found is None:
-        return "BUILT" if release and model.version not in release.deployed else "NOT SERVED"
+        return "NOT SERVED" if version.state is State.SERVED else version.state.value.upper()
     workers = [worker["status"] for worker in found["workers"]]
     ready = workers.count("READY")
     return "READY" if workers and ready == len(workers) else f"{ready}/{len(workers)} READY"
@@ -83,12 +85,15 @@ def read_serving(client: docker.DockerClient, project: Project, with_numbers: bo
     problems: list[str] = []
     container, edge = find_unwell(client, name), find_unwell(client, name, "edge")
     health, edge_health = (health_of(found) if found else ("not running", "") for found in (container, edge))
-    served = served_models(container)
-    releases = known_releases(project.settings, problems.append)
+    inside = inside_of(container)
+    decision = decide_served(project.settings, inside.chosen if inside else ())
+    problems += [str(problem) for problem in decision.problems]
+    problems += [version.said for version in decision.versions if version.state in (State.CORRUPT, State.REFUSED)]
+    models = read_manifest(project.settings).models
     return Serving(
         health,
         edge_health,
-        [(m, state_of(m, served, releases.get(m.name))) for m in read_manifest(project.settings).models],
+        [(model, state_of(version, inside)) for model, version in zip(models, decision.versions, strict=True)],
         tuned_models(project.settings, problems.append),
         published_ports(container),
         known_numbers(edge, problems.append) if with_numbers else None,
@@ -113,10 +118,10 @@ def known_numbers(edge: Container | None, warn: Warn) -> Numbers | None:
     return numbers
 
 
-def served_models(container: Container | None) -> list[Described] | None:
+def inside_of(container: Container | None) -> ServedState | None:
     """None where nothing answers."""
     try:
-        return read_models(container) if container else None
+        return read_state(container) if container else None
     except ServeError:
         return None
 
@@ -131,15 +136,6 @@ def tuned_models(settings: Settings, warn: Warn = console.warn) -> Mapping[str, 
     """Empty where the file is damaged: the runtime serves without it too."""
     try:
         return read_tuned(settings)
-    except ConfigError as error:
-        warn(str(error))
-        return {}
-
-
-def known_releases(settings: Settings, warn: Warn = console.warn) -> Mapping[str, Release]:
-    """Empty where the file is damaged: the runtime serves without it too."""
-    try:
-        return read_releases(settings)
     except ConfigError as error:
         warn(str(error))
         return {}

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from contract import manifest
+from contract.failure import Failure
 from stackcli.common.errors import BuildError, ConfigError
 from stackcli.common.paths import ROOT
 from stackcli.project.settings import Settings
@@ -68,7 +70,7 @@ class Model(BaseModel):
 
     @property
     def is_available(self) -> bool:
-        return self.status == "available"
+        return self.status == manifest.AVAILABLE
 
 
 class Manifest(BaseModel):
@@ -83,15 +85,16 @@ def store_folder(settings: Settings) -> Path:
 
 def read_manifest(settings: Settings) -> Manifest:
     """Empty where the builder has not run yet."""
-    file = store_folder(settings) / "manifest.json"
-    if not file.is_file():
-        return Manifest()
+    store = store_folder(settings)
     try:
-        return Manifest.model_validate_json(file.read_text())
+        return Manifest(models=[Model.model_validate(record) for record in manifest.read_manifest(store)])
+    except Failure as failure:
+        raise BuildError(failure.expected, failure.found, failure.remedy) from None
     except ValidationError as error:
         problem = error.errors()[0]
         found = f"{problem['msg']} at {'.'.join(map(str, problem['loc']))}"
-        raise BuildError(f"the builder's manifest in {file}", found, "`scripts/stack build --force`") from None
+        expected = f"the builder's manifest in {store / manifest.MANIFEST}"
+        raise BuildError(expected, found, "`scripts/stack build --force`") from None
 
 
 def label_of(model: Model) -> str:
@@ -105,7 +108,7 @@ def named(name: str, version: str | None) -> str:
 def find_sample(model: Model, settings: Settings) -> Path | None:
     """The model's first sample that lies in the model store."""
     for sample in model.samples:
-        file = store_folder(settings) / "samples" / f"{model.name}-{model.version}" / sample.file
+        file = store_folder(settings) / manifest.SAMPLES / f"{model.name}-{model.version}" / sample.file
         if file.is_file():
             return file
     return None

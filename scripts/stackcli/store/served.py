@@ -1,13 +1,42 @@
-"""Which versions of a model are served; the runtime (docker/torchserve/runtime/served.py) comes to the same ones."""
+"""Which versions are to be served: the contract's decision, on the manifest and on what a running start has found."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from stackcli.store.releases import Release
+from contract.failure import Failure
+from contract.manifest import AVAILABLE, REBUILD, Record, key_of, label_of, read_manifest
+from contract.releases import read_releases
+from contract.served import Decision, State, Version, decide
+from stackcli.common.errors import BuildError
+from stackcli.project.settings import Settings
+from stackcli.store.manifest import store_folder
+
+# What keeps a version from being served; a start finds it by hash and signature, which nothing here looks at.
+FOUND_BY_A_START = (State.CORRUPT.value, State.REFUSED.value)
 
 
-def served_versions(available: Sequence[str], release: Release | None) -> list[str]:
-    """Those of the `available` ones that the release deploys; all where it deploys none of them, or there is none."""
-    deployed = release.deployed if release else []
-    return [version for version in available if version in deployed] or list(available)
+def decide_served(settings: Settings, chosen: Iterable[Mapping[str, Any]] = ()) -> Decision[Version]:
+    """`chosen`: what a start has made of each version (`python -m runtime.ask models`). Raises BuildError."""
+    try:
+        records = read_manifest(store_folder(settings))
+    except Failure as failure:
+        raise BuildError(failure.expected, failure.found, failure.remedy) from None
+    found = {(one["name"], one["version"]): one for one in chosen if one["state"] in FOUND_BY_A_START}
+    releases, problems = read_releases(store_folder(settings))
+    decision = decide([version_of(record, found.get(key_of(record))) for record in records], releases)
+    return Decision(decision.versions, decision.releases, (*problems, *decision.problems))
+
+
+def version_of(record: Record, found: Mapping[str, Any] | None) -> Version:
+    """A record of the manifest, with what a start has `found` wrong with it."""
+    name, version = key_of(record)
+    is_candidate = bool(record.get("candidate"))
+    if record.get("status") != AVAILABLE:
+        found_, remedy = str(record.get("reason", "no reason given")), str(record.get("remedy", REBUILD))
+        reason = Failure(f"{label_of(record)} as the builder makes it", found_, remedy, label_of(record))
+        return Version(name, version, State.UNAVAILABLE, reason)
+    if found:
+        return Version(name, version, State(found["state"]), Failure.from_data(found["reason"]), is_candidate)
+    return Version(name, version, is_candidate=is_candidate)

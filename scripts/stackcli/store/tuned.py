@@ -1,60 +1,31 @@
-"""tuned.json in the model store: what `scripts/stack tune` chose for each model, read by the runtime at its start."""
+"""tuned.json in the model store (contract/tuned.py), as `scripts/stack tune` reads and writes it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-
+from contract import tuned
+from contract.failure import Failure
+from contract.tuned import Tuned
 from stackcli.common.errors import ConfigError
 from stackcli.common.files import write_if_changed
 from stackcli.project.settings import Settings
 from stackcli.store.manifest import Model, label_of, store_folder
 
-
-class Figures(BaseModel):
-    """Requests/s and milliseconds, of the chosen setting and of the default one in the same comparison."""
-
-    rate: float
-    p99_ms: float
-    default_rate: float | None = None
-    default_p99_ms: float | None = None
-
-
-class Tuned(BaseModel):
-    """One model's entry: its `settings`, what they were chosen for, and what that holds for."""
-
-    model_config = ConfigDict(extra="allow")
-
-    goal: str
-    settings: dict[str, int | str]
-    date: str = ""
-    cpu: str = ""
-    cpus: int = 0
-    connections: int = 0
-    figures: Figures | None = None
-
-
 Entries = dict[str, Tuned]  # by "<name> <version>"
-ENTRIES = TypeAdapter(Entries)
 
 
 def tuned_file(settings: Settings) -> Path:
-    return store_folder(settings) / "tuned.json"
+    return store_folder(settings) / tuned.TUNED
 
 
 def read_tuned(settings: Settings) -> Entries:
-    """Empty where nothing was tuned."""
-    file = tuned_file(settings)
-    if not file.is_file():
-        return {}
+    """Returns the entries by label, and none where nothing was tuned. Raises ConfigError."""
     try:
-        return ENTRIES.validate_json(file.read_text())
-    except (ValidationError, UnicodeDecodeError) as error:
-        problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise ConfigError(
-            f"what `scripts/stack tune` wrote in {file}", problem, "deleting it, and tuning again"
-        ) from None
+        return tuned.read_tuned(store_folder(settings))
+    except Failure as failure:
+        raise ConfigError(failure.expected, failure.found, failure.remedy) from None
 
 
 def keep_tuned(settings: Settings, model: Model, entry: Tuned) -> None:
@@ -72,6 +43,5 @@ def forget_tuned(settings: Settings, name: str, version: str | None) -> list[str
     return gone
 
 
-def write(settings: Settings, entries: Entries) -> None:
-    text = ENTRIES.dump_json(dict(sorted(entries.items())), indent=1, exclude_none=True, exclude_unset=True).decode()
-    write_if_changed(tuned_file(settings), text + "\n")
+def write(settings: Settings, entries: Mapping[str, Tuned]) -> None:
+    write_if_changed(tuned_file(settings), tuned.tuned_text(entries))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from stackcli.access.folder import CERTIFICATE, KEYS, PRIVATE_KEY, secrets_folder
+from contract.keys import KEYS
+from stackcli.access.folder import CERTIFICATE, PRIVATE_KEY, secrets_folder
 from stackcli.common.errors import ConfigError
 from stackcli.common.files import digest_of
 from stackcli.common.paths import ROOT, shown

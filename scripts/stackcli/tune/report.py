@@ -10,11 +10,11 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from contract.tuned import Tuned
 from stackcli.bench.load import run_generator
 from stackcli.common import console
 from stackcli.common.paths import shown
 from stackcli.store.manifest import Model
-from stackcli.store.tuned import Figures, Tuned
 from stackcli.tune.candidates import Candidate, Goal
 from stackcli.tune.search import Result, Trial, best_of, pareto_front
 from stackcli.tune.testbed import Testbed
@@ -141,12 +141,9 @@ def results_of(outcome: Outcome) -> dict[str, Any]:
 def entry_of(outcome: Outcome, chosen: Result) -> Tuned:
     """For tuned.json."""
     default = default_of(outcome)
-    figures = Figures(
-        rate=round(chosen.rate, 2),
-        p99_ms=round(chosen.p99_ms, 2),
-        default_rate=round(default.rate, 2) if default.run else None,
-        default_p99_ms=round(default.p99_ms, 2) if default.run else None,
-    )
+    figures = {"rate": round(chosen.rate, 2), "p99_ms": round(chosen.p99_ms, 2)}
+    if default.run:
+        figures |= {"default_rate": round(default.rate, 2), "default_p99_ms": round(default.p99_ms, 2)}
     return Tuned(
         goal=str(outcome.goal),
         settings=chosen.candidate.settings,

@@ -14,15 +14,17 @@ from pathlib import Path
 
 import docker
 
+from contract.tuned import Tuned
 from stackcli.bench.load import Run, measure
 from stackcli.common import console
 from stackcli.common.errors import ServeError
 from stackcli.common.paths import LOGS, ROOT, STATE
 from stackcli.project.compose import Project
 from stackcli.project.containers import find_containers, wait_until_healthy, watch_health
+from stackcli.project.inside import ServedState, read_state
 from stackcli.project.log_lines import readable
 from stackcli.store.manifest import Model, label_of, store_folder
-from stackcli.store.tuned import Tuned, write
+from stackcli.store.tuned import write
 from stackcli.tune.candidates import Candidate
 
 START_SECONDS = 120
@@ -41,17 +43,18 @@ class Testbed:
 
     def serve_default(self) -> Candidate:
         """Serves the model as the stack does while it is not tuned, and says how that is."""
-        log = self.serve(None)
-        shape = re.search(rf"serving {re.escape(label_of(self.model))}: (\d+) workers? of (\d+) threads?", log)
-        if shape is None:
-            raise ServeError(f"the shape of {label_of(self.model)} in the server's log", "none", "`scripts/stack up`")
+        state = self.serve(None)
+        key = (self.model.name, self.model.version)
+        chosen = next((one for one in state.chosen if (one["name"], one["version"]) == key), None)
+        if chosen is None:
+            raise ServeError(f"{label_of(self.model)} among what the server has chosen", "none", "`scripts/stack up`")
         serving = self.model.serving
         precision = self.model.precision if self.model.precisions else ""
         batching = int(serving.get("batchSize", 1)), int(serving.get("maxBatchDelay", 1))
-        return Candidate(int(shape[1]), int(shape[2]), *batching, precision)
+        return Candidate(chosen["workers"], chosen["threads"], *batching, precision)
 
-    def serve(self, candidate: Candidate | None) -> str:
-        """Starts a new server (None: untuned) and returns its log. Fails with the reason where it does not serve so."""
+    def serve(self, candidate: Candidate | None) -> ServedState:
+        """Starts a new server (None: untuned); returns what it serves. Fails with the reason where it does not."""
         entry = Tuned(goal="a trial", settings=candidate.settings) if candidate else None
         write(self.project.settings, {label_of(self.model): entry} if entry else {})
         up = ("up", "--detach", "--no-deps", "--no-build", "--force-recreate", "--timeout", "0")
@@ -60,14 +63,16 @@ class Testbed:
             container, status, line = watch_health(
                 self.client, self.project, "torchserve", START_SECONDS, lambda news: None
             )
-        log = readable(container.logs().decode(errors="replace")) if container else ""
-        if status != "healthy":
+        if container is None or status != "healthy":
+            log = readable(container.logs().decode(errors="replace")) if container else ""
             found = f"{reason_in(log) or f'{status}: {line}'} ({self.keep_log(log, candidate)})"
             raise ServeError(f"{self.model.name} to be healthy in {START_SECONDS} s", found, "reading that log")
-        replaced = re.search(rf"{re.escape(self.model.name)}: \w+ (\w+), .*\((.+)\)", log)
-        if candidate and replaced and candidate.precision not in ("", replaced[1]):
-            raise ServeError(candidate.precision, f"{replaced[1]}: {replaced[2]}", "another precision")
-        return log
+        state = read_state(container)
+        used = {one["precision"] for one in state.served if "precision" in one}
+        if candidate and candidate.precision and used and candidate.precision not in used:
+            found = f"{', '.join(sorted(used))}, which this CPU can compute"
+            raise ServeError(candidate.precision, found, "another precision")
+        return state
 
     def keep_log(self, log: str, candidate: Candidate | None) -> Path:
         """Where a start that failed can be read about; relative to the checkout."""

@@ -1,104 +1,89 @@
-"""Starts what serves, and notes with what: the next `up` restarts TorchServe only where that has changed since."""
+"""Starts what serves, and brings a stack that runs up to date: version by version where that is enough."""
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
+from dataclasses import dataclass
 
 import docker
 from docker.models.containers import Container
 
+from contract.archive import content_sha256
+from contract.manifest import key_of, read_manifest
+from contract.served import Decision, Version
 from stackcli.common import console
-from stackcli.common.files import digest_of, write_if_changed
-from stackcli.common.paths import CONFIG, ROOT, STATE
+from stackcli.common.errors import ServeError
+from stackcli.common.paths import CONFIG, ROOT
 from stackcli.project.compose import Project
-from stackcli.project.containers import SERVING, find_container, start_of
-from stackcli.store.manifest import label_of, read_manifest, store_folder
-from stackcli.store.releases import read_releases, releases_file
-from stackcli.store.served import served_versions
+from stackcli.project.containers import SERVING, find_containers, start_of
+from stackcli.project.inside import ServedState, read_state, run_inside
+from stackcli.store.manifest import store_folder
+from stackcli.store.served import decide_served
 from stackcli.store.tuned import tuned_file
 
-MOST_NOTED = 10
-SERVED = STATE / "served.json"  # start of a container → Inputs: what it read, or was told since
+# The actions of `python -m runtime.release`.
+UNDEPLOY, DEPLOY, DEFAULT = "undeploy", "deploy", "default"
 
-Inputs = dict[str, str]  # by "<name> <version>" the record's digest, by "<name>" its stable version, and "settings"
+
+@dataclass(frozen=True)
+class Change:
+    """One step of `python -m runtime.release`: what a running TorchServe is to do with a version."""
+
+    action: str
+    name: str
+    version: str
 
 
 def start(client: docker.DockerClient, project: Project) -> None:
-    """Starts what serves, or restarts torchserve where what it read at its start has changed since."""
+    """Creates or recreates the containers that need it; gives the others what has changed since their start."""
     name = project.settings.compose_project_name
-    before = find_container(client, name)
+    before = {start_of(server) for server in find_containers(client, name)}
     project.do("up", "--detach", "--no-deps", "--no-build", *SERVING)
-    after = find_container(client, name)
-    if before and after and start_of(before) == start_of(after) and is_outdated(project, after):
+    kept = [server for server in find_containers(client, name) if start_of(server) in before]
+    states = {server: state_of_start(server) for server in kept}
+    if any(state is None or state.settings != settings_sha256(project) for state in states.values()):
         console.say("torchserve: restarting with what changed")
         project.do("restart", "--no-deps", "torchserve")
-        after = find_container(client, name)
-    if after:
-        note_served(after, inputs_of(project))
+        return
+    for server, state in states.items():
+        if state:
+            bring_up_to_date(project, server, state)
 
 
-def is_outdated(project: Project, container: Container) -> bool:
-    """By content for a start made here; by the files' times for one made by Docker or by a person."""
-    known = noted_inputs(container)
-    if known is not None:
-        return known != inputs_of(project)
-    started = datetime.fromisoformat(f"{container.attrs['State']['StartedAt'][:19]}+00:00").timestamp()
-    settings = project.settings
-    read = (store_folder(settings) / "manifest.json", tuned_file(settings), releases_file(settings), CONFIG)
-    return any(file.is_file() and file.stat().st_mtime > started for file in read)
+def state_of_start(server: Container) -> ServedState | None:
+    """None where TorchServe does not answer, so that only a new start can help."""
+    try:
+        return read_state(server)
+    except ServeError:
+        return None
 
 
-def inputs_of(project: Project) -> Inputs:
-    """What is served and how; why another model is unavailable, or what is not deployed, is nothing to TorchServe."""
-    settings = project.settings
-    releases = read_releases(settings)
-    available = [model for model in read_manifest(settings).models if model.is_available]
-    inputs = {}
-    for model in available:
-        versions = [one.version for one in available if one.name == model.name]
-        release = releases.get(model.name)
-        if model.version in served_versions(versions, release):
-            inputs[label_of(model)] = digest_of(model.model_dump_json())
-        if release:
-            inputs[model.name] = release.stable
-    read = (CONFIG, tuned_file(settings), ROOT / settings.stack_verify_key)
-    texts = [file.read_text() if file.is_file() else "" for file in read]
-    return {**inputs, "settings": digest_of(*texts)}
+def settings_sha256(project: Project) -> str:
+    """What the runtime hashes at its start (runtime/prepare.py), as it is now."""
+    return content_sha256((CONFIG, tuned_file(project.settings), ROOT / project.settings.stack_verify_key))
 
 
-def noted_inputs(container: Container) -> Inputs | None:
-    """None for a start of which nothing is noted: Docker's own, or a person's."""
-    return read_noted().get(start_of(container))
+def bring_up_to_date(project: Project, server: Container, state: ServedState) -> None:
+    """Versions that did not change go on answering. Raises ServeError for a version that is refused, which stays."""
+    for change in find_changes(project, state):
+        with console.waiting(f"{server.name}: {change.action} {change.name} {change.version}"):
+            done = run_inside(server, "runtime.release", change.action, change.name, change.version)
+        if done["done"] != "unchanged":
+            console.done(f"{server.name}: {change.name} {change.version} {done['done']}")
 
 
-def read_noted() -> dict[str, Inputs]:
-    """By the start, the latest last."""
-    noted: dict[str, Inputs] = json.loads(SERVED.read_text()) if SERVED.is_file() else {}
-    return noted
+def find_changes(project: Project, state: ServedState) -> list[Change]:
+    """What makes the running TorchServe serve what a new start would: new archives, other defaults, versions less."""
+    decision = decide_served(project.settings)
+    wanted = {(version.name, version.version): version for version in decision.served}
+    running = {(one["modelName"], one["modelVersion"]) for one in state.served}
+    archives = {(one["name"], one["version"]): one["sha256"] for one in state.chosen if one["state"] == "served"}
+    built = {key_of(record): record.get("sha256") for record in read_manifest(store_folder(project.settings))}
+    deployed = [Change(DEPLOY, *key) for key in wanted if key not in running or archives.get(key) != built[key]]
+    gone = [Change(UNDEPLOY, *key) for key in sorted(running - wanted.keys())]
+    return [*deployed, *find_defaults(decision, state), *gone]
 
 
-def note_served(container: Container, inputs: Inputs) -> None:
-    """One start of each container, for several stacks may have come from this checkout."""
-    others = [(start, noted) for start, noted in read_noted().items() if start.split()[0] != container.id]
-    noted = {**dict(others[1 - MOST_NOTED :]), start_of(container): inputs}
-    write_if_changed(SERVED, json.dumps(noted, indent=1) + "\n")
-
-
-def note_release(
-    project: Project, container: Container, before: Inputs | None, name: str, deployed: tuple[str, ...]
-) -> None:
-    """A release has changed what the running container serves: that is no reason to restart it.
-
-    before: `inputs_before_release`. deployed: versions that it serves since just now.
-    """
-    if before is not None:
-        now = inputs_of(project)
-        changed = {name, *(f"{name} {version}" for version in deployed)}
-        note_served(container, {**before, **{key: value for key, value in now.items() if key in changed}})
-
-
-def inputs_before_release(project: Project, container: Container) -> Inputs | None:
-    """What the container serves; None where that is not known, and it may be something else than it should."""
-    noted = noted_inputs(container)
-    return inputs_of(project) if noted is None and not is_outdated(project, container) else noted
+def find_defaults(decision: Decision[Version], state: ServedState) -> list[Change]:
+    """TorchServe makes the first version that it loads the default; it keeps that whatever comes."""
+    now = {one["modelName"]: one["modelVersion"] for one in state.served if one["default"]}
+    return [Change(DEFAULT, name, version) for name, version in decision.defaults.items() if now.get(name) != version]

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.served import Decision, State
 from signing import OWN, public_pem, signed
 from store_states import ALTERED, CANDIDATE, CORRUPT, MISSING, PENDING, STORE_STATES, UNAVAILABLE, UNSIGNED, StoreState
 
 from conftest import record
+from contract.served import Decision, State
 from runtime import health
 from runtime.manifest import Model, read_served
 from runtime.signatures import RecordVerifier
