@@ -24,12 +24,11 @@ from stackcli.store.manifest import read_manifest, store_folder
 from stackcli.store.served import decide_served
 from stackcli.up.preflight import run_preflight
 
+# What other programs say in the log, and what helps; the stack's own processes tell their failures as data.
 LOG_HINTS: Mapping[str, str] = {
     r"OutOfMemoryError|out of memory|Killed": "a larger TORCHSERVE_MEMORY in .env, or TORCHSERVE_WORKERS=1",
     r"No space left on device": "freeing disk, or fewer models (archives are unpacked into a 2 GiB tmpfs)",
     r"Address already in use": "another port in .env",
-    r"entrypoint: .*corrupt": "`scripts/stack build --force` to write the archive again",
-    r"entrypoint: .*refused": "`scripts/stack build` with STACK_SIGNING_KEY; does STACK_VERIFY_KEY belong to it?",
     r"Permission denied": "`scripts/stack up` as the user that owns model_store",
 }
 
