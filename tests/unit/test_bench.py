@@ -6,7 +6,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from runs import made_run
 
 from stackcli.bench import Bench, asked_runs, default_runs, is_greedy, pick_file, pick_model, runs_table
 from stackcli.compose import Project
@@ -16,6 +15,7 @@ from stackcli.models import Accuracy, Model, Sample
 from stackcli.secrets import Secrets
 from stackcli.settings import Settings
 from stackcli.tuned import Tuned, keep_tuned
+from unit.runs import made_run
 
 
 def server(p50_ms: float, best: float) -> Callable[..., Run]:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from runs import made_run
 
 from stackcli import search
 from stackcli.candidates import Candidate, Goal, Space
@@ -16,6 +15,7 @@ from stackcli.settings import Settings
 from stackcli.testbed import reason_in
 from stackcli.tune import failure_of, pick_version, usable_cpus
 from stackcli.tune_report import Outcome, entry_of, results_table, unlike_eager
+from unit.runs import made_run
 
 DEFAULT = Candidate(2, 1, 8, 1, "bf16")
 PRECISIONS = ("bf16", "f32", "int8")
