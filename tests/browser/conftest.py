@@ -9,7 +9,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from playground import ARTIFACTS, DESKTOP, EDGE, PHONE, Open, Watch
+from browser.playground import ARTIFACTS, DESKTOP, EDGE, PHONE, Open, Watch
 from stackcli.common.paths import ROOT
 from stackcli.machine.browser import PROGRAMS, find_browser
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from acts import SEVEN, card, choose_model, draw, drop, expect_answer
-from playground import ARTIFACTS, DESKTOP, PHONE, Open
+from browser.accessibility import violations
+from browser.acts import SEVEN, card, choose_model, draw, drop, expect_answer
+from browser.playground import ARTIFACTS, DESKTOP, PHONE, Open
 from stackcli.common.paths import ROOT
 
-AXE = files("axe_playwright_python").joinpath("axe.min.js")
 PICTURE_OF_README = ROOT / "docs/playground.png"
 MOST_BYTES = 200_000
 SEEN_FOCUS = """() => {
@@ -34,12 +33,6 @@ TEXTS = """async name => {
   const all = Object.entries({ ...texts, ...problems });
   return all.map(([key, text]) => [key, ...(String(text).match(/{\\w+}/g) ?? []).sort()].join(" ")).sort();
 }"""
-
-
-def violations(page: Page) -> list[str]:
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run()")["violations"]
-    return [f"{rule['id']}: {node['html']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
 
 
 def keep(page: Page, name: str) -> None:
@@ -180,7 +173,7 @@ def test_the_theme_is_the_systems_until_it_is_switched(open_page: Open) -> None:
     assert page.evaluate(LUMINANCE) < 40
 
 
-def test_the_pictures_of_the_page_are_kept(open_page: Open, pytestconfig: pytest.Config) -> None:
+def test_the_pictures_of_the_page_are_kept(open_page: Open, write_docs: bool) -> None:
     """Empty, at both widths; and the README's, which `--write-docs` puts into docs/."""
     for name, size in (("desktop", DESKTOP), ("phone", PHONE)):
         page = open_page(size)
@@ -194,6 +187,6 @@ def test_the_pictures_of_the_page_are_kept(open_page: Open, pytestconfig: pytest
     page.screenshot(path=target, clip={"x": 56, "y": 0, "width": 1168, "height": 1090}, full_page=True)
     Image.open(target).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
     assert target.stat().st_size < MOST_BYTES
-    if pytestconfig.getoption("--write-docs", default=False):
+    if write_docs:
         PICTURE_OF_README.write_bytes(target.read_bytes())
     assert PICTURE_OF_README.stat().st_size < MOST_BYTES

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Route, expect
 
-from acts import (
+from browser.acts import (
     ONE,
     SEVEN,
     bars,
@@ -23,7 +23,7 @@ from acts import (
     on_pad,
     paste,
 )
-from playground import EDGE, PHONE, Open
+from browser.playground import EDGE, PHONE, Open
 
 PHOTO_MODEL = "efficientnet_lite0"
 COLOURS = """canvas => {

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Response, expect
 
-from acts import choose_model, draw, drop, expect_answer, paste
-from playground import Open
+from browser.acts import choose_model, draw, drop, expect_answer, paste
+from browser.playground import Open
 
 Answer = dict[str, float]
 

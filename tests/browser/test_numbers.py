@@ -10,9 +10,9 @@ from typing import Any
 import requests
 from playwright.sync_api import Locator, Page, Route, expect
 
-from playground import EDGE, Open, Watch
+from browser.accessibility import violations
+from browser.playground import EDGE, Open, Watch
 from stackcli.common.paths import ROOT
-from test_access import violations
 
 NUMBERS = "**/playground/metrics.json"
 SEVEN = ROOT / "model_src/mnist/samples/7.png"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from acts import card, choose_model, draw, expect_answer, expect_problem
-from playground import Open, Watch
+from browser.acts import card, choose_model, draw, expect_answer, expect_problem
+from browser.playground import Open, Watch
 
 PREDICTIONS, CATALOGUE = "**/predictions/**", "**/playground/models.json"
 

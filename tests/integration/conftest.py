@@ -10,24 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from closed import ClosedStack, start_closed_stack
-from deployment import (
-    PROJECT_ROOT,
-    Deployment,
-    Ports,
-    cache_volume,
-    docker_engine,
-    image,
-    run_in_image,
-    users_folder,
-    users_project,
-)
-from evidence import keep_evidence
-from fault_table import FaultTable
-from fresh import FreshDeployments, Workshop
-from model_folders import answer_in_words, copy_mnist, write_brightness_model
-from registry import Registry, start_registry
-from store import copy_models, entry_of
+from integration.support.closed import ClosedStack, start_closed_stack
+from integration.support.commands import run_in_image
+from integration.support.evidence import keep_evidence
+from integration.support.fresh import FreshDeployments, Workshop
+from integration.support.models.folders import answer_in_words, copy_mnist, write_brightness_model
+from integration.support.pages.faults import FaultTable
+from integration.support.registry import Registry, start_registry
+from integration.support.stack import Deployment, Ports, docker_engine
+from integration.support.store import copy_models, entry_of
+from integration.support.users import PROJECT_ROOT, cache_volume, image, users_folder, users_project
 
 FOOLBOX_WHEEL = "foolbox-3.3.4-py3-none-any.whl"
 FOOLBOX_SHA256 = "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb"
@@ -39,10 +31,6 @@ from builder.sources import fetch_package_folder
 from builder.spec import load_spec
 fetch_package_folder(load_spec(Path("/model_src/mnist/model.yaml")).data, Path("/cache"))
 """
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-docs", action="store_true", help="write the tables of docs/ from what this run finds")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -153,11 +141,11 @@ def faults_stack(started_faults_stack: Deployment) -> Deployment:
 
 
 @pytest.fixture(scope="session")
-def fault_table(pytestconfig: pytest.Config) -> Iterator[FaultTable]:
+def fault_table(write_docs: bool) -> Iterator[FaultTable]:
     """Where the fault tests write down what became of the requests."""
     table = FaultTable()
     yield table
-    if pytestconfig.getoption("--write-docs"):
+    if write_docs:
         table.write()
 
 

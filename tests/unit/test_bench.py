@@ -6,7 +6,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from runs import made_run
 
 from stackcli.bench.load import Run, failure_of, run_generator
 from stackcli.bench.run import Bench, asked_runs, default_runs, is_greedy, pick_file, runs_table
@@ -16,6 +15,7 @@ from stackcli.project.compose import Project
 from stackcli.project.settings import Settings
 from stackcli.store.manifest import Accuracy, Model, Sample, pick_model
 from stackcli.store.tuned import Tuned, keep_tuned
+from unit.runs import made_run
 
 
 def server(p50_ms: float, best: float) -> Callable[..., Run]:

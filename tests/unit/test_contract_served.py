@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from store_states import CANDIDATE, NEED_A_KEY, STORE_STATES, StoreState
 
+from containers.store_states import CANDIDATE, NEED_A_KEY, STORE_STATES, StoreState
 from contract.failure import Failure
 from contract.releases import Canary, Release, read_releases, releases_text
 from contract.served import State, Version, decide

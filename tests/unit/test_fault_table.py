@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from constant_load import Outcome, Request
-from fault_table import DOCUMENT, Scenario, line, made_row
+from integration.support.load.constant import Outcome, Request
+from integration.support.pages.faults import DOCUMENT, Scenario, line, made_row
 from stackcli.common.paths import ROOT
 
-SOURCES = "".join(file.read_text() for file in sorted((ROOT / "tests/integration").glob("test_faults*.py")))
+SOURCES = "".join(file.read_text() for file in sorted((ROOT / "tests/integration/faults").glob("test_*.py")))
 
 
 def outcome() -> Outcome:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fuzz_report import DOCUMENT, KNOWN, FuzzReport
-from mutations import corpus, mutants, smallest
-from raw_http import Answer, RawConnection, post
+from integration.support.clients.raw_http import Answer, RawConnection, post
+from integration.support.inputs.mutations import corpus, mutants, smallest
+from integration.support.pages.fuzz import DOCUMENT, KNOWN, FuzzReport
 from stackcli.common.paths import ROOT
 
 ANSWERS = (

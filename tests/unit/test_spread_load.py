@@ -2,9 +2,8 @@
 
 import socket
 
-from test_constant_load import RATE, SEVEN, server
-
-from spread_load import MOST_TRIES, SpreadOutcome, spread_load
+from integration.support.load.spread import MOST_TRIES, SpreadOutcome, spread_load
+from unit.http_server import RATE, SEVEN, server
 
 SECONDS = 1.0
 

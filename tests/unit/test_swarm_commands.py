@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import yaml
-from test_static_checks import SWARM, render
 
 from stackcli.common.errors import ConfigError, EngineError, ServeError
 from stackcli.common.paths import ROOT
@@ -176,14 +175,6 @@ def test_who_observes_the_swarm_is_started_as_in_compose_yaml(name: str) -> None
     ours, theirs = load(OBSERVED)["services"][name], load("compose.yaml")["services"][name]
     for same in ("entrypoint", "environment", "healthcheck", "init", "read_only", "cap_drop", "ulimits", "logging"):
         assert ours.get(same) == theirs.get(same), same
-
-
-def test_the_closed_edge_is_that_of_compose_prod_yaml() -> None:
-    ours = yaml.safe_load(render(SWARM))["services"]["edge"]
-    theirs = yaml.safe_load(render(("compose.yaml", "compose.prod.yaml")))["services"]["edge"]
-    assert ours["environment"] == theirs["environment"]
-    (folder,) = (volume["target"] for volume in theirs["volumes"] if volume["target"] != "/model_store")
-    assert {Path(secret["target"]).parent for secret in ours["secrets"]} == {Path(folder)}
 
 
 def test_beside_a_compose_project_of_the_same_name_nothing_of_it_is_taken() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tcp_proxy import TOXICS, TcpProxy, Toxic, tcp_proxy
+from integration.support.load.tcp_proxy import TOXICS, TcpProxy, Toxic, tcp_proxy
 
 DEADLINE_S = 10
 MESSAGE = bytes(range(256)) * 8

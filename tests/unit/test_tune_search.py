@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from runs import made_run
 
 from stackcli.bench.load import Run
 from stackcli.common.errors import ConfigError
@@ -26,6 +25,7 @@ from stackcli.tune.search import (
     summarise,
 )
 from stackcli.tune.testbed import reason_in
+from unit.runs import made_run
 
 DEFAULT = Candidate(2, 1, 8, 1, "bf16")
 PRECISIONS = ("bf16", "f32", "int8")

@@ -1,0 +1,22 @@
+"""The files of the repository, and how a checker is run on them."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from stackcli.paths import ROOT
+
+TRACKED = subprocess.run(
+    ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+)
+FILES = [ROOT / name for name in TRACKED.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def run(*command: str | Path) -> None:
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        pytest.fail(f"{' '.join(map(str, command[:3]))}…\n{ended.stdout}{ended.stderr}", pytrace=False)

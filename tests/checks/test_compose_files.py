@@ -1,0 +1,46 @@
+"""Compose and its linter accept the compose files, in every combination in which they are used."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from stackcli.paths import ROOT
+
+from checks.compose_files import LAYERS, SWARM, render
+from checks.files import FILES, run
+
+
+def test_every_compose_file_is_among_those_that_are_checked() -> None:
+    found = {file.relative_to(ROOT) for file in FILES if file.match("compose*.yaml")}
+    assert found == {Path(name) for files in LAYERS for name in files}
+
+
+@pytest.mark.parametrize("files", LAYERS, ids=" + ".join)
+def test_compose_accepts(files: tuple[str, ...]) -> None:
+    render(files)
+
+
+def test_a_swarm_accepts_its_files() -> None:
+    """`docker stack` has a reader of its own."""
+    run("docker", "stack", "config", *[f"--compose-file={file}" for file in SWARM])
+
+
+# The linter is for Python 3.11 and later (scripts/requirements-test.in).
+if sys.version_info >= (3, 11):
+
+    @pytest.mark.parametrize("files", LAYERS, ids=" + ".join)
+    def test_compose_lint_finds_nothing_at_any_level_in(files: tuple[str, ...], tmp_path: Path) -> None:
+        """In what Compose makes of the files together: an overlay alone is no stack. Exceptions: .compose-lint*.yml."""
+        merged = tmp_path / "compose.yaml"
+        merged.write_text(render(files))
+        exceptions = ROOT / (".compose-lint.swarm.yml" if files == SWARM else ".compose-lint.yml")
+        run("compose-lint", "check", "--fail-on=low", "--strict-config", f"--config={exceptions}", merged)
+
+
+def test_the_closed_edge_is_that_of_compose_prod_yaml() -> None:
+    ours = yaml.safe_load(render(SWARM))["services"]["edge"]
+    theirs = yaml.safe_load(render(("compose.yaml", "compose.prod.yaml")))["services"]["edge"]
+    assert ours["environment"] == theirs["environment"]
+    (folder,) = (volume["target"] for volume in theirs["volumes"] if volume["target"] != "/model_store")
+    assert {Path(secret["target"]).parent for secret in ours["secrets"]} == {Path(folder)}

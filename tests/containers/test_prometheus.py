@@ -1,0 +1,45 @@
+"""Prometheus' own tools, from its image, accept docker/prometheus and find its rules to do what their cases say."""
+
+import os
+
+import pytest
+from stackcli.compose import Project
+from stackcli.paths import ROOT
+from stackcli.secrets import write_secrets
+from stackcli.settings import load_settings
+
+from containers.commands import run
+
+PROMETHEUS = ROOT / "docker/prometheus"
+CASES = ROOT / "tests/checks/prometheus"
+
+
+@pytest.fixture(scope="module")
+def image() -> str:
+    settings = load_settings(ROOT, os.environ)
+    project = Project(settings, settings.torchserve_image, write_secrets())
+    secrets = [f"--secret=id={name},src={file}" for name, file in vars(project.secrets).items()]
+    tag = f"torchserve-stack/prometheus:{settings.stack_tag}"
+    base = f"--build-arg=DEBIAN_IMAGE={settings.debian_image}"
+    run(["docker", "build", "--quiet", "--tag", tag, *secrets, base, str(PROMETHEUS)])
+    return tag
+
+
+def run_tool(image: str, *command: str) -> None:
+    tests = f"--volume={CASES}:/tests:ro"
+    hardened = ["--network=none", "--read-only", "--tmpfs=/tmp:mode=1777"]
+    run(["docker", "run", "--rm", *hardened, tests, f"--entrypoint={command[0]}", image, *command[1:]])
+
+
+def test_promtool_accepts_the_configuration_and_its_rules(image: str) -> None:
+    # The interval is written in as prometheus.sh does it.
+    filled = "sed s/SCRAPE_INTERVAL/15s/ /etc/prometheus/prometheus.yaml >/tmp/prometheus.yaml"
+    run_tool(image, "sh", "-c", f"{filled} && promtool check config /tmp/prometheus.yaml")
+
+
+def test_promtool_finds_every_rule_to_do_what_its_cases_say(image: str) -> None:
+    run_tool(image, "promtool", "test", "rules", *[f"/tests/{file.name}" for file in sorted(CASES.glob("*.yaml"))])
+
+
+def test_amtool_accepts_the_alertmanagers_configuration(image: str) -> None:
+    run_tool(image, "amtool", "check-config", "/etc/prometheus/alertmanager.yaml")

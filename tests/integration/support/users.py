@@ -1,0 +1,25 @@
+"""What belongs to the user, and is only looked at: this checkout, the project, its folders, images and volumes."""
+
+import os
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parents[3]
+ARTIFACTS = PROJECT_ROOT / "artifacts"
+
+
+def cache_volume() -> str:
+    """The named volume with the user's downloads and datasets."""
+    return f"{users_project()}_builder-cache"
+
+
+def users_project() -> str:
+    return os.environ.get("COMPOSE_PROJECT_NAME") or "torchserve-stack"
+
+
+def users_folder(variable: str, default: str) -> Path:
+    return (PROJECT_ROOT / (os.environ.get(variable) or default)).resolve()
+
+
+def image(part: str) -> str:
+    """part: "builder", "torchserve", "edge" or "load"."""
+    return f"torchserve-stack/{part}:{os.environ.get('STACK_TAG') or 'latest'}"
