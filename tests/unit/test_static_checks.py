@@ -76,6 +76,11 @@ def test_host_code_is_typed(code: list[str]) -> None:
     run("mypy", "--strict", *code)
 
 
+def test_every_import_keeps_to_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'scripts'}:{ROOT / 'benchmarks'}")
+    run("lint-imports", "--no-cache")
+
+
 PAGE = [file for file in FILES if file.is_relative_to(ROOT / "docker/edge/page")]
 
 # Where there is a JavaScript engine to ask; the browser's own word is in tests/browser.
