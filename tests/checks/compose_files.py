@@ -4,7 +4,8 @@ import os
 import subprocess
 
 import pytest
-from stackcli.paths import ROOT
+
+from stackcli.common.paths import ROOT
 
 # For `docker stack deploy`.
 SWARM = (

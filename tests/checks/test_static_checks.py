@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from stackcli.paths import ROOT
 
 from checks.files import FILES, run
+from stackcli.common.paths import ROOT
 
 DOCKERFILES = [file for file in FILES if file.name.startswith("Dockerfile")]
 HOST_CODE = [

@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
-from stackcli.bake.contents import archive_sha256, choose_contents, stage
+from contract.archive import archive_sha256
+from contract.releases import Release
+from contract.tuned import Tuned
+from stackcli.bake.contents import choose_contents, stage
 from stackcli.bake.images import check_repository, follow_push, tag_of
 from stackcli.common.console import Waiting
 from stackcli.common.errors import BuildError, ConfigError
 from stackcli.common.paths import ROOT
 from stackcli.project.settings import Settings
-from stackcli.store.releases import Release, write_release
-from stackcli.store.tuned import Tuned, write
+from stackcli.store.releases import write_release
+from stackcli.store.tuned import write
 
 SOURCES = {"torchserve": "sha256:1", "edge": "sha256:2"}
 UNAVAILABLE = {"name": "huge", "version": "1.0", "status": "unavailable", "reason": "no weights", "remedy": "a file"}
@@ -101,8 +104,8 @@ def test_of_two_records_that_a_killed_builder_left_the_one_of_the_archive_goes_i
 
 
 def test_a_version_that_a_release_does_not_deploy_stays_out(settings: Settings) -> None:
-    write_release(settings, "mnist", Release(stable="1.0", deployed=["1.0"]))
-    write_release(settings, "toy", Release(stable="9.0", deployed=["9.0"]))
+    write_release(settings, "mnist", Release(stable="1.0", deployed=("1.0",)))
+    write_release(settings, "toy", Release(stable="9.0", deployed=("9.0",)))
     contents = choose_contents(settings, [])
     assert contents.models == ["mnist 1.0", "toy 1.0"]
     assert list(json.loads(choose_contents(settings, ["mnist"]).files["releases.json"])["models"]) == ["mnist"]
@@ -115,7 +118,7 @@ def test_what_was_tuned_goes_in_for_the_models_that_do(settings: Settings) -> No
 
 
 def test_the_context_holds_what_is_served_and_nothing_else(settings: Settings, tmp_path: Path) -> None:
-    write_release(settings, "mnist", Release(stable="1.0", deployed=["1.0"]))
+    write_release(settings, "mnist", Release(stable="1.0", deployed=("1.0",)))
     context = tmp_path / "context"
     context.mkdir()
     (Path(settings.model_store) / "mnist-1.0.mar").chmod(0o600)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from contract.failure import Failure, failure_line
+from contract.tuned import Tuned
 from stackcli.bench.load import Run, failure_of, run_generator
 from stackcli.bench.run import Bench, asked_runs, default_runs, is_greedy, pick_file, runs_table
 from stackcli.common.errors import ConfigError, ServeError
@@ -14,7 +16,7 @@ from stackcli.machine.registries import Secrets
 from stackcli.project.compose import Project
 from stackcli.project.settings import Settings
 from stackcli.store.manifest import Accuracy, Model, Sample, pick_model
-from stackcli.store.tuned import Tuned, keep_tuned
+from stackcli.store.tuned import keep_tuned
 from unit.runs import made_run
 
 
@@ -117,7 +119,8 @@ def test_a_run_without_answers_is_shown_as_one() -> None:
 
 
 def test_the_generators_failure_is_the_persons() -> None:
-    error = failure_of(["Container x  Created", "FAIL: expected a server at a:1, found no answer; try again"], 1)
+    said = failure_line(Failure("a server at a:1", "no answer", "again"))
+    error = failure_of(["Container x  Created", said], 1)
     assert str(error) == "FAIL: expected a server at a:1, found no answer; try again"
     assert "exit status 137: Killed" in str(failure_of(["Killed", ""], 137))
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from contract.served import State, Version
 from stackcli.build.models import failure_of
 from stackcli.build.options import Options, chosen_settings
 from stackcli.common.errors import BuildError
 from stackcli.common.paths import ROOT
-from stackcli.project.inside import Described
+from stackcli.project.inside import Described, ServedState
 from stackcli.project.settings import Settings
 from stackcli.status.as_table import note_of
 from stackcli.status.read import Serving, state_of
@@ -79,8 +80,9 @@ def test_the_table_marks_what_is_untrained_or_a_candidate() -> None:
     ],
 )
 def test_a_models_state_is_its_own_versions_workers(served: list[Described] | None, state: str) -> None:
-    assert state_of(Model.model_validate(ENTRIES[1]), served) == state
-    assert state_of(Model.model_validate(ENTRIES[0]), served) == "UNAVAILABLE"
+    inside = None if served is None else ServedState("", [], served)
+    assert state_of(Version("mnist", "1.0"), inside) == state
+    assert state_of(Version("densenet161", "1.0", State.UNAVAILABLE), inside) == "UNAVAILABLE"
 
 
 def test_the_look_alike_is_a_project_of_its_own() -> None:

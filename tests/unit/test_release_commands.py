@@ -7,12 +7,13 @@ from typing import Any, cast
 import pytest
 from docker.models.containers import Container
 
+from contract.releases import Canary, Release
 from stackcli.common.errors import ConfigError, ServeError, StackError
 from stackcli.machine.registries import Secrets
 from stackcli.project.compose import Project
 from stackcli.project.settings import Settings
 from stackcli.release import change
-from stackcli.store.releases import Canary, Release, read_releases, write_release
+from stackcli.store.releases import read_releases, write_release
 
 
 class Servers:
@@ -24,7 +25,7 @@ class Servers:
         self.broken: set[tuple[str, str]] = set()
         self.done: list[str] = []
 
-    def run_inside(self, container: Any, _module: str, action: str, name: str, version: str) -> str:
+    def run_inside(self, container: Any, _module: str, action: str, _name: str, version: str) -> dict[str, Any]:
         self.done.append(f"{container.name}: {action} {version}")
         served = self.served[container.name]
         if (container.name, action) in self.broken:
@@ -34,10 +35,10 @@ class Servers:
         elif action == "undeploy":
             served.remove(version)
         elif version in served:
-            return f"{name} {version}: served already"
+            return {"done": "unchanged", "answers": 0}
         else:
             served.append(version)
-        return f"{name} {version}: done"
+        return {"done": "deployed", "answers": 3}
 
     def read_models(self, container: Any) -> list[dict[str, Any]]:
         return [
@@ -64,9 +65,8 @@ def stack(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Mnist 1.0 is served, 2.0 was built, 3.0 could not be; no edge runs."""
     states = {"3.0": "unavailable", "2.0": "available", "1.0": "available"}
     models = [{"name": "mnist", "version": version, "status": status} for version, status in states.items()]
-    (tmp_path / "manifest.json").write_text(json.dumps({"models": models}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"schema": 1, "models": models}))
     monkeypatch.setattr(change, "running", lambda *_: [])
-    monkeypatch.setattr(change, "inputs_before_release", lambda *_: None)
     project = Project(Settings(model_store=str(tmp_path)), "base", Secrets(*[tmp_path] * 4))
     containers = [cast(Container, type("Named", (), {"name": name})) for name in servers.served]
     return change.Stack(cast(Any, None), project, containers)
@@ -79,7 +79,7 @@ def state_of(stack: change.Stack) -> "Release | None":
 def test_the_first_release_finds_what_the_servers_serve(stack: change.Stack, servers: Servers) -> None:
     change.deploy(stack, "mnist", "2.0")
     assert servers.served == {"one": ["1.0", "2.0"], "two": ["1.0", "2.0"]}
-    assert state_of(stack) == Release(stable="1.0", deployed=["1.0", "2.0"])
+    assert state_of(stack) == Release(stable="1.0", deployed=("1.0", "2.0"))
 
 
 def test_a_version_that_fails_in_one_container_is_taken_back_from_the_others(
@@ -116,10 +116,10 @@ def test_a_promotion_and_a_rollback_change_the_default_of_every_container(
     change.set_canary(stack, "mnist", Canary(version="2.0", weight=10))
     change.promote(stack, "mnist")
     assert servers.default == {"one": "2.0", "two": "2.0"}
-    assert state_of(stack) == Release(stable="2.0", previous="1.0", deployed=["1.0", "2.0"])
+    assert state_of(stack) == Release(stable="2.0", previous="1.0", deployed=("1.0", "2.0"))
     change.roll_back(stack, "mnist")
     assert servers.default == {"one": "1.0", "two": "1.0"}
-    assert state_of(stack) == Release(stable="1.0", deployed=["1.0", "2.0"])
+    assert state_of(stack) == Release(stable="1.0", deployed=("1.0", "2.0"))
 
 
 def test_a_promotion_that_fails_in_one_container_is_undone_in_the_others(stack: change.Stack, servers: Servers) -> None:
@@ -138,7 +138,7 @@ def test_the_end_of_a_canary_changes_no_default(stack: change.Stack, servers: Se
     servers.done.clear()
     change.roll_back(stack, "mnist")
     assert servers.done == []
-    assert state_of(stack) == Release(stable="1.0", deployed=["1.0", "2.0"])
+    assert state_of(stack) == Release(stable="1.0", deployed=("1.0", "2.0"))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_the_stable_version_is_no_canary(stack: change.Stack) -> None:
 
 def test_a_version_that_only_some_containers_serve_is_not_promoted(stack: change.Stack, servers: Servers) -> None:
     servers.served["one"].append("2.0")
-    write_release(stack.project.settings, "mnist", Release(stable="1.0", deployed=["1.0", "2.0"]))
+    write_release(stack.project.settings, "mnist", Release(stable="1.0", deployed=("1.0", "2.0")))
     with pytest.raises(ServeError, match="READY in every container"):
         change.promote(stack, "mnist", "2.0")
 
@@ -194,7 +194,7 @@ def in_force(stable: str, canary: "dict[str, Any] | None", *versions: str) -> di
 
 
 def test_a_change_is_done_when_the_edge_has_it() -> None:
-    wanted = Release(stable="1.0", canary=Canary(version="2.0", weight=10), deployed=["1.0", "2.0"])
+    wanted = Release(stable="1.0", canary=Canary(version="2.0", weight=10), deployed=("1.0", "2.0"))
     canary = {"version": "2.0", "weight": 10, "sticky_header": None}
     states = [in_force("1.0", None, "1.0"), in_force("1.0", None, "1.0", "2.0"), in_force("1.0", canary, "1.0", "2.0")]
     edge = Edge(*states)
@@ -206,4 +206,4 @@ def test_an_edge_that_does_not_take_a_change_over_is_named(monkeypatch: pytest.M
     monkeypatch.setattr(change, "EDGE_SECONDS", 0.05)
     edge = cast(Container, Edge(in_force("1.0", None, "1.0")))
     with pytest.raises(ServeError, match=r"the edge to take over .*, found stable 1\.0"):
-        change.wait_for_edge(edge, "mnist", Release(stable="2.0", deployed=["1.0", "2.0"]))
+        change.wait_for_edge(edge, "mnist", Release(stable="2.0", deployed=("1.0", "2.0")))

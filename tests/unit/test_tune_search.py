@@ -273,4 +273,4 @@ def test_the_entry_says_what_it_holds_for(outcome: Outcome) -> None:
     assert entry.settings == {"workers": 2, "threads": 1, "batchSize": 8, "maxBatchDelay": 0, "precision": "int8"}
     assert (entry.goal, entry.cpu, entry.date) == ("throughput", "AMD EPYC", "2026-11-22 15:00 UTC")
     assert entry.figures
-    assert (entry.figures.rate, entry.figures.default_rate) == (250, 100)
+    assert (entry.figures["rate"], entry.figures["default_rate"]) == (250, 100)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from contract.tuned import Tuned
 from stackcli.common.errors import ConfigError
 from stackcli.machine.registries import Secrets
 from stackcli.project.compose import Project
@@ -13,9 +14,9 @@ from stackcli.project.settings import Settings
 from stackcli.status.as_table import note_of
 from stackcli.status.read import Serving, tuned_models
 from stackcli.store.manifest import Model
-from stackcli.store.tuned import Tuned, forget_tuned, keep_tuned, read_tuned
+from stackcli.store.tuned import forget_tuned, keep_tuned, read_tuned
 from stackcli.tune.testbed import copy_model
-from stackcli.up.start import inputs_of
+from stackcli.up.start import settings_sha256
 
 MNIST = Model(name="mnist", version="1.0", status="available", archive="mnist-1.0.mar")
 ENTRY = Tuned(goal="throughput", settings={"workers": 1, "batchSize": 16, "maxBatchDelay": 0})
@@ -56,7 +57,7 @@ def test_a_damaged_file_is_refused_with_a_remedy_and_status_says_so(
     settings: Settings, tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "tuned.json").write_text(text)
-    with pytest.raises(ConfigError, match=r"tuned\.json, found .*; try deleting it, and tuning again"):
+    with pytest.raises(ConfigError, match=r"tuned\.json, found .*; try deleting it, and `scripts/stack tune` again"):
         keep_tuned(settings, MNIST, ENTRY)
     assert (tmp_path / "tuned.json").read_text() == text
     assert tuned_models(settings) == {}
@@ -70,11 +71,11 @@ def test_status_marks_a_tuned_model() -> None:
 
 def test_what_was_tuned_is_an_input_of_the_server(settings: Settings, tmp_path: Path) -> None:
     project = Project(settings, "", Secrets(*[Path("/dev/null")] * 4))
-    untuned = inputs_of(project)["settings"]
+    untuned = settings_sha256(project)
     keep_tuned(settings, MNIST, ENTRY)
-    tuned = inputs_of(project)["settings"]
+    tuned = settings_sha256(project)
     forget_tuned(settings, "mnist", None)
-    assert len({untuned, tuned, inputs_of(project)["settings"]}) == 3
+    assert len({untuned, tuned, settings_sha256(project)}) == 3
 
 
 @pytest.mark.parametrize("is_folder", [False, True], ids=["mar", "no-archive"])

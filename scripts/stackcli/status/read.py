@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import docker
 from docker.models.containers import Container
 
-from contract.served import State, Version
+from contract.served import Decision, State, Version
 from contract.tuned import Tuned
 from stackcli.access.checks import check_edge
 from stackcli.access.folder import CA, secrets_folder
@@ -54,9 +54,7 @@ class Serving:
             if check.verdict != "ok":
                 found.append(f"{check.name}: expected {check.expected}, found {check.found}; try {check.remedy}")
         for model, _ in self.models:
-            if not model.is_available:
-                found.append(f"{model.name} {model.version} is unavailable: {model.reason}; try {model.remedy}")
-            elif not model.trained:
+            if model.is_available and not model.trained:
                 found.append(f"{model.name} {model.version} is UNTRAINED: its answers mean nothing")
         return found
 
@@ -87,8 +85,7 @@ def read_serving(client: docker.DockerClient, project: Project, with_numbers: bo
     health, edge_health = (health_of(found) if found else ("not running", "") for found in (container, edge))
     inside = inside_of(container)
     decision = decide_served(project.settings, inside.chosen if inside else ())
-    problems += [str(problem) for problem in decision.problems]
-    problems += [version.said for version in decision.versions if version.state in (State.CORRUPT, State.REFUSED)]
+    problems += troubles(decision)
     models = read_manifest(project.settings).models
     return Serving(
         health,
@@ -116,6 +113,12 @@ def known_numbers(edge: Container | None, warn: Warn) -> Numbers | None:
         found = f"none from {', '.join(silent)}" if silent else "no TorchServe"
         warn(f"numbers are missing: expected the series of each TorchServe, found {found}; try `scripts/stack doctor`")
     return numbers
+
+
+def troubles(decision: Decision[Version]) -> list[str]:
+    """What is wrong with the releases, and each version that should be served and cannot be, with the reason."""
+    unserved = [version.said for version in decision.versions if version.state not in (State.SERVED, State.BUILT)]
+    return [*map(str, decision.problems), *unserved]
 
 
 def inside_of(container: Container | None) -> ServedState | None:
