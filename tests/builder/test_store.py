@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.archive import archive_sha256
-from builder.sources import sha256_of
-from builder.store import MANIFEST, ModelStore
+from builder.hashes import archive_sha256, sha256_of
+from builder.publish.store import MANIFEST, ModelStore
 
 
 def record(archive: Path, name: str = "m", version: str = "1.0", **more: object) -> dict:
@@ -21,13 +20,6 @@ def record(archive: Path, name: str = "m", version: str = "1.0", **more: object)
         "samples": [{"file": path.name, "sha256": sha256_of(path)} for path in archive.parent.glob("samples/*")],
         **more,
     }
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    folder = tmp_path / "store"
-    folder.mkdir()
-    return ModelStore(folder)
 
 
 def publish(

@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from builder.errors import Unavailable, WeightsRefused
-from builder.sources import fetch_url, sha256_of
+from builder.hashes import sha256_of
+from builder.inputs.downloads import fetch_url
+from builder.inputs.weights import load_weights
 from builder.spec import FileWeights, RandomWeights, load_spec
-from builder.weights import load_weights
 
 
 def load(model_folder: Path, module: torch.nn.Module, **weights: object):

@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from builder.sources import sha256_of
+from builder.hashes import sha256_of
 from builder.spec import ModelSpec
 
 # What is exported by one version of these need not load in another.

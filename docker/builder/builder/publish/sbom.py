@@ -17,17 +17,18 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
+from builder.hashes import sha256_of
 from builder.imports import imported_names
-from builder.sources import sha256_of
+from builder.manifest import Record
 from builder.spec import ModelSpec, NpmPackage, PackageWeights, PythonPackage, UrlWeights
 
 SUFFIX = ".cdx.json"
-# Any fixed one does: it keeps these serial numbers apart from other people's.
+# Any fixed value does: it keeps these serial numbers apart from those of other software.
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "torchserve-stack/archive")
 
 
-def write_sbom(spec: ModelSpec, record: dict[str, Any], files: Path, folder: Path) -> Path:
-    """`<name>-<version>.cdx.json` in `folder`; `record`: the manifest's, `files`: the unpacked archive."""
+def write_sbom(spec: ModelSpec, record: Record, files: Path, folder: Path) -> Path:
+    """Write `<name>-<version>.cdx.json` into `folder`; `record`: the manifest's, `files`: the unpacked archive."""
     archive = Component(
         type=ComponentType.MACHINE_LEARNING_MODEL,
         name=spec.name,
@@ -73,7 +74,7 @@ def _modules(distribution: Any) -> set[str]:
     return {Path(file.parts[0]).stem for file in distribution.files or () if file.suffix == ".py"}
 
 
-def _inputs(spec: ModelSpec, record: dict[str, Any]) -> Iterator[Component]:
+def _inputs(spec: ModelSpec, record: Record) -> Iterator[Component]:
     """The weights, the data set, and the packages that the model's code was made with."""
     weights = spec.weights
     url = (

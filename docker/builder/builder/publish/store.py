@@ -14,19 +14,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from packaging.version import Version
 
-from builder.archive import archive_sha256
 from builder.errors import BuildError
-from builder.sources import sha256_of
-
-MANIFEST = "manifest.json"
-# In the store: samples/NAME-VERSION/FILE.
-SAMPLES = "samples"
-SCHEMA = 1
-Record = dict[str, Any]
+from builder.hashes import archive_sha256, sha256_of
+from builder.manifest import MANIFEST, SAMPLES, SCHEMA, Record
 
 
 class ModelStore:
@@ -68,12 +61,12 @@ class ModelStore:
             shutil.rmtree(folder)
 
     def records(self) -> list[Record]:
-        """The manifest's records; empty where there is none yet."""
+        """Return the manifest's records; an empty list if there is no manifest yet."""
         path = self.folder / MANIFEST
         return json.loads(path.read_text())["models"] if path.is_file() else []
 
     def find(self, name: str, version: str) -> Record:
-        """The record of one model; empty where there is none."""
+        """Return the record of one model version; an empty one if the manifest has none."""
         return next((record for record in self.records() if _key(record) == (name, version)), {})
 
     def has(self, record: Record) -> bool:

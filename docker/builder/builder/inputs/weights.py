@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from builder.errors import WeightsRefused
-from builder.fetch import Log, data_folder, weights_file
-from builder.sources import sha256_of
+from builder.hashes import sha256_of
+from builder.inputs.files import Log, data_folder, weights_file
+from builder.inputs.weights_cache import TrainedWeightsCache
 from builder.spec import ModelSpec, RandomWeights, TrainedWeights
-from builder.trained import TrainedWeightsCache
 
 
 @dataclass
@@ -31,7 +31,7 @@ def load_weights(
 ) -> Weights:
     """Fill `module` with its weights. Raises Unavailable or WeightsRefused.
 
-    reuse: whether weights that an earlier build has trained from the same will do.
+    reuse: whether weights that an earlier build trained from the same inputs will do.
     """
     weights = spec.weights
     if isinstance(weights, TrainedWeights):
