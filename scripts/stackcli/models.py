@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stackcli import console
 from stackcli.compose import Project
-from stackcli.errors import FAILURE, BuildError
-from stackcli.paths import ROOT
+from stackcli.errors import BuildError
+from stackcli.paths import ROOT, STATE
 from stackcli.settings import Settings
 
 
@@ -117,31 +120,73 @@ def prepare_store(settings: Settings) -> None:
                 os.chown(path, settings.stack_uid, settings.stack_gid, follow_symlinks=False)
 
 
+class Failure(BaseModel):
+    """What a process failed of; `subject`: the model, empty for the process itself."""
+
+    expected: str
+    found: str
+    remedy: str
+    subject: str = ""
+
+
+class ModelOutcome(BaseModel):
+    """`status`: built, unchanged, removed, unavailable or failed."""
+
+    name: str
+    version: str
+    status: str
+
+
+class Outcome(BaseModel):
+    """What the builder did (docker/builder/builder/outcome.py); `failure`: why it ended with status 1."""
+
+    models: list[ModelOutcome] = []
+    failure: Failure | None = None
+
+
 def run_builder(project: Project, arguments: list[str]) -> bool:
-    """Shows the builder's lines as they come; returns whether the store changed. Fails with the builder's reason."""
+    """Shows the builder's lines as they come; returns whether the store changed. Raises BuildError with its reason."""
     prepare_store(project.settings)
-    lines: list[str] = []
-
-    def take(line: str) -> None:
-        if line and not re.match(r"^\s*(Container|Network|Volume) ", line):
-            lines.append(line)
-            console.say(line)
-
-    status = project.stream(take, "run", "--rm", "-T", "--no-deps", "builder", *arguments)
-    if status != 0:
-        raise failure_of(lines, status)
+    with outcome_folder(project.settings) as folder:
+        told = ("--volume", f"{folder}:/outcome", "builder", "--outcome", "/outcome/outcome.json")
+        status = project.stream(show_line, "run", "--rm", "-T", "--no-deps", *told, *arguments)
+        outcome = read_outcome(folder / "outcome.json")
+    if status != 0 or outcome is None:
+        raise failure_of(outcome, status)
     if not any(model.is_available for model in read_manifest(project.settings).models):
         found = f"{len(read_manifest(project.settings).models)} in the manifest, none available"
         raise BuildError("a model to serve", found, "the remedies above, or a folder with a model.yaml in model_src")
-    return any(re.search(r": (built|removed)\b", line) for line in lines)
+    return any(model.status in ("built", "removed") for model in outcome.models)
 
 
-def failure_of(lines: list[str], status: int) -> BuildError:
-    for line in reversed(lines):
-        match = FAILURE.search(line)
-        if match:
-            who = f"{match['who']}: " if match["who"] else ""
-            return BuildError(who + match["expected"], match["found"], match["remedy"])
-    out_of_memory = "a larger BUILDER_MEMORY in .env" if status == 137 else "the builder's lines above"
-    found = f"exit status {status}{' (killed, most often for its memory)' if status == 137 else ''}"
-    return BuildError("the builder to succeed", found, out_of_memory)
+@contextmanager
+def outcome_folder(settings: Settings) -> Iterator[Path]:
+    """Makes a folder for the outcome of one run, which STACK_UID may write; removes it afterwards."""
+    STATE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=STATE, prefix="outcome-") as folder:
+        if os.geteuid() == 0:
+            os.chown(folder, settings.stack_uid, settings.stack_gid)
+        yield Path(folder)
+
+
+def show_line(line: str) -> None:
+    """Leaves out what Compose says of the container."""
+    if line and not re.match(r"^\s*(Container|Network|Volume) ", line):
+        console.say(line)
+
+
+def read_outcome(file: Path) -> Outcome | None:
+    """Returns None where the builder ended before it could leave an outcome."""
+    return Outcome.model_validate_json(file.read_text()) if file.is_file() else None
+
+
+def failure_of(outcome: Outcome | None, status: int) -> BuildError:
+    """The builder's own reason; without one, what its exit status says."""
+    if outcome and outcome.failure:
+        failure = outcome.failure
+        who = f"{failure.subject}: " if failure.subject else ""
+        return BuildError(who + failure.expected, failure.found, failure.remedy)
+    if status == 137:
+        found = "exit status 137 (killed, most often for its memory)"
+        return BuildError("the builder to succeed", found, "a larger BUILDER_MEMORY in .env")
+    return BuildError("the builder to succeed", f"exit status {status}", "the builder's lines above")
