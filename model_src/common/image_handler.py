@@ -11,10 +11,10 @@ from typing import Any, Optional
 import numpy as np
 
 from common.bad_image import PHRASES, TYPES, BadImageError
-from common.bodies import body_of
 from common.engines import open_engine, usable
 from common.explanations import Explainer
-from common.images import ImageInput, normalise, read_pixels
+from common.model_input import ImageInput, normalise, read_pixels
+from common.request_body import body_of
 
 # The HTTP status and the message that a request is refused with.
 Refusal = tuple[int, str]

@@ -1,10 +1,10 @@
 """Answer the digit in a picture of any size, or the ten probabilities: bring it to the form of the training images."""
 
 import numpy as np
-from common.bodies import image_bytes
+from common.decoding import read_picture
 from common.image_handler import ImageHandler
-from common.pictures import read_picture
 from common.probabilities import softmax
+from common.request_body import image_bytes
 from PIL import Image
 
 FIELD, BOX = 28, 20

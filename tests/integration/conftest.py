@@ -27,7 +27,7 @@ FOOLBOX_SHA256 = "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989
 # The volume may be gone while the model store is not: then nothing but this asks for the data.
 FETCH_MNIST = """
 from pathlib import Path
-from builder.sources import fetch_package_folder
+from builder.inputs.downloads import fetch_package_folder
 from builder.spec import load_spec
 fetch_package_folder(load_spec(Path("/model_src/mnist/model.yaml")).data, Path("/cache"))
 """

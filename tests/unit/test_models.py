@@ -1,12 +1,14 @@
-"""The manifest and the builder's words reach the person unchanged."""
+"""The manifest and the builder's reasons reach the person unchanged."""
 
 import json
 from pathlib import Path
 
 import pytest
 
+from contract.failure import Failure
+from contract.outcome import Outcome, read_outcome
 from contract.served import State, Version
-from stackcli.build.models import failure_of
+from stackcli.build.models import failure_of, outcome_folder
 from stackcli.build.options import Options, chosen_settings
 from stackcli.common.errors import BuildError
 from stackcli.common.paths import ROOT
@@ -32,13 +34,38 @@ ENTRIES = [
 ]
 
 
-def test_the_builders_reason_is_the_error() -> None:
-    error = failure_of(["mnist 1.0: FAIL: expected 99 %, found 12 %; try more epochs", "done"], 1)
-    assert str(error) == "FAIL: expected mnist 1.0: 99 %, found 12 %; try more epochs"
+def test_the_builders_reason_is_the_error(tmp_path: Path) -> None:
+    models = [{"name": "mnist", "version": "1.0", "status": "failed", "seconds": 9.5, "failure": {}}]
+    failure = {"expected": "99 %; found", "found": "12 %, try", "remedy": "more epochs", "subject": "mnist 1.0"}
+    (tmp_path / "outcome.json").write_text(json.dumps({"models": models, "failure": failure}))
+    outcome = read_outcome(tmp_path / "outcome.json")
+    error = failure_of(outcome, 1)
+    assert str(error) == "FAIL: expected mnist 1.0: 99 %; found, found 12 %, try; try more epochs"
+    assert outcome
+    assert [model.status for model in outcome.models] == ["failed"]
 
 
-def test_a_builder_out_of_memory_points_to_its_limit() -> None:
-    assert "BUILDER_MEMORY" in failure_of(["mnist 1.0: training"], 137).remedy
+def test_a_reason_of_the_builder_itself_names_no_model() -> None:
+    failure = Failure(expected="a store", found="none", remedy="one")
+    assert str(failure_of(Outcome(failure=failure), 1)) == "FAIL: expected a store, found none; try one"
+
+
+def test_a_builder_out_of_memory_points_to_its_limit(tmp_path: Path) -> None:
+    assert "BUILDER_MEMORY" in failure_of(read_outcome(tmp_path / "outcome.json"), 137).remedy
+
+
+def test_a_builder_that_ends_without_an_outcome_points_to_its_lines() -> None:
+    assert str(failure_of(None, 2)) == (
+        "FAIL: expected the builder to succeed, found exit status 2; try the builder's lines above"
+    )
+
+
+def test_each_run_has_a_folder_of_its_own_for_its_outcome() -> None:
+    with outcome_folder(Settings()) as first, outcome_folder(Settings()) as second:
+        assert first != second
+        assert list(first.iterdir()) == []
+        assert first.stat().st_uid == Settings().stack_uid
+    assert not first.exists()
 
 
 def test_a_store_without_manifest_has_no_models(tmp_path: Path) -> None:

@@ -1,127 +1,175 @@
-"""Build one model into a staging folder: weights → export → check → archive. Runs in a process of its own,
-so that one model's code, memory and crashes never touch another's.
-"""
+"""One run of the builder over some or all models: what has changed is built, what has gone is removed."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import json
+import datetime
 import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from builder.archive import archive_bytes, archive_sha256, build_archive
-from builder.errors import BuildError
-from builder.fetch import data_folder, package_wheels
-from builder.sources import sha256_of
-from builder.spec import ModelSpec
-from builder.store import SAMPLES
+from builder.errors import BuildError, DiskFull, SpecError, Unavailable
+from builder.fingerprint import fingerprint
+from builder.inputs.files import fetch_inputs
+from builder.job import Job
+from builder.publish.signing import RecordSigner
+from builder.publish.store import ModelStore
+from builder.record import Record
+from builder.spec import ModelSpec, load_spec, override_weights
+from contract.archive import file_sha256
+from contract.outcome import BUILT, FAILED, REMOVED, UNAVAILABLE, UNCHANGED, ModelOutcome, Outcome
 
-OUTCOME = "outcome.json"
+# If less than this is free, blame the disk for a failed build, whatever the library reported.
+FULL_DISK_BYTES = 1 << 20
 
 
-def build_model(
-    spec: ModelSpec, folder: Path, cache: Path, archive_format: str, staging: Path, reuse: bool = False
-) -> dict[str, Any]:
-    """The manifest's record of the model, whose archive, samples and report now lie in `staging`. Raises BuildError.
+@dataclass
+class Build:
+    """The caller holds the store's lock. `weights`: by a model's name, what takes the place of those in model.yaml.
 
-    reuse: whether weights that an earlier build has trained from the same will do.
+    `outcome` tells what has been done so far, also after an exception.
     """
-    # Imported here, in the model's own process: these import torch, which costs seconds.
-    import torch
 
-    from builder.check import check_export
-    from builder.export import export_model
-    from builder.report import write_report
-    from builder.weights import load_weights, seed_of
+    store: ModelStore
+    model_src: Path
+    cache: Path
+    archive_format: str = "zip-store"
+    weights: Mapping[str, str] = field(default_factory=dict)
+    strict: bool = False
+    force: bool = False
+    signer: RecordSigner | None = None
+    outcome: Outcome = field(default_factory=Outcome)
 
-    def log(text: str) -> None:
-        print(f"{spec}: {text}", flush=True)
+    def run(self, wanted: list[str]) -> None:
+        """wanted: names or folders of models, none for all. Raises SpecError for one that model_src does not have."""
+        specs = self._load_specs()
+        unknown = set(wanted) - {name for folder, spec in specs.items() for name in (folder.name, spec.name)}
+        if unknown:
+            known = ", ".join(spec.name for spec in specs.values())
+            raise SpecError(f"models of model_src ({known})", ", ".join(sorted(unknown)), "one of those names")
+        if not self.outcome.failure and not wanted:
+            self._forget_removed({(spec.name, spec.version) for spec in specs.values()})
+        for folder, spec in specs.items():
+            if not wanted or spec.name in wanted or folder.name in wanted:
+                self._build_one(folder, spec)
 
-    sys.path[:0] = map(str, [*spec.folders(folder), *package_wheels(spec, cache)])
-    seconds: dict[str, float] = {}
-    with _timed(seconds, "weights"):
-        torch.manual_seed(seed_of(spec))
-        module = _model_class(spec, folder)()
-        log("getting its weights")
-        weights = load_weights(spec, module, folder, cache, log, reuse)
-        log(f"weights: {weights.origin}")
-    with _timed(seconds, "export"):
-        export = export_model(spec, module, weights.trained, folder, staging / "export")
-    exported_sha256 = sha256_of(export.folder / export.serialized_file)
-    with _timed(seconds, "check"):
-        checked = check_export(spec, export, module, weights.trained, folder, data_folder(spec, folder, cache))
-        log(f"engine {checked.engine} {checked.precision}")
-        if checked.evaluation:
-            log(f"accuracy {checked.evaluation.accuracy:.2%} on {len(checked.evaluation.labels)} images")
-    with _timed(seconds, "archive"):
-        archive = build_archive(spec, export, archive_format, staging)
-    evaluation = checked.evaluation
-    report = write_report(spec, weights, evaluation, staging) if evaluation else None
-    return {
-        "name": spec.name,
-        "version": spec.version,
-        "status": "available",
-        "archive": archive.name,
-        "format": archive_format,
-        "sha256": archive_sha256(archive),
-        "bytes": archive_bytes(archive),
-        "engine": checked.engine,
-        "precision": checked.precision,
-        "precisions": {precision: asdict(figures) for precision, figures in checked.figures.items()},
-        "trained": weights.trained,
-        "weights": {"origin": weights.origin, "sha256": weights.sha256 or exported_sha256},
-        "accuracy": {"top1": evaluation.accuracy, "images": len(evaluation.labels)} if evaluation else None,
-        "seconds": seconds,
-        "serving": spec.serving.model_dump(exclude_none=True),
-        "input": spec.input.model_dump(mode="json", exclude_none=True),
-        "candidate": spec.candidate,
-        "objective": spec.objective.model_dump(),
-        "samples": _copy_samples(checked.samples, folder / spec.samples, staging / SAMPLES),
-        "report": report.name if report else None,
-    }
+    def _load_specs(self) -> dict[Path, ModelSpec]:
+        """The models by their folders, without those whose model.yaml is wrong."""
+        specs: dict[Path, ModelSpec] = {}
+        for path in sorted(self.model_src.glob("*/model.yaml")):
+            try:
+                spec = load_spec(path)
+                if spec.name in self.weights:
+                    spec = override_weights(spec, self.weights[spec.name])
+                twin = next((folder for folder, known in specs.items() if known.key == spec.key), None)
+                if twin:
+                    raise SpecError(
+                        f"{spec} in one folder", f"it in {twin.name} and {path.parent.name}", "another version in one"
+                    )
+                specs[path.parent] = spec
+            except BuildError as error:
+                self._fail(path.parent.name, "", error, time.monotonic())
+        return specs
+
+    def _forget_removed(self, keys: set[tuple[str, str]]) -> None:
+        for record in self.store.retain(keys):
+            print(f"{record['name']} {record['version']}: removed, no folder of model_src names it", flush=True)
+            self.outcome.models.append(ModelOutcome(record["name"], record["version"], REMOVED))
+
+    def _build_one(self, folder: Path, spec: ModelSpec) -> None:
+        began = time.monotonic()
+        source = fingerprint(spec, folder, self.archive_format)
+        old = self.store.find(spec.name, spec.version)
+        if not self.force and old.get("source_sha256") == source and self._is_whole(old):
+            if self._is_ours(old):
+                print(f"{spec}: unchanged", flush=True)
+                self._note(spec, UNCHANGED, began)
+                return
+            # Never sign what was not built just now: archive and hash may have been changed together.
+            print(f"{spec}: not signed with this key: building it again", flush=True)
+        with self.store.staging() as staging:
+            try:
+                fetch_inputs(spec, folder, self.cache, lambda text: print(f"{spec}: {text}", flush=True))
+                record = self._make(folder, spec, staging)
+                self._publish(spec, {**record, "source_sha256": source}, staging)
+            except Unavailable as error:
+                self._leave_out(spec, old, error, began)
+                return
+            except BuildError as error:
+                self._fail(spec.name, spec.version, error, began)
+                return
+        print(f"{spec}: built{'' if record['trained'] else ' UNTRAINED: its answers mean nothing'}", flush=True)
+        self._note(spec, BUILT, began)
+
+    def _make(self, folder: Path, spec: ModelSpec, staging: Path) -> Record:
+        """Build the archive in a process of its own. Raises BuildError."""
+        job = Job(
+            spec=spec,
+            folder=folder,
+            cache=self.cache,
+            staging=staging,
+            archive_format=self.archive_format,
+            # With --force or a signing key, never reuse cached weights.
+            reuse=not self.force and self.signer is None,
+        )
+        ended = subprocess.run([sys.executable, "-m", "builder.model", str(job.write())])
+        if ended.returncode and shutil.disk_usage(staging).free < FULL_DISK_BYTES:
+            raise DiskFull()
+        record = None if ended.returncode else job.result()
+        if record is None:
+            raise BuildError("the build to finish", f"exit code {ended.returncode}", "the message above")
+        return record
+
+    def _publish(self, spec: ModelSpec, record: Record, staging: Path) -> None:
+        """Scan, list, sign, publish; in this process, which runs none of the model's code. Raises BuildError."""
+        # Imported here, because a run that builds nothing does not need them.
+        from builder.publish.sbom import write_sbom
+        from builder.publish.scan import scan_files, unpack_archive
+
+        archive = staging / record["archive"]
+        files = unpack_archive(archive, staging / "unpacked")
+        record["scan"] = scan_files(archive.name, files)
+        sbom = write_sbom(spec, record, files, staging)
+        record["sbom"] = {"sha256": file_sha256(sbom), "file": self.store.publish_beside(sbom, "sbom")}
+        if record["report"]:
+            record["report"] = self.store.publish_beside(staging / record["report"], "reports")
+        record["built_at"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        self.store.publish(self.signer.sign(record) if self.signer else record, staging)
+
+    def _leave_out(self, spec: ModelSpec, old: Record, error: Unavailable, began: float) -> None:
+        """A trained archive of an earlier build goes on being served: a failed download takes nothing away."""
+        print(f"{spec}: UNAVAILABLE: {error}", flush=True)
+        if old.get("trained") and self.store.has(old):
+            unsigned = "" if self._is_ours(old) else ", which is not signed with this key"
+            print(f"{spec}: keeping the archive built at {old['built_at']}{unsigned}", flush=True)
+        else:
+            why = {"reason": error.reason, "remedy": error.remedy}
+            self.store.publish_unavailable({"name": spec.name, "version": spec.version, "status": UNAVAILABLE, **why})
+        self._note(spec, UNAVAILABLE, began, error)
+        if self.strict:
+            self.outcome.failure = error.failure(str(spec))
+
+    def _fail(self, name: str, version: str, error: BuildError, began: float) -> None:
+        label = f"{name} {version}".strip()
+        print(f"{label}: FAIL: {error}", flush=True)
+        failure = self.outcome.failure = error.failure(label)
+        self.outcome.models.append(ModelOutcome(name, version, FAILED, _seconds_since(began), failure))
+
+    def _note(self, spec: ModelSpec, status: str, began: float, error: BuildError | None = None) -> None:
+        failure = error.failure(str(spec)) if error else None
+        self.outcome.models.append(ModelOutcome(spec.name, spec.version, status, _seconds_since(began), failure))
+
+    def _is_whole(self, record: Record) -> bool:
+        return self.store.has(record) and self.store.has_samples(record)
+
+    def _is_ours(self, record: Record) -> bool:
+        """Whether a builder with this signing key wrote the record as it is; without a key every record counts."""
+        return self.signer is None or self.signer.signed(record)
 
 
-def main() -> None:
-    """`python -m builder.build JOB`: JOB is a JSON file that names what to build; the outcome goes beside it."""
-    job = json.loads(Path(sys.argv[1]).read_text())
-    spec = ModelSpec.model_validate(job["spec"])
-    staging = Path(job["staging"])
-    try:
-        folder, cache = Path(job["folder"]), Path(job["cache"])
-        outcome = build_model(spec, folder, cache, job["archive_format"], staging, job["reuse"])
-    except BuildError as error:
-        outcome = {"failed": str(error)}
-    (staging / OUTCOME).write_text(json.dumps(outcome))
-
-
-def _model_class(spec: ModelSpec, folder: Path) -> Any:
-    """The class in the model's source folder; found by the code that will find it in the archive."""
-    sys.path.append(str(folder.parent))
-    try:
-        return importlib.import_module("common.engines").model_class(spec.model)
-    except (ImportError, ValueError) as error:
-        raise BuildError(f"one nn.Module class in {spec.model}", str(error), "correcting that file") from None
-
-
-def _copy_samples(samples: list[dict[str, Any]], source: Path, target: Path) -> list[dict[str, Any]]:
-    """The samples' rows, each with the sha256 of its copy."""
-    target.mkdir()
-    copies = [Path(shutil.copyfile(source / sample["file"], target / sample["file"])) for sample in samples]
-    return [{**sample, "sha256": sha256_of(copy)} for sample, copy in zip(samples, copies)]
-
-
-@contextlib.contextmanager
-def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
-    start = time.monotonic()
-    yield
-    seconds[step] = round(time.monotonic() - start, 1)
-
-
-if __name__ == "__main__":
-    main()
+def _seconds_since(began: float) -> float:
+    """began: a time.monotonic() reading."""
+    return round(time.monotonic() - began, 1)

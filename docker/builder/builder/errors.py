@@ -6,20 +6,25 @@ BuildError            the model fails the build: expected, found, remedy
 ├── ConversionFailed  the engine that model.yaml names cannot take the model
 ├── DiskFull          the model store's disk has no room for the archive
 ├── CheckFailed       the exported model misses the limits in `accept`, or a sample's expected answer
-└── Unavailable       something to be fetched cannot be had; this model alone is left out
+└── Unavailable       something to be fetched is out of reach; this model alone is left out
 """
 
 from __future__ import annotations
 
+from contract.failure import Failure
 
-class BuildError(Exception):
-    """`FAIL: expected X, found Y; try Z`."""
 
-    def __init__(self, expected: str, found: str, remedy: str) -> None:
-        super().__init__(f"expected {expected}, found {found}; try {remedy}")
-        self.expected = expected
-        self.found = found
-        self.remedy = remedy
+class BuildError(Failure):
+    """Reads as `expected X, found Y; try Z`."""
+
+    @classmethod
+    def of(cls, failure: Failure) -> BuildError:
+        """The error that another process told as data."""
+        return cls(failure.expected, failure.found, failure.remedy)
+
+    def failure(self, subject: str = "") -> Failure:
+        """The error as data; subject: the model that fails of it, empty for the builder itself."""
+        return Failure(self.expected, self.found, self.remedy, subject)
 
 
 class SpecError(BuildError):
@@ -48,9 +53,9 @@ class DiskFull(BuildError):
 
 
 class Unavailable(BuildError):
-    """Something to be fetched cannot be had."""
+    """Something to be fetched is out of reach."""
 
     @property
     def reason(self) -> str:
-        """What the manifest records, its remedy apart."""
+        """The part that the manifest records as `reason`, beside `remedy`."""
         return f"expected {self.expected}, found {self.found}"

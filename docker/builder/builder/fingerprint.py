@@ -7,8 +7,8 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from builder.sources import sha256_of
 from builder.spec import ModelSpec
+from contract.archive import file_sha256
 
 # What is exported by one version of these need not load in another.
 TOOLS = ("torch", "torchvision", "torchserve", "torch-model-archiver", "numpy", "pillow", "openvino", "nncf", "onnx")
@@ -23,5 +23,5 @@ def fingerprint(spec: ModelSpec, folder: Path, archive_format: str) -> str:
     for root in (*spec.folders(folder), folder.parent / "common", Path(__file__).parent):
         for path in sorted(root.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(f"{sha256_of(path)}  {root.name}/{path.relative_to(root).as_posix()}\n".encode())
+                digest.update(f"{file_sha256(path)}  {root.name}/{path.relative_to(root).as_posix()}\n".encode())
     return digest.hexdigest()

@@ -78,7 +78,7 @@ Weights = Union[TrainedWeights, UrlWeights, FileWeights, PackageWeights, RandomW
 
 
 class Input(Section):
-    """How an image becomes the model's input; see common/images.py."""
+    """How an image becomes the model's input; see common/model_input.py."""
 
     mode: Literal["L", "RGB"]
     mean: list[float]

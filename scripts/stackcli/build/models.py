@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+from contract.outcome import Outcome, read_outcome
 from stackcli.common import console
-from stackcli.common.errors import FAILURE, BuildError
+from stackcli.common.errors import BuildError
+from stackcli.common.paths import STATE
 from stackcli.project.compose import Project
 from stackcli.project.settings import Settings
 from stackcli.store.manifest import read_manifest, store_folder
@@ -23,30 +29,44 @@ def prepare_store(settings: Settings) -> None:
 
 
 def run_builder(project: Project, arguments: list[str]) -> bool:
-    """Shows the builder's lines as they come; returns whether the store changed. Fails with the builder's reason."""
+    """Shows the builder's lines as they come; returns whether the store changed. Raises BuildError with its reason."""
     prepare_store(project.settings)
-    lines: list[str] = []
-
-    def take(line: str) -> None:
-        if line and not re.match(r"^\s*(Container|Network|Volume) ", line):
-            lines.append(line)
-            console.say(line)
-
-    status = project.stream(take, "run", "--rm", "-T", "--no-deps", "builder", *arguments)
-    if status != 0:
-        raise failure_of(lines, status)
-    if not any(model.is_available for model in read_manifest(project.settings).models):
-        found = f"{len(read_manifest(project.settings).models)} in the manifest, none available"
+    with outcome_folder(project.settings) as folder:
+        told = ("--volume", f"{folder}:/outcome", "builder", "--outcome", "/outcome/outcome.json")
+        status = project.stream(show_line, "run", "--rm", "-T", "--no-deps", *told, *arguments)
+        outcome = read_outcome(folder / "outcome.json")
+    if status != 0 or outcome is None:
+        raise failure_of(outcome, status)
+    models = read_manifest(project.settings).models
+    if not any(model.is_available for model in models):
+        found = f"{len(models)} in the manifest, none available"
         raise BuildError("a model to serve", found, "the remedies above, or a folder with a model.yaml in model_src")
-    return any(re.search(r": (built|removed)\b", line) for line in lines)
+    return outcome.has_changed_the_store
 
 
-def failure_of(lines: list[str], status: int) -> BuildError:
-    for line in reversed(lines):
-        match = FAILURE.search(line)
-        if match:
-            who = f"{match['who']}: " if match["who"] else ""
-            return BuildError(who + match["expected"], match["found"], match["remedy"])
-    out_of_memory = "a larger BUILDER_MEMORY in .env" if status == 137 else "the builder's lines above"
-    found = f"exit status {status}{' (killed, most often for its memory)' if status == 137 else ''}"
-    return BuildError("the builder to succeed", found, out_of_memory)
+@contextmanager
+def outcome_folder(settings: Settings) -> Iterator[Path]:
+    """Makes a folder for the outcome of one run, which STACK_UID may write; removes it afterwards."""
+    STATE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=STATE, prefix="outcome-") as folder:
+        if os.geteuid() == 0:
+            os.chown(folder, settings.stack_uid, settings.stack_gid)
+        yield Path(folder)
+
+
+def show_line(line: str) -> None:
+    """Leaves out what Compose says of the container."""
+    if line and not re.match(r"^\s*(Container|Network|Volume) ", line):
+        console.say(line)
+
+
+def failure_of(outcome: Outcome | None, status: int) -> BuildError:
+    """The builder's own reason; without one, what its exit status says."""
+    if outcome and outcome.failure:
+        failure = outcome.failure
+        who = f"{failure.subject}: " if failure.subject else ""
+        return BuildError(who + failure.expected, failure.found, failure.remedy)
+    if status == 137:
+        found = "exit status 137 (killed, most often for its memory)"
+        return BuildError("the builder to succeed", found, "a larger BUILDER_MEMORY in .env")
+    return BuildError("the builder to succeed", f"exit status {status}", "the builder's lines above")

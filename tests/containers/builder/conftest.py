@@ -10,8 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from builder.build import build_model
+from builder.build import Build
+from builder.job import Job
+from builder.model import build_model
+from builder.publish.signing import RecordSigner
+from builder.publish.store import ModelStore
 from builder.spec import ModelSpec, load_spec
+from contract.outcome import Outcome
 
 MODEL_SRC = Path("/model_src")
 # Handlers import `common` as they do from an unpacked archive.
@@ -71,8 +76,8 @@ def build(model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         for name in OWN_MODULES:
             sys.modules.pop(name, None)
         spec = spec or load_spec(folder / "model.yaml")
-        record = build_model(spec, folder, tmp_path / "cache", archive_format, staging)
-        return record, staging
+        job = Job(spec=spec, folder=folder, cache=tmp_path / "cache", staging=staging, archive_format=archive_format)
+        return build_model(job), staging
 
     yield run
     sys.path[:] = path
@@ -80,3 +85,31 @@ def build(model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         if name in OWN_MODULES or name.partition(".")[0] == "common":
             del sys.modules[name]
     torch.use_deterministic_algorithms(deterministic)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    return ModelStore(folder)
+
+
+@pytest.fixture
+def run(build, model_folder: Path, store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Run the builder on the small model, in this process: (its arguments, signer, strict) → its outcome."""
+
+    def build_into(self, folder: Path, spec, staging: Path) -> dict:
+        record, elsewhere = build(spec, self.archive_format)
+        for name in (record["archive"], "samples"):
+            (elsewhere / name).rename(staging / name)
+        return record
+
+    monkeypatch.setattr(Build, "_make", build_into)
+
+    def once(wanted: tuple = (), signer: "RecordSigner | None" = None, strict: bool = False) -> Outcome:
+        builder = Build(store, model_folder.parent, tmp_path / "cache", signer=signer, strict=strict)
+        with store.locked():
+            builder.run(list(wanted))
+        return builder.outcome
+
+    return once

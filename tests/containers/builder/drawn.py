@@ -5,7 +5,7 @@ import struct
 import zlib
 
 import numpy as np
-from common.pictures import read_picture
+from common.decoding import read_picture
 from PIL import Image
 
 SIDE = 200

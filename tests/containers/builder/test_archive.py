@@ -9,7 +9,7 @@ import zipfile
 import pytest
 import torch
 
-from builder.archive import SUFFIXES
+from builder.job import SUFFIXES
 
 
 @pytest.mark.parametrize("archive_format", SUFFIXES)

@@ -8,10 +8,10 @@ import yaml
 from common.engines import usable
 from small_model import labelled, trained, write_labelled
 
-from builder import check, served
-from builder.convert import OPENVINO_INT8
 from builder.errors import CheckFailed, ConversionFailed
-from builder.export import SETTINGS
+from builder.export import check, exported
+from builder.export.convert import OPENVINO_INT8
+from builder.export.folder import SETTINGS
 from builder.spec import Accept, Engine
 
 ODD_MODEL = """
@@ -154,10 +154,10 @@ def test_int8_is_not_calibrated_for_a_cpu_that_cannot_compute_it(
 
 def spoil_int8(monkeypatch: pytest.MonkeyPatch) -> None:
     """The quantised model answers the other class."""
-    honest = served.ServedModel.scores
+    honest = exported.ExportedModel.scores
 
-    def scores(self: served.ServedModel, inputs: np.ndarray) -> np.ndarray:
+    def scores(self: exported.ExportedModel, inputs: np.ndarray) -> np.ndarray:
         rows = honest(self, inputs)
         return -rows if self.handler.engine.precision == "int8" else rows
 
-    monkeypatch.setattr(served.ServedModel, "scores", scores)
+    monkeypatch.setattr(exported.ExportedModel, "scores", scores)

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from ts.context import RequestProcessor
 
-from builder.export import Export
-from builder.served import ServedModel
+from builder.export.exported import ExportedModel
+from builder.export.folder import Export
 from builder.spec import load_spec
 
 
@@ -24,15 +24,15 @@ def served(build, model_folder):
     """The small model as a worker holds it, from the folder that was archived."""
     _, staging = build()
     spec = load_spec(model_folder / "model.yaml")
-    return ServedModel(spec, Export(staging / "export", "weights.pth", "model.py", "handler.py"), "f32")
+    return ExportedModel(spec, Export(staging / "export", "weights.pth", "model.py", "handler.py"), "f32")
 
 
-def handle(served: ServedModel, requests: list, **headers: str):
+def handle(served: ExportedModel, requests: list, **headers: str):
     """(answers, statuses) of one batch, each request with the same headers."""
     return handle_each(served, [(request, headers) for request in requests])
 
 
-def handle_each(served: ServedModel, requests: list):
+def handle_each(served: ExportedModel, requests: list):
     """(answers, statuses) of one batch of (request, headers)."""
     requests, headers = zip(*requests)
     processors = [RequestProcessor(dict(own)) for own in headers]
@@ -41,7 +41,7 @@ def handle_each(served: ServedModel, requests: list):
     return answers, processors
 
 
-def test_a_bad_image_never_costs_its_neighbours_their_answers(served: ServedModel) -> None:
+def test_a_bad_image_never_costs_its_neighbours_their_answers(served: ExportedModel) -> None:
     alone, _ = handle(served, [{"body": png(10)}])
     answers, processors = handle(served, [{"body": b"junk"}, {"body": png(10)}, {"data": b""}, {"body": png(10)}])
     assert [processor.get_response_status_code() for processor in processors] == [400, 200, 400, 200]
@@ -61,7 +61,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("request_", "status", "kind", "phrase"), REFUSED.values(), ids=REFUSED)
-def test_each_refusal_has_its_status(served: ServedModel, request_: dict, status: int, kind: str, phrase: str) -> None:
+def test_each_refusal_has_its_status(
+    served: ExportedModel, request_: dict, status: int, kind: str, phrase: str
+) -> None:
     answers, processors = handle(served, [{"body": png(10)}, request_])
     assert processors[0].get_response_status_code() == 200
     assert processors[1].get_response_status_code() == status
@@ -71,23 +73,23 @@ def test_each_refusal_has_its_status(served: ServedModel, request_: dict, status
     assert processors[1].get_response_headers()["content-type"] == "application/json"
 
 
-def test_a_batch_of_bad_images_is_answered(served: ServedModel) -> None:
+def test_a_batch_of_bad_images_is_answered(served: ExportedModel) -> None:
     _, processors = handle(served, [{"body": b"junk"}, {}])
     assert [processor.get_response_status_code() for processor in processors] == [400, 400]
 
 
-def test_the_form_field_data_is_taken_as_the_image(served: ServedModel) -> None:
+def test_the_form_field_data_is_taken_as_the_image(served: ExportedModel) -> None:
     assert handle(served, [{"data": png(9)}])[0] == handle(served, [{"body": png(9)}])[0]
 
 
-def test_every_answer_of_an_untrained_model_says_so(served: ServedModel) -> None:
+def test_every_answer_of_an_untrained_model_says_so(served: ExportedModel) -> None:
     _, processors = handle(served, [{"body": png(10)}])
     headers = processors[0].get_response_headers()
     assert headers["X-Model-Untrained"] == "true"
     assert headers["content-type"] == "application/json"
 
 
-def test_an_explanation_has_the_shape_of_the_input(served: ServedModel) -> None:
+def test_an_explanation_has_the_shape_of_the_input(served: ExportedModel) -> None:
     answers, _ = handle(served, [{"body": png(200)}], explain="True")
     assert np.shape(answers[0]) == (1, 4, 4)
     assert np.abs(answers[0]).max() > 0
@@ -106,7 +108,7 @@ ACCEPTS = {
 
 
 def test_each_request_of_a_batch_gets_the_answer_that_it_accepts(
-    served: ServedModel, monkeypatch: pytest.MonkeyPatch
+    served: ExportedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(served.handler, "answer", lambda scores: "bare")
     monkeypatch.setattr(served.handler, "answer_json", lambda scores: "all")
@@ -114,7 +116,7 @@ def test_each_request_of_a_batch_gets_the_answer_that_it_accepts(
     assert dict(zip(ACCEPTS, answers)) == {name: "all" if wants else "bare" for name, (_, wants) in ACCEPTS.items()}
 
 
-def test_a_refusal_and_an_explanation_are_the_same_whatever_is_accepted(served: ServedModel) -> None:
+def test_a_refusal_and_an_explanation_are_the_same_whatever_is_accepted(served: ExportedModel) -> None:
     requests = [({"body": b"junk"}, {}), ({"body": png(200)}, {"explain": "True"})]
     accepting = [(request, {**headers, "Accept": "application/json"}) for request, headers in requests]
     assert handle_each(served, accepting)[0] == handle_each(served, requests)[0]

@@ -1,4 +1,4 @@
-"""common/pictures.py: damaged, unknown and hostile files are refused with the right status, at little cost."""
+"""common/decoding.py: damaged, unknown and hostile files are refused with the right status, at little cost."""
 
 import resource
 import struct
@@ -7,8 +7,8 @@ import zlib
 import numpy as np
 import pytest
 from common.bad_image import BadImageError
-from common.formats import BEGINNINGS, format_of
-from common.pictures import MAX_PIXELS, READERS
+from common.decoding import MAX_PIXELS, READERS
+from common.image_format import BEGINNINGS, format_of
 from drawn import PHOTO, chunk, encoded, grey, png
 from PIL import Image
 

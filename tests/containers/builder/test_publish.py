@@ -1,4 +1,4 @@
-"""One run of the builder: what it publishes is scanned, listed and, with a key, signed; what is not, it builds anew."""
+"""One run of the builder: what it publishes is scanned, listed and, with a key, signed; the rest is built again."""
 
 import json
 import os
@@ -12,11 +12,10 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-import builder.__main__ as command
 from builder.errors import BuildError
-from builder.signing import RecordSigner, load_signer
-from builder.sources import sha256_of
-from builder.store import ModelStore
+from builder.publish.signing import RecordSigner, load_signer
+from builder.publish.store import ModelStore
+from contract.archive import file_sha256
 
 
 class Attack:
@@ -35,44 +34,17 @@ def write_key(file: Path, key, password: "bytes | None" = None) -> Path:
     return file
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    folder = tmp_path / "store"
-    folder.mkdir()
-    return ModelStore(folder)
-
-
-@pytest.fixture
-def run(build, model_folder: Path, store: ModelStore, monkeypatch: pytest.MonkeyPatch):
-    """Run the builder on the small model, in this process: (signer or None) → number of failures."""
-    monkeypatch.setattr(command, "MODEL_SRC", model_folder.parent)
-
-    def build_into(self, folder: Path, spec, staging: Path) -> dict:
-        record, elsewhere = build(spec, self.archive_format)
-        for name in (record["archive"], "samples"):
-            (elsewhere / name).rename(staging / name)
-        return record
-
-    monkeypatch.setattr(command.Build, "_fetch_and_run", build_into)
-
-    def once(signer: "RecordSigner | None" = None) -> int:
-        with store.locked():
-            return command.Build(store, strict=False, force=False, signer=signer).run([])
-
-    return once
-
-
 def test_a_malicious_pickle_is_never_published_and_the_older_archive_goes_on(
     run, store: ModelStore, model_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    assert run() == 0
+    assert run().exit_status == 0
     before = store.find("brightness", "1.0")
     with (model_folder / "handler.py").open("a") as handler:
         handler.write("# changed\n")
     save = torch.save
     monkeypatch.setattr(torch, "save", lambda content, path: save({**content, "more": Attack()}, path))
     capsys.readouterr()
-    assert run() == 1
+    assert run().exit_status == 1
     assert "brightness 1.0: FAIL: expected pickles in brightness-1.0.mar" in capsys.readouterr().out
     assert store.find("brightness", "1.0") == before
     assert store.has(before)
@@ -84,7 +56,7 @@ def test_the_record_says_what_was_scanned_and_names_the_list_of_contents(run, st
     assert record["scan"]["pickles"] == 1
     assert "signature" not in record
     sbom = store.folder / record["sbom"]["file"]
-    assert sha256_of(sbom) == record["sbom"]["sha256"]
+    assert file_sha256(sbom) == record["sbom"]["sha256"]
 
 
 def test_the_list_of_contents_is_valid_complete_and_repeatable(run, store: ModelStore) -> None:
@@ -113,7 +85,7 @@ def test_the_record_tells_a_client_what_the_model_takes_and_the_samples_lie_in_t
     record = store.find("brightness", "1.0")
     assert (record["input"]["mode"], record["input"]["size"], record["candidate"]) == ("L", [4, 4], False)
     sample = store.folder / "samples" / "brightness-1.0" / "bright.png"
-    assert record["samples"] == [{"file": sample.name, "expected": None, "sha256": sha256_of(sample)}]
+    assert record["samples"] == [{"file": sample.name, "expected": None, "sha256": file_sha256(sample)}]
     sample.unlink()
     capsys.readouterr()
     run()
@@ -139,19 +111,19 @@ def test_a_signed_record_counts_as_built_only_as_it_was_written(
     run, store: ModelStore, key_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     signer = RecordSigner(key_file)
-    run(signer)
+    run(signer=signer)
     written = store.find("brightness", "1.0")
     assert signer.signed(written)
     assert not RecordSigner(write_key(tmp_path / "other.pem", Ed25519PrivateKey.generate())).signed(written)
     capsys.readouterr()
-    run(signer)
+    run(signer=signer)
     assert "brightness 1.0: unchanged" in capsys.readouterr().out
 
     manifest = store.folder / "manifest.json"
     for damage in ({"serving": {"batchSize": 4096}}, {"signature": None}, {"signature": {"keyid": 1, "sig": "x"}}):
         manifest.write_text(json.dumps({"schema": 1, "models": [{**written, **damage}]}))
-        run(signer)
-        assert "brightness 1.0: not signed with this key: building it anew" in capsys.readouterr().out
+        run(signer=signer)
+        assert "brightness 1.0: not signed with this key: building it again" in capsys.readouterr().out
         assert signer.signed(store.find("brightness", "1.0"))
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from builder.archive import SUFFIXES
 from builder.errors import BuildError
-from builder.scan import scan_files, unpack_archive
+from builder.job import SUFFIXES
+from builder.publish.scan import scan_files, unpack_archive
 from builder.spec import load_spec
 
 

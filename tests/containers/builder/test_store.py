@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.archive import archive_sha256
-from builder.sources import sha256_of
-from builder.store import MANIFEST, ModelStore
+from builder.publish.store import MANIFEST, ModelStore
+from contract.archive import archive_sha256, file_sha256
 
 
 def record(archive: Path, name: str = "m", version: str = "1.0", **more: object) -> dict:
@@ -18,16 +17,9 @@ def record(archive: Path, name: str = "m", version: str = "1.0", **more: object)
         "status": "available",
         "archive": archive.name,
         "sha256": archive_sha256(archive),
-        "samples": [{"file": path.name, "sha256": sha256_of(path)} for path in archive.parent.glob("samples/*")],
+        "samples": [{"file": path.name, "sha256": file_sha256(path)} for path in archive.parent.glob("samples/*")],
         **more,
     }
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    folder = tmp_path / "store"
-    folder.mkdir()
-    return ModelStore(folder)
 
 
 def publish(

@@ -5,8 +5,8 @@ import random
 import time
 from pathlib import Path
 
-from builder.archive import archive_sha256
-from builder.store import ModelStore
+from builder.publish.store import ModelStore
+from contract.archive import archive_sha256
 
 KILLS = 100
 ARCHIVE_BYTES = 256 << 10

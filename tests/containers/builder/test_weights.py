@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from builder.errors import Unavailable, WeightsRefused
-from builder.sources import fetch_url, sha256_of
+from builder.inputs.downloads import fetch_url
+from builder.inputs.weights import load_weights
 from builder.spec import FileWeights, RandomWeights, load_spec
-from builder.weights import load_weights
+from contract.archive import file_sha256
 
 
 def load(model_folder: Path, module: torch.nn.Module, **weights: object):
@@ -36,15 +37,15 @@ def saved(model_folder: Path) -> Path:
 def test_a_file_is_loaded_and_its_hash_recorded(model_folder: Path, saved: Path) -> None:
     module = linear()
     weights = load(model_folder, module, file="weights.pth")
-    assert weights.sha256 == sha256_of(saved)
+    assert weights.sha256 == file_sha256(saved)
     assert weights.trained
     assert torch.equal(module.weight, torch.load(saved, weights_only=True)["weight"])
 
 
 def test_a_truncated_file_is_refused_with_both_hashes(model_folder: Path, saved: Path) -> None:
-    expected = sha256_of(saved)
+    expected = file_sha256(saved)
     saved.write_bytes(saved.read_bytes()[:-100])
-    with pytest.raises(WeightsRefused, match=f"{expected}.*{sha256_of(saved)}"):
+    with pytest.raises(WeightsRefused, match=f"{expected}.*{file_sha256(saved)}"):
         load(model_folder, linear(), file="weights.pth", sha256=expected)
 
 

@@ -19,8 +19,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from common.bad_image import TOO_LARGE, UNSUPPORTED, BadImageError
-from common.colours import eight_bits
-from common.formats import READABLE, format_of
+from common.colour_modes import eight_bits
+from common.image_format import READABLE, format_of
 
 # A JPEG of the largest telephone cameras; its decoder can work at a smaller size. The other formats are decoded whole:
 # 25 million pixels took up to 500 MiB (WebP with alpha, TIFF of floats), in each worker that reads one.

@@ -1,10 +1,10 @@
-"""common/images.py: the same pixels as torchvision's transforms."""
+"""common/model_input.py: the same pixels as torchvision's transforms."""
 
 import io
 
 import numpy as np
 import pytest
-from common.images import ImageInput, normalise, read_pixels
+from common.model_input import ImageInput, normalise, read_pixels
 from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode

@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from packaging.version import Version
 
-from builder.archive import archive_sha256
 from builder.errors import BuildError
-from builder.sources import sha256_of
-
-MANIFEST = "manifest.json"
-# In the store: samples/NAME-VERSION/FILE.
-SAMPLES = "samples"
-SCHEMA = 1
-Record = dict[str, Any]
+from builder.record import Record
+from contract.archive import archive_sha256, file_sha256
+from contract.manifest import MANIFEST, SAMPLES, key_of, manifest_text, read_manifest
 
 
 class ModelStore:
@@ -68,13 +61,12 @@ class ModelStore:
             shutil.rmtree(folder)
 
     def records(self) -> list[Record]:
-        """The manifest's records; empty where there is none yet."""
-        path = self.folder / MANIFEST
-        return json.loads(path.read_text())["models"] if path.is_file() else []
+        """Return the manifest's records; an empty list if there is no manifest yet."""
+        return [dict(record) for record in read_manifest(self.folder)]
 
     def find(self, name: str, version: str) -> Record:
-        """The record of one model; empty where there is none."""
-        return next((record for record in self.records() if _key(record) == (name, version)), {})
+        """Return the record of one model version; an empty one if the manifest has none."""
+        return next((record for record in self.records() if key_of(record) == (name, version)), {})
 
     def has(self, record: Record) -> bool:
         """Whether the record's archive lies in the store, undamaged."""
@@ -84,11 +76,11 @@ class ModelStore:
     def has_samples(self, record: Record) -> bool:
         """Whether each of the record's samples lies in the store, undamaged."""
         files = ((self._samples(record) / sample["file"], sample) for sample in record["samples"])
-        return all(file.is_file() and sha256_of(file) == sample["sha256"] for file, sample in files)
+        return all(file.is_file() and file_sha256(file) == sample["sha256"] for file, sample in files)
 
     def publish(self, record: Record, staging: Path) -> None:
         """Put the archive and the samples that lie in `staging`, and their record, in the place of the same model's."""
-        old = self.find(*_key(record))
+        old = self.find(*key_of(record))
         same_file = old.get("archive") == record["archive"]
         if same_file:
             self._write({**old, "pending": record})
@@ -108,7 +100,7 @@ class ModelStore:
 
     def publish_unavailable(self, record: Record) -> None:
         """Record why a model is not served; its archive and samples go."""
-        old = self.find(*_key(record))
+        old = self.find(*key_of(record))
         if old != record:
             self._write(record)
             self._remove_archive(old)
@@ -124,9 +116,9 @@ class ModelStore:
     def retain(self, keys: set[tuple[str, str]]) -> list[Record]:
         """Forget the models whose (name, version) is not in `keys`; returns their records."""
         records = self.records()
-        gone = [record for record in records if _key(record) not in keys]
+        gone = [record for record in records if key_of(record) not in keys]
         if gone:
-            self._write_all([record for record in records if _key(record) in keys])
+            self._write_all([record for record in records if key_of(record) in keys])
         for record in gone:
             self._remove_archive(record)
             self._remove_samples(record)
@@ -146,7 +138,7 @@ class ModelStore:
             self._write_all(settled)
 
     def _write(self, record: Record) -> None:
-        others = [known for known in self.records() if _key(known) != _key(record)]
+        others = [known for known in self.records() if key_of(known) != key_of(record)]
         self._write_all([*others, record])
 
     def _write_all(self, records: list[Record]) -> None:
@@ -156,8 +148,7 @@ class ModelStore:
         with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix=".manifest-", delete=False) as file:
             written = Path(file.name)
             try:
-                json.dump({"schema": SCHEMA, "models": records}, file, indent=2)
-                file.write("\n")
+                file.write(manifest_text(records))
                 file.flush()
                 os.fsync(file.fileno())
             except OSError:  # the disk is full
@@ -180,7 +171,3 @@ class ModelStore:
 
     def _remove_samples(self, record: Record) -> None:
         shutil.rmtree(self._samples(record), ignore_errors=True)
-
-
-def _key(record: Record) -> tuple[str, str]:
-    return record["name"], record["version"]

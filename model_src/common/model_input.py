@@ -7,8 +7,8 @@ from typing import Optional
 import numpy as np
 from PIL import Image
 
-from common.bodies import image_bytes
-from common.pictures import read_picture
+from common.decoding import read_picture
+from common.request_body import image_bytes
 
 INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 

@@ -2,6 +2,7 @@
 
 import importlib
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-import builder.__main__ as command
-from builder import trained
+from builder.build import Build
 from builder.fingerprint import fingerprint
+from builder.inputs import weights_cache
+from builder.inputs.weights import Weights, load_weights
+from builder.job import Job
+from builder.publish.store import ModelStore
 from builder.spec import load_spec
-from builder.store import ModelStore
-from builder.weights import Weights, load_weights
 from conftest import OWN_MODULES
 
 TRAIN = """
@@ -82,7 +84,7 @@ def test_the_second_build_takes_the_firsts_weights_and_says_so(load, lines: list
     assert all(torch.equal(first.state_dict()[name], value) for name, value in second.state_dict().items())
 
 
-def test_who_wants_what_was_built_just_now_gets_it(load, lines: list[str]) -> None:
+def test_a_build_that_must_not_reuse_weights_trains(load, lines: list[str]) -> None:
     load()
     _, weights = load(reuse=False)
     assert lines == ["training", "training"]
@@ -113,16 +115,16 @@ def test_what_decides_the_weights_trains_anew(
 def test_another_machine_trains_anew(load, monkeypatch: pytest.MonkeyPatch, lines: list[str], what: str) -> None:
     load()
     if what == "another CPU":
-        monkeypatch.setattr(trained, "_cpu_kind", lambda cpuinfo: what)
+        monkeypatch.setattr(weights_cache, "_cpu_kind", lambda cpuinfo: what)
     else:
-        monkeypatch.setattr(trained, "version", lambda tool: what)
+        monkeypatch.setattr(weights_cache, "version", lambda tool: what)
     load()
     assert lines == ["training", "training"]
 
 
 def test_what_has_no_part_in_training_trains_nothing(load, trained_folder: Path, lines: list[str]) -> None:
     load()
-    for file in (trained_folder / "handler.py", trained_folder.parent / "common" / "images.py"):
+    for file in (trained_folder / "handler.py", trained_folder.parent / "common" / "model_input.py"):
         with file.open("a") as code:
             code.write("\n# changed\n")
     change(trained_folder / "model.yaml", "std: [0.5]", "std: [0.25]")
@@ -164,19 +166,22 @@ def test_of_each_version_the_newest_weights_are_kept(load, trained_folder: Path,
 @pytest.mark.parametrize(
     ("force", "signer", "reuse"), [(False, None, True), (True, None, False), (False, "key", False)]
 )
-def test_who_forces_or_signs_takes_nothing_of_an_earlier_build(
-    trained_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: int, signer: object, reuse: bool
+def test_with_force_or_a_signing_key_no_earlier_weights_are_taken(
+    trained_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: bool, signer: object, reuse: bool
 ) -> None:
     jobs = []
 
     def run(arguments: list[str]) -> object:
-        jobs.append(Path(arguments[-1]).read_text())
-        return type("Run", (), {"returncode": 1})
+        job = Job.model_validate_json(Path(arguments[-1]).read_text())
+        jobs.append(job)
+        job.answer({"name": "brightness"})
+        return type("Run", (), {"returncode": 0})
 
-    monkeypatch.setattr(command.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     spec = load_spec(trained_folder / "model.yaml")
-    command.Build(ModelStore(tmp_path), False, bool(force), signer)._run(trained_folder, spec, tmp_path)
-    assert [f'"reuse": {str(reuse).lower()}' in job for job in jobs] == [True]
+    build = Build(ModelStore(tmp_path), trained_folder.parent, tmp_path / "cache", force=force, signer=signer)
+    assert build._make(trained_folder, spec, tmp_path) == {"name": "brightness"}
+    assert [(job.spec, job.reuse) for job in jobs] == [(spec, reuse)]
 
 
 def test_a_version_shares_the_files_of_another(build, trained_folder: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 from builder.errors import BuildError, ConversionFailed
 from builder.spec import ModelSpec
 
-# As common/engines.py names them in the archive.
+# The names that common/engines.py knows them by.
 SCRIPT, ONNX, OPENVINO, OPENVINO_INT8 = "model.pt", "model.onnx", "openvino.xml", "openvino-int8.xml"
 # NNCF's own default.
 CALIBRATION_IMAGES = 300
@@ -34,7 +34,7 @@ def input_shape(spec: ModelSpec) -> tuple[int, int, int]:
 
 
 def write_engine(spec: ModelSpec, engine: str, module: torch.nn.Module, folder: Path) -> None:
-    """The engine's float32 file in `folder`; none where the model itself is run. Raises ConversionFailed."""
+    """Write the engine's float32 file, or nothing where the model itself is run. Raises ConversionFailed."""
     with _told_as_a_failure(spec, engine):
         if engine == "openvino":
             _write_openvino(spec, module, folder)

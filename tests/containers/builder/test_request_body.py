@@ -1,4 +1,4 @@
-"""common/bodies.py: the image is found however the client sent it, and what holds none is told from it in words."""
+"""common/request_body.py: the image is found however the client sent it; a refusal says what was found instead."""
 
 import base64
 import io
@@ -6,7 +6,7 @@ import json
 
 import pytest
 from common.bad_image import BadImageError
-from common.bodies import body_of, image_bytes
+from common.request_body import body_of, image_bytes
 from PIL import Image
 
 

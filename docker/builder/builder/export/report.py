@@ -10,17 +10,17 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from builder.check import Evaluation
+from builder.export.check import Evaluation
+from builder.inputs.weights import Weights
 from builder.spec import ModelSpec
-from builder.weights import Weights
 
-# More classes than this make a matrix that nobody can read.
-MATRIX_CLASSES = 20
-MISTAKES = 20
+# A confusion matrix of more classes is unreadable.
+MAX_MATRIX_CLASSES = 20
+MAX_MISTAKES = 20
 
 
 def write_report(spec: ModelSpec, weights: Weights, evaluation: Evaluation, folder: Path) -> Path:
-    """`<name>-<version>.html` in `folder`."""
+    """Write `<name>-<version>.html` into `folder`."""
     classes = evaluation.scores.shape[1]
     template = jinja2.Environment(autoescape=True).from_string(
         (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ def write_report(spec: ModelSpec, weights: Weights, evaluation: Evaluation, fold
         accuracy=evaluation.accuracy,
         images=len(evaluation.labels),
         curves=_curves(weights.history) if weights.history else None,
-        matrix=_confusion_matrix(evaluation) if classes <= MATRIX_CLASSES else None,
+        matrix=_confusion_matrix(evaluation) if classes <= MAX_MATRIX_CLASSES else None,
         mistakes=_confident_mistakes(evaluation),
     )
     path = folder / f"{spec.key}.html"
@@ -71,7 +71,7 @@ def _confident_mistakes(evaluation: Evaluation) -> list[dict[str, Any]]:
     probabilities = exponentials / exponentials.sum(1, keepdims=True)
     answers = evaluation.scores.argmax(1)
     confidence = np.where(answers != evaluation.labels, probabilities.max(1), -1)
-    worst = [int(index) for index in np.argsort(-confidence, kind="stable")[:MISTAKES] if confidence[index] > 0]
+    worst = [int(index) for index in np.argsort(-confidence, kind="stable")[:MAX_MISTAKES] if confidence[index] > 0]
     return [
         {
             "image": base64.b64encode(evaluation.images[index]).decode(),

@@ -12,11 +12,11 @@ from ts.context import Context, RequestProcessor
 from ts.utils.util import list_classes_from_module
 
 from builder.errors import CheckFailed
-from builder.export import Export, read_settings
+from builder.export.folder import Export, read_settings
 from builder.spec import ModelSpec
 
 
-class ServedModel:
+class ExportedModel:
     """The handler of an exported folder at one of its precisions."""
 
     def __init__(self, spec: ModelSpec, export: Export, precision: str) -> None:

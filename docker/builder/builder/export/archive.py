@@ -7,7 +7,6 @@ would never give the same archive twice.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import os
 import shutil
@@ -18,19 +17,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builder.errors import BuildError
-from builder.export import SETTINGS, Export
-from builder.sources import sha256_of
+from builder.export.folder import SETTINGS, Export
+from builder.job import SUFFIXES
 from builder.spec import ModelSpec
 
-SUFFIXES = {"default": ".mar", "zip-store": ".mar", "tgz": ".tar.gz", "no-archive": ""}
 MANIFEST = "MAR-INF/MANIFEST.json"
+# An archive may be larger than the memory limit: it is written in pieces.
+COPIED_BYTES = 1 << 20
 # The zip format begins in 1980.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 CREATED_ON = "01/01/1980 00:00:00"
 
 
 def build_archive(spec: ModelSpec, export: Export, archive_format: str, folder: Path) -> Path:
-    """The archive `<name>-<version><suffix>` in `folder`. Raises BuildError when the archiver fails."""
+    """Make `<name>-<version><suffix>` in `folder`. Raises BuildError when the archiver fails."""
     scratch = folder / "archiver"
     scratch.mkdir()
     # A plain folder first: the archiver itself only knows how to put today's date into files.
@@ -46,25 +46,14 @@ def build_archive(spec: ModelSpec, export: Export, archive_format: str, folder: 
     return archive
 
 
-def archive_sha256(archive: Path) -> str:
-    """Of the file; of a folder: over the sorted lines that `sha256sum` would print for its files."""
-    if archive.is_file():
-        return sha256_of(archive)
-    lines = sorted(f"{sha256_of(path)}  {name}\n" for name, path in _files(archive))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
 def archive_bytes(archive: Path) -> int:
-    """Size of the file, or of the folder's files together."""
+    """The size of the file, or of the folder's files together."""
     return archive.stat().st_size if archive.is_file() else sum(path.stat().st_size for _, path in _files(archive))
 
 
 def _run_archiver(spec: ModelSpec, export: Export, scratch: Path) -> Path:
-    extra = [path for path in export.folder.iterdir() if path.name not in _named_files(export)]
-    carried = scratch / "extra"
-    carried.mkdir()
-    for path in extra:
-        (shutil.copytree if path.is_dir() else shutil.copy)(path, carried / path.name)
+    """The folder with the archive's files."""
+    extra = _copy_extra_files(export, scratch / "extra")
     command: list[str] = [
         "torch-model-archiver",
         *("--model-name", spec.name),
@@ -72,13 +61,13 @@ def _run_archiver(spec: ModelSpec, export: Export, scratch: Path) -> Path:
         *("--serialized-file", str(export.folder / export.serialized_file)),
         *("--handler", str(export.folder / export.handler)),
         *("--config-file", str(export.folder / SETTINGS)),
-        *("--extra-files", str(carried)),
+        *("--extra-files", str(extra)),
         *("--archive-format", "no-archive"),
         *("--export-path", str(scratch)),
     ]
     if export.model_file:
         command += ["--model-file", str(export.folder / export.model_file)]
-    # The archiver collects in TMPDIR/<name>, whoever else is doing the same.
+    # The archiver collects its files in TMPDIR/<name>, which another archiver might be using.
     collect = scratch / "tmp"
     collect.mkdir()
     run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(collect)})
@@ -89,8 +78,14 @@ def _run_archiver(spec: ModelSpec, export: Export, scratch: Path) -> Path:
     return unpacked
 
 
-def _named_files(export: Export) -> set:
-    return {export.serialized_file, export.handler, SETTINGS, export.model_file, "__pycache__"}
+def _copy_extra_files(export: Export, folder: Path) -> Path:
+    """`folder`, with all files but those that the archiver has an option for, and the bytecode that the check left."""
+    named = {export.serialized_file, export.handler, SETTINGS, export.model_file}
+
+    def left_out(parent: str, _: list[str]) -> set[str]:
+        return {"__pycache__", *(named if Path(parent) == export.folder else ())}
+
+    return shutil.copytree(export.folder, folder, ignore=left_out)
 
 
 def _fix_time(manifest: Path) -> None:
@@ -102,7 +97,7 @@ def _fix_time(manifest: Path) -> None:
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     """(path inside the folder, path), sorted."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
+        if path.is_file():
             yield path.relative_to(folder).as_posix(), path
 
 
@@ -111,7 +106,11 @@ def _write_zip(folder: Path, archive: Path, method: int) -> None:
         for name, path in _files(folder):
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.external_attr = 0o644 << 16
-            target.writestr(entry, path.read_bytes(), compress_type=method)
+            entry.compress_type = method
+            # Told in advance, so that a file of more than 4 GiB gets the fields it needs.
+            entry.file_size = path.stat().st_size
+            with path.open("rb") as file, target.open(entry, "w") as packed:
+                shutil.copyfileobj(file, packed, COPIED_BYTES)
 
 
 def _write_tar(folder: Path, root: str, archive: Path) -> None:

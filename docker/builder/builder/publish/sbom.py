@@ -18,16 +18,17 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from builder.imports import imported_names
-from builder.sources import sha256_of
+from builder.record import Record
 from builder.spec import ModelSpec, NpmPackage, PackageWeights, PythonPackage, UrlWeights
+from contract.archive import file_sha256
 
 SUFFIX = ".cdx.json"
-# Any fixed one does: it keeps these serial numbers apart from other people's.
+# Any fixed value does: it keeps these serial numbers apart from those of other software.
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "torchserve-stack/archive")
 
 
-def write_sbom(spec: ModelSpec, record: dict[str, Any], files: Path, folder: Path) -> Path:
-    """`<name>-<version>.cdx.json` in `folder`; `record`: the manifest's, `files`: the unpacked archive."""
+def write_sbom(spec: ModelSpec, record: Record, files: Path, folder: Path) -> Path:
+    """Write `<name>-<version>.cdx.json` into `folder`; `record`: the manifest's, `files`: the unpacked archive."""
     archive = Component(
         type=ComponentType.MACHINE_LEARNING_MODEL,
         name=spec.name,
@@ -53,7 +54,9 @@ def _files(folder: Path) -> Iterator[Component]:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             name = path.relative_to(folder).as_posix()
-            yield Component(type=ComponentType.FILE, name=name, bom_ref=f"file:{name}", hashes=_sha256(sha256_of(path)))
+            yield Component(
+                type=ComponentType.FILE, name=name, bom_ref=f"file:{name}", hashes=_sha256(file_sha256(path))
+            )
 
 
 def _packages(folder: Path) -> Iterator[Component]:
@@ -73,7 +76,7 @@ def _modules(distribution: Any) -> set[str]:
     return {Path(file.parts[0]).stem for file in distribution.files or () if file.suffix == ".py"}
 
 
-def _inputs(spec: ModelSpec, record: dict[str, Any]) -> Iterator[Component]:
+def _inputs(spec: ModelSpec, record: Record) -> Iterator[Component]:
     """The weights, the data set, and the packages that the model's code was made with."""
     weights = spec.weights
     url = (

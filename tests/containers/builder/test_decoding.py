@@ -1,11 +1,11 @@
-"""common/pictures.py and colours.py: every kind of image file that people have, as the same picture."""
+"""common/decoding.py and colour_modes.py: every kind of image file that people have, as the same picture."""
 
 import contextlib
 
 import numpy as np
 import pytest
 from common.bad_image import BadImageError
-from common.pictures import read_picture
+from common.decoding import read_picture
 from drawn import PHOTO, SIDE, encoded, grey, png
 from PIL import Image
 

@@ -1,7 +1,7 @@
-"""The weights that an earlier build has trained, for as long as nothing changes that decides them.
+"""The weights that an earlier build trained, kept until something changes that decides them.
 
-Training is by far the longest step, and most changes, of a handler or of the builder itself, have no part in it. Not
-seen are files that training code imports or reads from elsewhere than its folder: after such a change, `--force`.
+Training is by far the longest step, and most changes, to a handler or to the builder itself, cannot affect it. Files
+that training code imports or reads from outside its folder are not noticed: after changing one, build with `--force`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 import torch
 
 from builder.imports import imported_files
-from builder.sources import sha256_of
 from builder.spec import Folder, ModelSpec, TrainedWeights
+from contract.archive import file_sha256
 
 DECIDES = {"weights", "model", "data", "packages"}
 # Of /proc/cpuinfo: other instructions round otherwise.
@@ -44,19 +44,19 @@ class TrainedWeightsCache:
         self._key = _key(spec, folder)
 
     def find(self) -> TrainedEarlier | None:
-        """None where there are none, or none from exactly this."""
+        """The weights that were trained from exactly these inputs; None where the file holds others, or is damaged."""
         if not self._file.is_file():
             return None
         try:
             content: dict[str, Any] = torch.load(self._file, map_location="cpu", weights_only=True)
             key, earlier = content.pop("key"), TrainedEarlier(**content)
-        # A damaged file makes torch.load raise nearly anything; training anew takes long, but does no harm.
+        # A damaged file makes torch.load raise nearly anything; training again takes long, but does no harm.
         except Exception:
             return None
         return earlier if key == self._key else None
 
     def keep(self, state_dict: dict[str, torch.Tensor], history: list[dict[str, float]]) -> None:
-        """In the place of the version's earlier ones."""
+        """Replace the weights that are kept for this version."""
         content = {
             "key": self._key,
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -77,7 +77,7 @@ def _key(spec: ModelSpec, folder: Path) -> str:
     digest.update("".join(f"{tool} {version(tool)}\n" for tool in ("torch", "numpy", "pillow")).encode())
     digest.update(f"{platform.machine()}\n{_cpu_kind(Path('/proc/cpuinfo'))}\n".encode())
     for path in _files(spec, folder):
-        digest.update(f"{sha256_of(path)}  {path.relative_to(folder.parent).as_posix()}\n".encode())
+        digest.update(f"{file_sha256(path)}  {path.relative_to(folder.parent).as_posix()}\n".encode())
     return digest.hexdigest()
 
 

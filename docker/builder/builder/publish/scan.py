@@ -27,18 +27,18 @@ TORCH = (".pth", ".pt", ".ckpt")
 PICKLES = (*TORCH, ".pkl", ".debug_pkl", ".pickle", ".joblib")
 IMPORTS = ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
 ZIP_START = b"PK\x03\x04"
-# Nobody nests deeper; whoever does wants the scanner to give up.
-DEPTH = 4
-# Of what a pickle imports, in an error.
-NAMED = 5
+# Zips in zips: no honest archive nests them deeper than this.
+MAX_DEPTH = 4
+# How many of a pickle's imports an error names.
+MAX_NAMED = 5
 REMEDY = "weights that torch.save(model.state_dict()) wrote, and no other pickle"
 
-# It would print a warning for every file that is no pickle.
+# picklescan would print a warning for every file that is not a pickle.
 logging.getLogger("picklescan").setLevel(logging.CRITICAL)
 
 
 def unpack_archive(archive: Path, folder: Path) -> Path:
-    """The folder with the archive's files: `folder` with its content, or the archive itself where it is a folder."""
+    """Unpack into `folder`; returns the folder with the archive's files, the archive itself if it is one."""
     if archive.is_dir():
         return archive
     if zipfile.is_zipfile(archive):
@@ -51,7 +51,7 @@ def unpack_archive(archive: Path, folder: Path) -> Path:
 
 
 def scan_files(archive: str, folder: Path) -> dict[str, Any]:
-    """What was scanned, for the manifest: {tool, files, pickles}. `folder`: the unpacked files of `archive`.
+    """Scan the unpacked files of `archive` in `folder`; returns {tool, files, pickles} for the manifest.
 
     Raises BuildError for a pickle that names anything but tensors and TorchScript's own classes, for a pickle where
     none belongs, for what cannot be scanned, and where there is no pickle at all.
@@ -75,7 +75,7 @@ def _contents(archive: str, name: str, content: bytes, depth: int = 0) -> Iterat
         yield name, content
     if not is_zip:
         return
-    if depth == DEPTH:
+    if depth == MAX_DEPTH:
         raise _unscannable(archive, name, f"zips {depth} deep in one another")
     try:
         # As torch reads it: without the checks by which Python's own zipfile would skip an entry.
@@ -101,7 +101,7 @@ def _scan(archive: str, name: str, content: bytes) -> bool:
             result = scan_bytes(io.BytesIO(content), name, suffix)
         else:
             result = scan_pickle_bytes(io.BytesIO(content), name)
-    # Each of its formats has errors of its own.
+    # Each format of torch's raises other errors.
     except Exception as error:
         raise _unscannable(archive, name, f"{type(error).__name__}: {error}") from error
     code = [
@@ -152,7 +152,7 @@ def _is_whole_pickle(content: bytes) -> bool:
 
 
 def _dangerous(archive: str, name: str, code: list[Global]) -> BuildError:
-    named = ", ".join(sorted(f"{one.module}.{one.name}" for one in code)[:NAMED])
+    named = ", ".join(sorted(f"{one.module}.{one.name}" for one in code)[:MAX_NAMED])
     return BuildError(
         f"pickles in {archive} that hold tensors and nothing else",
         f"{named} in {name}: reading it may run code",

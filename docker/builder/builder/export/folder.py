@@ -1,4 +1,4 @@
-"""Write what the archive will hold into one folder: model, handler, engine's file, settings."""
+"""Write what the archive will hold into one folder: model, handler, the engine's file, settings."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import torch
 import yaml
 
-from builder.convert import SCRIPT, script, write_engine
 from builder.errors import ConversionFailed
+from builder.export.convert import SCRIPT, script, write_engine
 from builder.spec import ModelSpec
 
-# As common/engines.py names them in the archive.
+# The names that common/engines.py knows them by.
 MODEL, WEIGHTS = "model.py", "weights.pth"
 SETTINGS = "model-config.yaml"
 

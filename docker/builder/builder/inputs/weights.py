@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from builder.errors import WeightsRefused
-from builder.fetch import Log, data_folder, weights_file
-from builder.sources import sha256_of
+from builder.inputs.files import Log, data_folder, weights_file
+from builder.inputs.weights_cache import TrainedWeightsCache
 from builder.spec import ModelSpec, RandomWeights, TrainedWeights
-from builder.trained import TrainedWeightsCache
+from contract.archive import file_sha256
 
 
 @dataclass
@@ -31,7 +31,7 @@ def load_weights(
 ) -> Weights:
     """Fill `module` with its weights. Raises Unavailable or WeightsRefused.
 
-    reuse: whether weights that an earlier build has trained from the same will do.
+    reuse: whether weights that an earlier build trained from the same inputs will do.
     """
     weights = spec.weights
     if isinstance(weights, TrainedWeights):
@@ -49,7 +49,7 @@ def load_weights(
         return Weights(origin=f"UNTRAINED: random values from seed {weights.random}", trained=False)
     path, origin = weights_file(spec, folder, cache, log)
     _load_file(path, module)
-    return Weights(origin=origin, sha256=sha256_of(path))
+    return Weights(origin=origin, sha256=file_sha256(path))
 
 
 def seed_of(spec: ModelSpec) -> int:
@@ -75,7 +75,7 @@ def _load_file(path: Path, module: torch.nn.Module) -> None:
     except Exception as error:
         raise WeightsRefused(
             f"a state_dict in {path.name}",
-            f"sha256 {sha256_of(path)}, unreadable ({str(error).splitlines()[0]})",
+            f"sha256 {file_sha256(path)}, unreadable ({str(error).splitlines()[0]})",
             "a file that torch.save(model.state_dict()) wrote",
         ) from None
     try:

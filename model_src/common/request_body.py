@@ -6,7 +6,7 @@ import json
 from typing import Any, Union
 
 from common.bad_image import BadImageError
-from common.formats import READABLE, format_of
+from common.image_format import READABLE, format_of
 
 EXPECTED = f'an image ({READABLE}), its base64 text or JSON {{"data": "<base64>"}}'
 WHITESPACE = b" \t\r\n"

@@ -1,32 +1,29 @@
 """Sign the manifest's records with the user's key, so that the runtime can tell what this builder wrote from the rest.
 
-Each record carries a signature of its own (DSSE, https://github.com/secure-systems-lab/dsse): whoever alters one record
-costs that model alone. What is signed is the record without the signature and without a pending successor, which has a
-signature of its own. The runtime verifies it (runtime/signatures.py): the two meet in PAYLOAD_TYPE and `payload`.
+Each record has its own signature (DSSE, https://github.com/secure-systems-lab/dsse), so that an altered record costs
+that model alone. The record is signed without `signature` and without `pending`, its successor, which has its own.
+The runtime verifies it (runtime/signatures.py).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from builder.errors import BuildError
+from builder.record import Record
+from contract.signature import PAYLOAD_TYPE, payload
 
-PAYLOAD_TYPE = "application/vnd.torchserve-stack.record+json"
-NOT_SIGNED = ("signature", "pending")
 MAKE_KEY = "`openssl genpkey -algorithm ed25519 -out signing.pem` and STACK_SIGNING_KEY=./signing.pem"
-
-Record = dict[str, Any]
 
 
 class RecordSigner:
-    """The user's private key, of which only signatures leave."""
+    """Holds the user's private key; only signatures leave it."""
 
     def __init__(self, key_file: Path) -> None:
         """Raises BuildError for anything but an unencrypted Ed25519 key in PEM."""
-        # Imported only where there is a key.
+        # Imported here, because without a key they are not needed.
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
         from securesystemslib.signer import CryptoSigner, SSlibKey
@@ -44,7 +41,7 @@ class RecordSigner:
         self._signer = CryptoSigner(private, SSlibKey.from_crypto(private.public_key(), keyid))
 
     def sign(self, record: Record) -> Record:
-        """The record with its signature."""
+        """Return the record with its signature."""
         signature = self._envelope(record).sign(self._signer)
         return {**record, "signature": {"keyid": signature.keyid, "sig": signature.signature}}
 
@@ -69,7 +66,7 @@ class RecordSigner:
 
 
 def load_signer(key_file: Path) -> RecordSigner | None:
-    """None where compose was given no key (an empty file). Raises BuildError for a key that cannot be used."""
+    """Return None if compose was given no key (an empty file). Raises BuildError for a key that cannot be used."""
     try:
         if not key_file.exists() or not key_file.read_bytes():
             return None
@@ -78,12 +75,6 @@ def load_signer(key_file: Path) -> RecordSigner | None:
             "a signing key that the builder may read", str(error), "`chown` to STACK_UID: scripts/stack doctor"
         ) from None
     return RecordSigner(key_file)
-
-
-def payload(record: Record) -> bytes:
-    """The bytes that are signed: compact JSON with sorted keys, ASCII."""
-    content = {key: value for key, value in record.items() if key not in NOT_SIGNED}
-    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _first_line(error: Exception) -> str:

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from builder.convert import CALIBRATION_IMAGES, OPENVINO_INT8, example_input, write_int8
 from builder.errors import CheckFailed
-from builder.export import Export, read_settings, write_settings
-from builder.served import ServedModel
+from builder.export.convert import CALIBRATION_IMAGES, OPENVINO_INT8, example_input, write_int8
+from builder.export.exported import ExportedModel
+from builder.export.folder import Export, read_settings, write_settings
 from builder.spec import ModelSpec
 
 BATCH = 100
-# Where a model has neither labelled images nor samples.
+# How many random inputs to compare on, for a model with neither labelled images nor samples.
 RANDOM_INPUTS = 4
 
 
@@ -79,7 +79,7 @@ def check_export(
     spec: ModelSpec, export: Export, eager: torch.nn.Module, trained: bool, source: Path, data: Path | None
 ) -> Report:
     """Raises CheckFailed past the limits in `accept`; an untrained model is not judged on its answers."""
-    model = ServedModel(spec, export, "f32")
+    model = ExportedModel(spec, export, "f32")
     if not model.has_engine:
         samples = _check_samples(model, trained, source / spec.samples)
         return Report("torchscript" if spec.torchscript else "eager", "f32", {}, samples, None)
@@ -105,14 +105,16 @@ def check_export(
 
 
 def _images(spec: ModelSpec, source: Path, data: Path | None) -> Images:
-    """The labelled images, else the samples (none where there are none)."""
+    """Return the labelled images, else the samples, of which there may be none."""
     if spec.labelled and data:
         rows = list(importlib.import_module(Path(spec.labelled).stem).labelled_images(data))
         return Images([image for image, _ in rows], np.array([label for _, label in rows]))
     return Images([path.read_bytes() for path in _sample_files(source / spec.samples)], None)
 
 
-def _other_precisions(spec: ModelSpec, export: Export, f32: ServedModel, data: Path | None) -> dict[str, ServedModel]:
+def _other_precisions(
+    spec: ModelSpec, export: Export, f32: ExportedModel, data: Path | None
+) -> dict[str, ExportedModel]:
     """The precisions beside float32 that the engine has and this CPU can compute."""
     if f32.handler.engine.name != "openvino":
         return {}
@@ -125,12 +127,12 @@ def _other_precisions(spec: ModelSpec, export: Export, f32: ServedModel, data: P
         if precision == "int8" and spec.calibration and data:
             files = importlib.import_module(Path(spec.calibration).stem).calibration_images(data)
             write_int8(f32.inputs(list(islice(files, CALIBRATION_IMAGES))), export.folder)
-        models[precision] = ServedModel(spec, export, precision)
+        models[precision] = ExportedModel(spec, export, precision)
     return models
 
 
 def _scores(
-    spec: ModelSpec, models: dict[str, ServedModel], eager: torch.nn.Module, images: Images
+    spec: ModelSpec, models: dict[str, ExportedModel], eager: torch.nn.Module, images: Images
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """float32 [N, classes] by precision, and of the eager model; a batch at a time, for the inputs may be many."""
     rows: dict[str, list[np.ndarray]] = {precision: [] for precision in models}
@@ -143,7 +145,7 @@ def _scores(
     return {precision: np.concatenate(batches) for precision, batches in rows.items()}, np.concatenate(reference)
 
 
-def _inputs(spec: ModelSpec, model: ServedModel, files: list[bytes]) -> Iterator[np.ndarray]:
+def _inputs(spec: ModelSpec, model: ExportedModel, files: list[bytes]) -> Iterator[np.ndarray]:
     """Batches of float32 [N, channels, height, width]."""
     if not files:
         yield example_input(spec, RANDOM_INPUTS).numpy()
@@ -164,7 +166,7 @@ def _compare(scores: np.ndarray, reference: np.ndarray, labels: np.ndarray | Non
 
 
 def _problem(spec: ModelSpec, figures: Figures) -> CheckFailed | None:
-    """The first limit of `accept` that the figures miss."""
+    """Return the first limit of `accept` that the figures miss, None if they miss none."""
     accept, count = spec.accept, f"on {figures.images} images"
     if figures.accuracy is not None and figures.accuracy < accept.min_accuracy:
         return CheckFailed(
@@ -203,7 +205,7 @@ def _sample_files(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.glob("*")) if path.name != "expected.json"]
 
 
-def _check_samples(model: ServedModel, trained: bool, folder: Path) -> list[dict[str, Any]]:
+def _check_samples(model: ExportedModel, trained: bool, folder: Path) -> list[dict[str, Any]]:
     """Every image of samples/ gets an answer; where expected.json names one, that answer."""
     expected_file = folder / "expected.json"
     expected = json.loads(expected_file.read_text()) if trained and expected_file.is_file() else {}

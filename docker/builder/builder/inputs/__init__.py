@@ -1,0 +1,1 @@
+"""What a model is made from: files that are fetched, and weights."""
