@@ -31,7 +31,7 @@ def run(command: list[str]) -> None:
         ("docker/builder", "builder"),
         ("docker/torchserve", "runtime"),
         ("docker/edge", "edge"),
-        ("benchmarks/load", "load"),
+        ("docker/load", "load"),
     ],
 )
 def test_the_suite_inside_the_image_passes(project: Project, context: str, tests: str) -> None:

@@ -41,7 +41,7 @@ def image() -> str:
     settings = load_settings(ROOT, os.environ)
     project = Project(settings, settings.torchserve_image, write_secrets())
     secrets = [f"--secret=id={name},src={file}" for name, file in vars(project.secrets).items()]
-    tag = f"torchserve-stack/prometheus:{settings.stack_tag}"
+    tag = settings.image_of("prometheus")
     base = f"--build-arg=DEBIAN_IMAGE={settings.debian_image}"
     run(["docker", "build", "--quiet", "--tag", tag, *secrets, base, str(PROMETHEUS)])
     return tag

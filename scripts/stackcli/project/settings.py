@@ -137,17 +137,9 @@ class Settings(BaseModel):
         scheme = "https" if self.is_closed else "http"
         return f"{scheme}://{'localhost' if self.host == '127.0.0.1' else self.host}:{port}"
 
-    @property
-    def image(self) -> str:
-        return f"torchserve-stack/torchserve:{self.stack_tag}"
-
-    @property
-    def edge_image(self) -> str:
-        return f"torchserve-stack/edge:{self.stack_tag}"
-
-    @property
-    def builder_image(self) -> str:
-        return f"torchserve-stack/builder:{self.stack_tag}"
+    def image_of(self, service: str) -> str:
+        """As compose.yaml names it; `service`: one that is built here, such as torchserve."""
+        return f"torchserve-stack/{service}:{self.stack_tag}"
 
 
 def documented_variables(example: Path) -> dict[str, str]:
