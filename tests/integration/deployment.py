@@ -137,6 +137,7 @@ class Deployment:
             **os.environ,
             **self.ports.variables(),
             "COMPOSE_PROJECT_NAME": self.project,
+            "STACK_TAG": users_tag(),
             "MODEL_STORE": str(self.model_store),
             "MODEL_SRC": str(self.model_src),
             "TEST_CACHE_VOLUME": cache_volume(),
@@ -283,13 +284,18 @@ def users_project() -> str:
     return os.environ.get("COMPOSE_PROJECT_NAME") or "torchserve-stack"
 
 
+def users_tag() -> str:
+    """Of the images: what is tested is what the user's stack runs."""
+    return os.environ.get("STACK_TAG") or users_project()
+
+
 def users_folder(variable: str, default: str) -> Path:
     return (PROJECT_ROOT / (os.environ.get(variable) or default)).resolve()
 
 
 def image(part: str) -> str:
     """part: "builder", "torchserve", "edge" or "load"."""
-    return f"torchserve-stack/{part}:{os.environ.get('STACK_TAG') or 'latest'}"
+    return f"torchserve-stack/{part}:{users_tag()}"
 
 
 def get_json(url: str) -> Any:

@@ -14,7 +14,7 @@ from docker.errors import DockerException
 from docker.models.containers import Container
 
 from archives import DOES_NOT_LOAD, write_manifest
-from deployment import PROJECT_ROOT, run_command, session
+from deployment import PROJECT_ROOT, run_command, session, users_tag
 from edge_load import ASK_SERVERS, count_ready
 from polling import wait_until
 from registry import Registry
@@ -56,7 +56,8 @@ class SwarmStack:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`scripts/stack swarm …`"""
         settings = {"SWARM_MANAGER": self.nodes.manager.host, "SWARM_REPOSITORY": self.registry.repository}
-        environment = {**os.environ, **VARIABLES, **settings, "MODEL_STORE": str(self.store), **self.variables}
+        environment = {**os.environ, **VARIABLES, **settings, "MODEL_STORE": str(self.store)}
+        environment |= {"STACK_TAG": users_tag(), **self.variables}
         ended = run_command([str(PROJECT_ROOT / "scripts/stack"), "swarm", *arguments], environment, COMMAND_LIMIT_S)
         print(ended.stdout)  # pytest shows it where a test fails
         return ended

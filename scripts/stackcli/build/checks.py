@@ -10,6 +10,7 @@ from stackcli.build.images import SERVICES
 from stackcli.common.check import Check
 from stackcli.machine.checks import check_disk, check_engine, check_memory, memory_gib
 from stackcli.machine.engine import find_engine
+from stackcli.project.containers import check_checkout
 from stackcli.project.settings import Settings
 
 
@@ -20,6 +21,7 @@ def build_checks(client: docker.DockerClient | None, settings: Settings, base: B
         check_engine(find_engine(), yes),
         check_disk(client, images_here),
         check_memory(memory_gib()),
+        *check_checkout(client, settings),
         check_base(client, settings, base),
         check_keys(settings),
     ]
