@@ -24,17 +24,20 @@ def project() -> Project:
         ("docker/builder", "builder"),
         ("docker/torchserve", "runtime"),
         ("docker/edge", "edge"),
-        ("benchmarks/load", "load"),
+        ("docker/load", "load"),
     ],
 )
 def test_the_suite_inside_the_image_passes(project: Project, context: str, tests: str) -> None:
     tag = f"torchserve-stack/{Path(context).name}-test:{project.settings.stack_tag}"
     secrets = [f"--secret=id={name},src={file}" for name, file in vars(project.secrets).items()]
-    build = ["docker", "build", "--quiet", "--target", "test", "--tag", tag, *secrets]
+    shared = f"--build-context=contract={ROOT / 'contract'}"
+    build = ["docker", "build", "--quiet", "--target", "test", "--tag", tag, shared, *secrets]
     bases = {"BASE_IMAGE": project.base_image, "DEBIAN_IMAGE": project.settings.debian_image}
     name = "DEBIAN_IMAGE" if tests == "edge" else "BASE_IMAGE"
     run([*build, "--build-arg", f"{name}={bases[name]}", str(ROOT / context)])
-    folders = {ROOT / "tests/containers" / tests: "/tests", Path(ROOT / project.settings.model_src): "/model_src"}
+    folders = {ROOT / "tests/containers": "/tests", Path(ROOT / project.settings.model_src): "/model_src"}
     mounts = [f"--volume={folder}:{target}:ro" for folder, target in folders.items()]
     hardened = ["--network=none", "--read-only", "--tmpfs=/tmp:mode=1777", "--env=HOME=/tmp", "--workdir=/tmp"]
-    run(["docker", "run", "--rm", *hardened, *mounts, tag, "/tests", "-q", "-p", "no:cacheprovider"])
+    # The suites share the table of store states, beside their folders.
+    options = ["-q", "-p", "no:cacheprovider", "-o", "pythonpath=/tests", f"--confcutdir=/tests/{tests}"]
+    run(["docker", "run", "--rm", *hardened, *mounts, tag, f"/tests/{tests}", *options])

@@ -74,7 +74,7 @@ def test_a_store_without_manifest_has_no_models(tmp_path: Path) -> None:
 
 def test_a_broken_manifest_is_refused_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"models": [{"name": "mnist"')
-    with pytest.raises(BuildError, match="build --force"):
+    with pytest.raises(BuildError, match=r"expected a readable JSON manifest .*; try `scripts/stack build`"):
         read_manifest(Settings(model_store=str(tmp_path)))
 
 
@@ -114,6 +114,5 @@ def test_a_models_state_is_its_own_versions_workers(served: list[Described] | No
 
 def test_the_look_alike_is_a_project_of_its_own() -> None:
     settings = chosen_settings(Options(base="official-alike"))
-    assert settings.compose_project_name == "torchserve-stack-official-alike"
-    assert settings.stack_tag == "official-alike"
+    assert settings.compose_project_name == settings.stack_tag == "torchserve-stack-official-alike"
     assert (ROOT / settings.model_store) == ROOT / ".stack/model_store-official-alike"

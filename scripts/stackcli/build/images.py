@@ -33,7 +33,8 @@ def stale_services(
     for service in wanted:
         image, build = services[service]["image"], services[service]["build"]
         bases = {name: image_id(client, value) for name, value in build["args"].items() if name in BASES}
-        inputs = hash_inputs(Path(build["context"]), build=without_paths(build), bases=bases)
+        shared = {name: hash_inputs(Path(path)) for name, path in build.get("additional_contexts", {}).items()}
+        inputs = hash_inputs(Path(build["context"]), build=without_paths(build), bases=bases, shared=shared)
         if built.get(image) != {"inputs": inputs, "id": image_id(client, image)}:
             stale[service] = (image, inputs)
     return stale
@@ -41,7 +42,7 @@ def stale_services(
 
 def without_paths(build: dict[str, Any]) -> dict[str, Any]:
     """Where the checkout lies does not change the image."""
-    return {key: value for key, value in build.items() if key not in ("context", "secrets")}
+    return {key: value for key, value in build.items() if key not in ("context", "additional_contexts", "secrets")}
 
 
 def image_id(client: docker.DockerClient, image: str) -> str | None:

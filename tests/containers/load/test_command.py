@@ -1,11 +1,11 @@
 """The command line: one JSON object on standard output, one line on a failure."""
 
 import json
-import re
 
 import pytest
 
 from conftest import BODY
+from contract.failure import read_failure
 from load.__main__ import main
 
 
@@ -40,7 +40,11 @@ def test_the_expected_answer_is_told_from_others(serve, image, capsys) -> None:
 
 def test_a_failure_is_one_line(image, capsys) -> None:
     assert main(["run", "--url", "http://127.0.0.1:9/", "--body", image, "--rate", "1"]) == 1
-    assert re.fullmatch(r"FAIL: expected .+, found .+; try .+\n", capsys.readouterr().err)
+    failure = read_failure(capsys.readouterr().err)
+    assert failure
+    assert failure.expected
+    assert failure.found
+    assert failure.remedy
 
 
 def test_a_missing_body_is_refused(capsys) -> None:

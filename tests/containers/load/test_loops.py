@@ -184,7 +184,7 @@ def test_a_server_that_goes_away_leaves_connect_errors(serve, load) -> None:
 
 
 def test_a_server_that_was_never_there_is_refused_with_a_remedy() -> None:
-    with pytest.raises(LoadError, match=r"^FAIL: expected a server at 127\.0\.0\.1:9, found Connection refused; try"):
+    with pytest.raises(LoadError, match=r"^expected a server at 127\.0\.0\.1:9, found Connection refused; try"):
         run_load(Target.post("http://127.0.0.1:9/", b"", {}), connections=1, seconds=1)
 
 

@@ -16,10 +16,15 @@ def users_project() -> str:
     return os.environ.get("COMPOSE_PROJECT_NAME") or "torchserve-stack"
 
 
+def users_tag() -> str:
+    """The images' tag: what is tested is what the user's stack runs."""
+    return os.environ.get("STACK_TAG") or users_project()
+
+
 def users_folder(variable: str, default: str) -> Path:
     return (PROJECT_ROOT / (os.environ.get(variable) or default)).resolve()
 
 
 def image(part: str) -> str:
     """part: "builder", "torchserve", "edge" or "load"."""
-    return f"torchserve-stack/{part}:{os.environ.get('STACK_TAG') or 'latest'}"
+    return f"torchserve-stack/{part}:{users_tag()}"

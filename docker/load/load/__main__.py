@@ -13,6 +13,7 @@ from typing import Any
 
 import uvloop
 
+from contract.failure import failure_line
 from load.errors import LoadError
 from load.loops import ClosedLoop, Loop, OpenLoop
 from load.target import Target
@@ -142,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         {"run": run, "report": report}[options.command](options)
     except LoadError as error:
-        print(error, file=sys.stderr)
+        print(failure_line(error), file=sys.stderr)
         return 1
     return 0
 
