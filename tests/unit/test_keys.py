@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stackcli.access.api_keys import PREFIX, Key, add_key, keys_file, read_keys, remove_key
+from contract.keys import Key
+from stackcli.access.api_keys import PREFIX, add_key, keys_file, read_keys, remove_key
 from stackcli.access.checks import check_api_keys
 from stackcli.common.errors import ConfigError
 from stackcli.project.settings import Settings
@@ -22,7 +23,7 @@ def test_a_new_key_is_recognisable_and_only_its_hash_is_stored(settings: Setting
     key = add_key(settings, "shop", "predict")
     assert key.startswith(PREFIX)
     assert len(key) == len(PREFIX) + 43, "32 random bytes in URL-safe base64"
-    assert read_keys(settings) == [Key("shop", "predict", sha256(key.encode()).hexdigest())]
+    assert read_keys(settings) == [Key("shop", "predict", sha256(key.encode()).hexdigest().upper())]
     assert key not in keys_file(settings).read_text()
 
 
