@@ -10,18 +10,18 @@ from typing import Annotated
 
 import typer
 
-from stackcli import console
-from stackcli.bench import machine_today, with_images
-from stackcli.command import run as run_command
-from stackcli.compose import Project
-from stackcli.engine import connect
-from stackcli.errors import ServeError
-from stackcli.load import find_server, run_generator
-from stackcli.models import Model, read_manifest, store_folder
-from stackcli.paths import ROOT
-from stackcli.secrets import write_secrets
-from stackcli.settings import load_settings
-from stackcli.tune import pick_version
+from stackcli.bench.load import find_server, run_generator
+from stackcli.build.images import with_images
+from stackcli.common import console
+from stackcli.common.command import run as run_command
+from stackcli.common.errors import ServeError
+from stackcli.common.paths import ROOT
+from stackcli.machine.describe import machine_today
+from stackcli.machine.engine import connect
+from stackcli.machine.registries import write_secrets
+from stackcli.project.compose import Project
+from stackcli.project.settings import load_settings
+from stackcli.store.manifest import Model, pick_version, read_manifest, store_folder
 
 OUT = ROOT / "artifacts" / "edge_cost" / "results.json"
 DOCUMENT = ROOT / "docs" / "EDGE.md"

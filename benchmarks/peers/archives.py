@@ -6,9 +6,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackcli.errors import ConfigError
-from stackcli.models import find_sample, read_manifest, store_folder
-from stackcli.settings import Settings
+from stackcli.common.errors import ConfigError
+from stackcli.project.settings import Settings
+from stackcli.store.manifest import find_sample, read_manifest, store_folder
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from docker.errors import ContainerError
 
-from stackcli.errors import StackError
+from stackcli.common.errors import StackError
 
 
 class PeerFailure(StackError):

@@ -8,9 +8,9 @@ from docker.errors import ContainerError
 from peers.archives import Served
 from peers.errors import PeerFailure, last_words
 from peers.peer import FOLDER
-from stackcli.base_image import has_image, run_build
-from stackcli.compose import Project
-from stackcli.errors import BuildError
+from stackcli.build.base_image import has_image, run_build
+from stackcli.common.errors import BuildError
+from stackcli.project.compose import Project
 
 SECRETS = ("apt_conf", "pip_conf", "ca_bundle")
 

@@ -25,7 +25,7 @@ from peers.results import Run, now
 from peers.tasks import Task
 from peers.wire import WireRequest
 from peers.wrk import Load
-from stackcli import console
+from stackcli.common import console
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from docker.models.containers import Container
 from peers.containers import NETWORK, PREFIX
 from peers.peer import Peer
 from peers.tasks import Task
-from stackcli.compose import Project
+from stackcli.project.compose import Project
 
 
 def run_ours(client: docker.DockerClient, peer: Peer, task: Task, project: Project) -> Container:

@@ -12,7 +12,7 @@ from peers import tables
 from peers.errors import PeerFailure, last_words
 from peers.peer import FOLDER, Peer
 from peers.results import load_results
-from stackcli import console
+from stackcli.common import console
 
 
 def write(client: docker.DockerClient, image: str, results: Path, peers: list[Peer], folder: Path) -> None:

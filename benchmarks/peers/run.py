@@ -24,14 +24,14 @@ from peers.results import Failure, Results, describe_machine, load_results
 from peers.tasks import CONNECTIONS, Task, make_task
 from peers.wire import frame
 from peers.wrk import Load, load_container
-from stackcli import console
-from stackcli.base_image import ensure_base_image
-from stackcli.compose import Project
-from stackcli.engine import connect
-from stackcli.errors import ConfigError, StackError
-from stackcli.paths import ROOT
-from stackcli.secrets import write_secrets
-from stackcli.settings import load_settings
+from stackcli.build.base_image import ensure_base_image
+from stackcli.common import console
+from stackcli.common.errors import ConfigError, StackError
+from stackcli.common.paths import ROOT
+from stackcli.machine.engine import connect
+from stackcli.machine.registries import write_secrets
+from stackcli.project.compose import Project
+from stackcli.project.settings import load_settings
 
 OUT = ROOT / "artifacts" / "peers"
 RESULTS = OUT / "results.json"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from scale_out.results import Measured
-from stackcli.plan import EDGE_REPLICAS, GIB, MOST_LOAD, Plan, make_plan
-from stackcli.queueing import Replica
+from stackcli.plan.forecast import EDGE_REPLICAS, GIB, MOST_LOAD, Plan, make_plan
+from stackcli.plan.queueing import Replica
 
 RATES = [10**power for power in range(2, 7)]
 P99_MS = 250.0

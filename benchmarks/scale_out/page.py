@@ -11,9 +11,9 @@ from scale_out.limits import P99_MS, RATES, SCRAPE_SECONDS, Capacity, Step
 from scale_out.prediction import CONNECTIONS, LOAD, Prediction, predict
 from scale_out.replicas import MOST
 from scale_out.results import Measured
-from stackcli.paths import ROOT
-from stackcli.plan import GIB
-from stackcli.queueing import PERIOD_MS
+from stackcli.common.paths import ROOT
+from stackcli.plan.forecast import GIB
+from stackcli.plan.queueing import PERIOD_MS
 
 DOCUMENT = ROOT / "docs" / "CAPACITY.md"
 WIDTH = 118
@@ -51,9 +51,9 @@ up now), cores and gigabytes serve so many requests a second with 99 of 100 answ
 so that any one may be lost. It refuses figures of another machine, version or setting, and a p99 that no number of
 replicas can keep, with the smallest that it can promise. `--json` is for machines.
 
-It simulates a queue (`scripts/stackcli/queueing.py`): requests come at random (Poisson), the edge gives each to the
-replica with the fewest in flight, a free worker takes what waits, up to `batchSize`, and a batch of b takes *fixed
-+ each × b* ms, with a spread. Those come from bench's runs (`scripts/stackcli/calibration.py`): closed loops give
+It simulates a queue (`scripts/stackcli/plan/queueing.py`): requests come at random (Poisson), the edge gives each to
+the replica with the fewest in flight, a free worker takes what waits, up to `batchSize`, and a batch of b takes *fixed
++ each × b* ms, with a spread. Those come from bench's runs (`scripts/stackcli/plan/calibration.py`): closed loops give
 the times, open loops the spread; what a CPU quota takes away is simulated as the kernel does it, in periods of 100
 ms. With constant and exponential times the simulation gives the waiting times of M/D/1 and M/M/c
 (`tests/unit/test_queueing.py`).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stackcli.queueing import Replica, closed_loop, open_loop
+from stackcli.plan.queueing import Replica, closed_loop, open_loop
 
 CONNECTIONS = 64  # of each replica
 LOAD = 0.7  # of the predicted best rate, for the latencies

@@ -9,11 +9,11 @@ from typing import Any, cast
 
 from docker.models.containers import Container
 
-from stackcli import console
-from stackcli.errors import ServeError
-from stackcli.load import read_stats, run_generator
-from stackcli.serving import find_container, find_containers, wait_until_healthy
-from stackcli.testbed import Testbed
+from stackcli.bench.load import read_stats, run_generator
+from stackcli.common import console
+from stackcli.common.errors import ServeError
+from stackcli.project.containers import find_container, find_containers, wait_until_healthy
+from stackcli.tune.testbed import Testbed
 
 MOST = 3
 # HAProxy's management.txt, "show servers state": name and address of each server.

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from scale_out.replicas import Run
-from stackcli.bench_results import Results
+from stackcli.plan.measured import Results
 
 FILE = Path(__file__).with_name("results.json")
 

@@ -15,27 +15,21 @@ from scale_out import page
 from scale_out.prediction import CONNECTIONS, open_rate
 from scale_out.replicas import MOST, containers, measure, route_to, start
 from scale_out.results import FILE, Facts, Loaded, Measured, read, write
-from stackcli import console, load
-from stackcli.base_image import ensure_base_image
-from stackcli.bench import (
-    QUICK_CONNECTIONS,
-    describe,
-    machine_today,
-    open_rates,
-    path_of,
-    served_settings,
-    with_images,
-)
-from stackcli.bench_results import Results
-from stackcli.command import run as run_command
-from stackcli.compose import Project
-from stackcli.engine import connect
-from stackcli.models import Model, find_sample, read_manifest, store_folder
-from stackcli.paths import ROOT
-from stackcli.secrets import write_secrets
-from stackcli.settings import Settings, load_settings
-from stackcli.testbed import Testbed, interrupt_on_every_signal, open_testbed
-from stackcli.tune import pick_version
+from stackcli.bench import load
+from stackcli.bench.run import QUICK_CONNECTIONS, describe, open_rates, path_of, served_settings
+from stackcli.build.base_image import ensure_base_image
+from stackcli.build.images import with_images
+from stackcli.common import console
+from stackcli.common.command import run as run_command
+from stackcli.common.paths import ROOT
+from stackcli.machine.describe import machine_today
+from stackcli.machine.engine import connect
+from stackcli.machine.registries import write_secrets
+from stackcli.plan.measured import Results
+from stackcli.project.compose import Project
+from stackcli.project.settings import Settings, load_settings
+from stackcli.store.manifest import Model, find_sample, pick_version, read_manifest, store_folder
+from stackcli.tune.testbed import Testbed, interrupt_on_every_signal, open_testbed
 
 MODEL, PHOTO_MODEL = "mnist", "efficientnet_lite0"
 # Three replicas, the edge and the load generator fit on two cores.

@@ -16,20 +16,20 @@ import typer
 from docker.models.containers import Container
 
 from soak.results import Results, Sample, render
-from stackcli import console
-from stackcli.base_image import ensure_base_image
-from stackcli.bench import cpu_name, with_images
-from stackcli.command import run as run_command
-from stackcli.compose import Project
-from stackcli.engine import connect
-from stackcli.errors import ServeError
-from stackcli.load import find_server, read_memory, run_generator
-from stackcli.models import Model, read_manifest, store_folder
-from stackcli.paths import ROOT
-from stackcli.secrets import write_secrets
-from stackcli.settings import load_settings
-from stackcli.testbed import Testbed, interrupt_on_every_signal, open_testbed
-from stackcli.tune import pick_version
+from stackcli.bench.load import find_server, read_memory, run_generator
+from stackcli.build.base_image import ensure_base_image
+from stackcli.build.images import with_images
+from stackcli.common import console
+from stackcli.common.command import run as run_command
+from stackcli.common.errors import ServeError
+from stackcli.common.paths import ROOT
+from stackcli.machine.describe import cpu_name
+from stackcli.machine.engine import connect
+from stackcli.machine.registries import write_secrets
+from stackcli.project.compose import Project
+from stackcli.project.settings import load_settings
+from stackcli.store.manifest import Model, pick_version, read_manifest, store_folder
+from stackcli.tune.testbed import Testbed, interrupt_on_every_signal, open_testbed
 
 MODEL = "mnist"
 OUT = ROOT / "artifacts" / "soak"

@@ -6,17 +6,21 @@ import re
 from collections.abc import Mapping
 
 import docker
+import typer
 from docker.models.containers import Container
 
-from stackcli import console
-from stackcli.compose import Project
-from stackcli.errors import StackError
-from stackcli.log_lines import readable
-from stackcli.models import read_manifest, store_folder
-from stackcli.preflight import Check, run_preflight, show
-from stackcli.serving import find_unwell, health_of
-from stackcli.settings import Settings
-from stackcli.status import known_releases, served_models, state_of
+from stackcli.common import console
+from stackcli.common.check import Check, show
+from stackcli.common.errors import StackError
+from stackcli.machine.engine import connect_if_running
+from stackcli.project.compose import Project
+from stackcli.project.containers import find_unwell, health_of
+from stackcli.project.current import current_project
+from stackcli.project.log_lines import readable
+from stackcli.project.settings import Settings
+from stackcli.status.read import known_releases, served_models, state_of
+from stackcli.store.manifest import read_manifest, store_folder
+from stackcli.up.preflight import run_preflight
 
 LOG_HINTS: Mapping[str, str] = {
     r"OutOfMemoryError|out of memory|Killed": "a larger TORCHSERVE_MEMORY in .env, or TORCHSERVE_WORKERS=1",
@@ -26,6 +30,13 @@ LOG_HINTS: Mapping[str, str] = {
     r"entrypoint: .*refused": "`scripts/stack build` with STACK_SIGNING_KEY; does STACK_VERIFY_KEY belong to it?",
     r"Permission denied": "`scripts/stack up` as the user that owns model_store",
 }
+
+
+def doctor() -> None:
+    """Check everything and explain each failure; exit 1 on any."""
+    failed = run_doctor(connect_if_running(), current_project(needs_engine=False))
+    console.phase("Nothing is wrong." if failed == 0 else f"{failed} checks failed.")
+    raise typer.Exit(min(failed, 1))
 
 
 def run_doctor(client: docker.DockerClient | None, project: Project) -> int:

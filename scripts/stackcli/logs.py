@@ -10,15 +10,19 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Annotated
 
 import docker
+import typer
 from docker.models.containers import Container
 from rich.text import Text
 
-from stackcli import console
-from stackcli.errors import ConfigError, ServeError
-from stackcli.log_lines import LEVELS, LogLine
-from stackcli.serving import SERVING, find_containers
+from stackcli.common import console
+from stackcli.common.errors import ConfigError, ServeError
+from stackcli.machine.engine import connect
+from stackcli.project.containers import SERVING, find_containers
+from stackcli.project.current import current_project
+from stackcli.project.log_lines import LEVELS, LogLine
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # Containers' lines come over several connections: so long one waits for the others', when they are followed.
@@ -35,6 +39,18 @@ class Wanted:
 
     def takes(self, line: LogLine) -> bool:
         return (not self.model or line.is_about(self.model)) and (not self.request_id or line.concerns(self.request_id))
+
+
+def logs(
+    model: Annotated[str, typer.Argument(metavar="[MODEL]", help="All where none is named.")] = "",
+    request: Annotated[str, typer.Option("--request", metavar="ID", help="Of one request: its X-Request-Id.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="From now on, until Ctrl-C.")] = False,
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="Not older than 90s, 10m, 2h.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """Show what edge and torchserve say, in the order of time."""
+    wanted = Wanted(model, request, since)
+    show_logs(connect(), current_project().settings.compose_project_name, wanted, follow, as_json)
 
 
 def show_logs(client: docker.DockerClient, project_name: str, wanted: Wanted, follow: bool, as_json: bool) -> None:

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import docker
+import typer
 
-from stackcli import console, inside
-from stackcli.compose import Project
-from stackcli.errors import ConfigError, ServeError
-from stackcli.serving import find_container
+from stackcli.common import console
+from stackcli.common.errors import ConfigError, ServeError
+from stackcli.machine.engine import connect
+from stackcli.project import inside
+from stackcli.project.compose import Project
+from stackcli.project.containers import find_container
+from stackcli.project.current import current_project
 
 
-def predict(client: docker.DockerClient, project: Project, model: str, file: Path, version: str | None) -> None:
+def predict(
+    model: str,
+    file: Path,
+    version: Annotated[str | None, typer.Option("--version", help="Another version than the default one.")] = None,
+) -> None:
+    """Send one file to a model and print its answer."""
+    send(connect(), current_project(), model, file, version)
+
+
+def send(client: docker.DockerClient, project: Project, model: str, file: Path, version: str | None) -> None:
     if not file.is_file():
         raise ConfigError(
             "a file to send", str(file), "the path of an image, for example model_src/mnist/samples/7.png"

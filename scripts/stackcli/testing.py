@@ -6,27 +6,36 @@ import fcntl
 import os
 import subprocess
 import sys
-from hashlib import sha256
 from pathlib import Path
 
-from stackcli import console
-from stackcli.browser import ensure_browser
-from stackcli.compose import Project
-from stackcli.errors import BuildError
-from stackcli.paths import ROOT, STATE
-from stackcli.preflight import connect_if_running
-from stackcli.process import capture
-from stackcli.secrets import write_secrets
-from stackcli.serving import find_container
-from stackcli.up import Options, bring_up, chosen_settings
+import typer
+
+from stackcli.build.options import Base, Options, Yes, chosen_settings
+from stackcli.common import console
+from stackcli.common.errors import BuildError
+from stackcli.common.files import sha256_of
+from stackcli.common.paths import ROOT, STATE
+from stackcli.common.process import capture
+from stackcli.machine.browser import ensure_browser
+from stackcli.machine.engine import connect_if_running
+from stackcli.machine.registries import write_secrets
+from stackcli.project.compose import Project
+from stackcli.project.containers import find_container
+from stackcli.up.bring_up import bring_up
 
 REQUIREMENTS = ROOT / "scripts" / "requirements-test.txt"
 BROWSER_TESTS = ROOT / "tests" / "browser"
+TO_PYTEST = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def test(context: typer.Context, yes: Yes = False, base: Base = "auto") -> None:
+    """Set everything up, then run all checks and tests; other arguments go to pytest."""
+    raise typer.Exit(run_tests(Options(yes=yes, base=base), context.args))
 
 
 def install_requirements() -> None:
     """Into the launcher's environment, once per content of requirements-test.txt."""
-    stamp, wanted = Path(sys.prefix) / "stamp-test", sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    stamp, wanted = Path(sys.prefix) / "stamp-test", sha256_of(REQUIREMENTS)
     with (STATE / "venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if stamp.is_file() and stamp.read_text() == wanted:

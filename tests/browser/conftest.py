@@ -10,8 +10,8 @@ import requests
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from browser.playground import ARTIFACTS, DESKTOP, EDGE, PHONE, Open, Watch
-from stackcli.browser import PROGRAMS, find_browser
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
+from stackcli.machine.browser import PROGRAMS, find_browser
 
 # Nothing of the browser's own goes anywhere either.
 FLAGS = (

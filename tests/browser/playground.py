@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from playwright.sync_api import ConsoleMessage, Page, Request
 
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 ARTIFACTS = ROOT / "artifacts/browser"
 EDGE = f"http://127.0.0.1:{os.environ.get('EDGE_PORT', '8000')}"

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from browser.accessibility import violations
 from browser.acts import SEVEN, card, choose_model, draw, drop, expect_answer
 from browser.playground import ARTIFACTS, DESKTOP, PHONE, Open
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 PICTURE_OF_README = ROOT / "docs/playground.png"
 MOST_BYTES = 200_000

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from browser.accessibility import violations
 from browser.playground import EDGE, Open, Watch
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 NUMBERS = "**/playground/metrics.json"
 SEVEN = ROOT / "model_src/mnist/samples/7.png"

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 # For `docker stack deploy`.
 SWARM = (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 TRACKED = subprocess.run(
     ["git", "ls-files", "--cached", "--others", "--exclude-standard"],

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 FOLDER = ROOT / "kubernetes"
 HAPROXY = (ROOT / "docker/edge/haproxy.cfg.j2").read_text()

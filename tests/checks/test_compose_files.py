@@ -8,7 +8,7 @@ import yaml
 
 from checks.compose_files import LAYERS, SWARM, render
 from checks.files import FILES, run
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 
 def test_every_compose_file_is_among_those_that_are_checked() -> None:

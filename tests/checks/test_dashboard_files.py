@@ -14,7 +14,7 @@ import yaml
 from boards import __main__ as generator
 from boards import document, units
 from boards.queries import FOLDER, Choice, Window, dashboards, escape, filled_in, panels
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 Json = dict[str, Any]
 

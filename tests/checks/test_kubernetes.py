@@ -30,7 +30,7 @@ from checks.kubernetes_objects import (
     of_kind,
     pod_of,
 )
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 # It lists each once per kind of schema.
 VERSIONS = list(dict.fromkeys(kubernetes_validate.utils.all_versions()))[-3:]

@@ -20,7 +20,7 @@ from checks.kubernetes_objects import (
     pod_of,
     selected,
 )
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 UNITS = {"Gi": 1 << 30, "Mi": 1 << 20, "g": 1 << 30, "m": 1 << 20}
 # Of a pod alone: what the edge asks DNS for. It is a key: from a secret.

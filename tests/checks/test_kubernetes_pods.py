@@ -18,7 +18,7 @@ from checks.kubernetes_objects import (
     probes_of,
     selected,
 )
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 DOCS = (ROOT / "docs/KUBERNETES.md").read_text()
 

@@ -9,7 +9,7 @@ import typer
 import yaml
 
 from stackcli.cli import app
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 PROMETHEUS = ROOT / "docker/prometheus"
 TESTS = sorted((ROOT / "tests/checks/prometheus").glob("*.yaml"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from checks.files import FILES, run
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 DOCKERFILES = [file for file in FILES if file.name.startswith("Dockerfile")]
 HOST_CODE = [
@@ -42,6 +42,11 @@ def test_every_python_file_is_formatted() -> None:
 @pytest.mark.parametrize("code", [HOST_CODE, ["tests/browser"]], ids=["host code", "browser"])
 def test_host_code_is_typed(code: list[str]) -> None:
     run("mypy", "--strict", *code)
+
+
+def test_every_import_keeps_to_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'scripts'}:{ROOT / 'benchmarks'}")
+    run("lint-imports", "--no-cache")
 
 
 PAGE = [file for file in FILES if file.is_relative_to(ROOT / "docker/edge/page")]

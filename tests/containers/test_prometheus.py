@@ -5,10 +5,10 @@ import os
 import pytest
 
 from containers.commands import run
-from stackcli.compose import Project
-from stackcli.paths import ROOT
-from stackcli.secrets import write_secrets
-from stackcli.settings import load_settings
+from stackcli.common.paths import ROOT
+from stackcli.machine.registries import write_secrets
+from stackcli.project.compose import Project
+from stackcli.project.settings import load_settings
 
 PROMETHEUS = ROOT / "docker/prometheus"
 CASES = ROOT / "tests/checks/prometheus"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stackcli.load import Memory, Run
+from stackcli.bench.load import Memory, Run
 
 
 def made_run(connections: int | None = None, rate: float | None = None, **changes: Any) -> Run:

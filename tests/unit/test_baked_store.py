@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
-from stackcli.bake import check_repository, follow_push, tag_of
-from stackcli.baked_store import archive_sha256, choose_contents, stage
-from stackcli.console import Waiting
-from stackcli.errors import BuildError, ConfigError
-from stackcli.paths import ROOT
-from stackcli.releases import Release, write_release
-from stackcli.settings import Settings
-from stackcli.tuned import Tuned, write
+from stackcli.bake.contents import archive_sha256, choose_contents, stage
+from stackcli.bake.images import check_repository, follow_push, tag_of
+from stackcli.common.console import Waiting
+from stackcli.common.errors import BuildError, ConfigError
+from stackcli.common.paths import ROOT
+from stackcli.project.settings import Settings
+from stackcli.store.releases import Release, write_release
+from stackcli.store.tuned import Tuned, write
 
 SOURCES = {"torchserve": "sha256:1", "edge": "sha256:2"}
 UNAVAILABLE = {"name": "huge", "version": "1.0", "status": "unavailable", "reason": "no weights", "remedy": "a file"}

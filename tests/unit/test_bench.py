@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from stackcli.bench import Bench, asked_runs, default_runs, is_greedy, pick_file, pick_model, runs_table
-from stackcli.compose import Project
-from stackcli.errors import ConfigError, ServeError
-from stackcli.load import Run, failure_of, run_generator
-from stackcli.models import Accuracy, Model, Sample
-from stackcli.secrets import Secrets
-from stackcli.settings import Settings
-from stackcli.tuned import Tuned, keep_tuned
+from stackcli.bench.load import Run, failure_of, run_generator
+from stackcli.bench.run import Bench, asked_runs, default_runs, is_greedy, pick_file, runs_table
+from stackcli.common.errors import ConfigError, ServeError
+from stackcli.machine.registries import Secrets
+from stackcli.project.compose import Project
+from stackcli.project.settings import Settings
+from stackcli.store.manifest import Accuracy, Model, Sample, pick_model
+from stackcli.store.tuned import Tuned, keep_tuned
 from unit.runs import made_run
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from stackcli import browser
-from stackcli.browser import PACKAGES, ensure_browser
-from stackcli.errors import BuildError
+from stackcli.common.errors import BuildError
+from stackcli.machine import browser
+from stackcli.machine.browser import PACKAGES, ensure_browser
 from stackcli.testing import drives_a_browser
 
 Commands = list[list[str]]

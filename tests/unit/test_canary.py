@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stackcli.canary import Sample, judge, read_samples, samples_table
+from stackcli.release.canary import Sample, judge, read_samples, samples_table
 
 LEAST = 200
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from stackcli.certificates import (
+from stackcli.access.certificates import (
     authority_folder,
     days_left,
     install_generated,
@@ -22,10 +22,10 @@ from stackcli.certificates import (
     read_pair,
     time_problem,
 )
-from stackcli.edge_secrets import CA, CERTIFICATE, PRIVATE_KEY, secrets_folder
-from stackcli.errors import ConfigError
-from stackcli.preflight import check_certificate, check_edge, edge_read_problem
-from stackcli.settings import Settings
+from stackcli.access.checks import check_certificate, check_edge, edge_read_problem
+from stackcli.access.folder import CA, CERTIFICATE, PRIVATE_KEY, secrets_folder
+from stackcli.common.errors import ConfigError
+from stackcli.project.settings import Settings
 
 
 @pytest.fixture

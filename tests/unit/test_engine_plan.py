@@ -2,9 +2,10 @@
 
 import pytest
 
-from stackcli.engine import Engine, describe, is_at_least
-from stackcli.errors import EngineError
-from stackcli.osrelease import PIN_FILE, SOURCE_FILE, find_debian_uri, parse_os_release, plan_install
+from stackcli.common.errors import EngineError
+from stackcli.machine.apt import find_debian_uri, parse_os_release
+from stackcli.machine.engine import Engine, describe, is_at_least
+from stackcli.machine.install_plan import PIN_FILE, SOURCE_FILE, plan_install
 
 BOOKWORM = parse_os_release('PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_CODENAME=bookworm\n')
 TRIXIE = {"ID": "debian", "VERSION_CODENAME": "trixie"}

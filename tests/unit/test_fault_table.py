@@ -6,7 +6,7 @@ import pytest
 
 from integration.support.load.constant import Outcome, Request
 from integration.support.pages.faults import DOCUMENT, Scenario, line, made_row
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 SOURCES = "".join(file.read_text() for file in sorted((ROOT / "tests/integration/faults").glob("test_*.py")))
 

@@ -10,7 +10,7 @@ import pytest
 from integration.support.clients.raw_http import Answer, RawConnection, post
 from integration.support.inputs.mutations import corpus, mutants, smallest
 from integration.support.pages.fuzz import DOCUMENT, KNOWN, FuzzReport
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 ANSWERS = (
     b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 \r\nContent-Length: 1\r\n\r\n7",

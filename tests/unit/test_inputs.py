@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from stackcli.base_image import RECIPES, recipe_hash, shorten
-from stackcli.images import without_paths
-from stackcli.inputs import hash_inputs
-from stackcli.settings import Settings
+from stackcli.build.base_image import RECIPES, recipe_hash, shorten
+from stackcli.build.images import without_paths
+from stackcli.common.files import hash_inputs
+from stackcli.project.settings import Settings
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from stackcli.errors import ConfigError
-from stackcli.keys import PREFIX, Key, add_key, keys_file, read_keys, remove_key
-from stackcli.preflight import check_api_keys
-from stackcli.settings import Settings
+from stackcli.access.api_keys import PREFIX, Key, add_key, keys_file, read_keys, remove_key
+from stackcli.access.checks import check_api_keys
+from stackcli.common.errors import ConfigError
+from stackcli.project.settings import Settings
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stackcli.paths import ROOT
+from stackcli.common.paths import ROOT
 
 NEEDED = ("bash", "dirname", "readlink", "sha256sum", "mkdir", "flock", "rm", "env")
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from stackcli.errors import ConfigError
-from stackcli.log_lines import LogLine, names, plain, readable
+from stackcli.common.errors import ConfigError
 from stackcli.logs import Wanted, seconds_of, show_logs, shown, whole_lines
+from stackcli.project.log_lines import LogLine, names, plain, readable
 
 STAMP = "2026-11-25T08:00:00.123456789Z"
 ACCESS = {"time": "x", "request_id": "abc-1", "method": "POST", "path": "/predictions/mnist", "model": "mnist"}

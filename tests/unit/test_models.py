@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from stackcli.errors import BuildError
-from stackcli.inside import Described
-from stackcli.models import Manifest, Model, failure_of, read_manifest
-from stackcli.paths import ROOT
-from stackcli.settings import Settings
-from stackcli.status import Serving, state_of
-from stackcli.status_table import note_of
-from stackcli.up import Options, chosen_settings
+from stackcli.build.models import failure_of
+from stackcli.build.options import Options, chosen_settings
+from stackcli.common.errors import BuildError
+from stackcli.common.paths import ROOT
+from stackcli.project.inside import Described
+from stackcli.project.settings import Settings
+from stackcli.status.as_table import note_of
+from stackcli.status.read import Serving, state_of
+from stackcli.store.manifest import Manifest, Model, read_manifest
 
 ENTRIES = [
     {"name": "densenet161", "version": "1.0", "status": "unavailable", "reason": "no answer", "remedy": "file:PATH"},

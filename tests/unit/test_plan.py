@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from stackcli import plan
-from stackcli.bench_results import Results, check_results, read_results
-from stackcli.compose import Project
-from stackcli.errors import ConfigError
-from stackcli.models import Manifest, Model
-from stackcli.plan import make_plan, rounded_up, simulate
-from stackcli.queueing import Replica, Simulated, closed_loop, open_loop
-from stackcli.secrets import Secrets
-from stackcli.settings import Settings
+from stackcli.common.errors import ConfigError
+from stackcli.machine.registries import Secrets
+from stackcli.plan import forecast
+from stackcli.plan.forecast import make_plan, rounded_up, simulate
+from stackcli.plan.measured import Results, check_results, read_results
+from stackcli.plan.queueing import Replica, Simulated, closed_loop, open_loop
+from stackcli.project.compose import Project
+from stackcli.project.settings import Settings
+from stackcli.store.manifest import Manifest, Model
 
 # What the bench of the fixture has measured: at most 32 of 35 ms.
 TRUE = Replica(workers=1, batch_size=32, max_delay=0, fixed=3, each=1, outside=1, spread=0.5)
@@ -183,17 +183,17 @@ def test_a_bench_of_something_else_is_refused(results: Results, changed: dict[st
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stack that serves what the bench has measured."""
-    monkeypatch.setattr(plan, "find_server", lambda client, project: None)
-    monkeypatch.setattr(plan, "describe_machine", lambda client: MACHINE)
-    monkeypatch.setattr(plan, "served_settings", lambda container, settings, model: SETTINGS)
-    monkeypatch.setattr(plan, "read_manifest", lambda settings: Manifest(models=[MODEL]))
+    monkeypatch.setattr(forecast, "find_server", lambda client, project: None)
+    monkeypatch.setattr(forecast, "describe_machine", lambda client: MACHINE)
+    monkeypatch.setattr(forecast, "served_settings", lambda container, settings, model: SETTINGS)
+    monkeypatch.setattr(forecast, "read_manifest", lambda settings: Manifest(models=[MODEL]))
 
 
 @pytest.mark.usefixtures("served")
 def test_the_answer_is_for_machines_too(tmp_path: Path, results: Results, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_results(tmp_path, results.model_dump_json())
     project = Project(Settings(), "", Secrets(*[Path()] * 4))
-    plan.run_plan(None, project, plan.Asked("mnist", 2000, 100, folder), as_json=True)  # type: ignore[arg-type]
+    forecast.run_plan(None, project, forecast.Asked("mnist", 2000, 100, folder), as_json=True)  # type: ignore[arg-type]
     answer = json.loads(capsys.readouterr().out)
     assert (answer["schema"], answer["model"], answer["edges"]) == (1, "mnist", 1)
     assert answer["spared"]["replicas"] == answer["enough"]["replicas"] + 1
@@ -209,7 +209,7 @@ def test_people_get_a_table_and_what_follows(
 ) -> None:
     results = results.model_copy(update={"settings": {**SETTINGS, "TORCHSERVE_CPUS": cpus}})
     made = make_plan(results, replica, 2000, 100)
-    plan.show_plan(made, results)
+    forecast.show_plan(made, results)
     shown = capsys.readouterr().out
     assert answer.format(made.spared.replicas) in shown
     assert "mnist 1.0 at 2,000 requests/s, p99 at most 100 ms" in shown

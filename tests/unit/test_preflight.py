@@ -6,19 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from stackcli.engine import Engine
-from stackcli.errors import StackError
-from stackcli.preflight import (
-    check_engine,
-    check_keys,
-    check_memory,
-    check_replicas,
-    is_taken,
-    judge_disk,
-    judge_key,
-    judge_ports,
-)
-from stackcli.settings import Settings
+from stackcli.access.checks import check_keys, judge_key
+from stackcli.common.errors import StackError
+from stackcli.machine.checks import check_engine, check_memory, judge_disk
+from stackcli.machine.engine import Engine
+from stackcli.project.ports import check_replicas, is_taken, judge_ports
+from stackcli.project.settings import Settings
 
 NO_ENGINE = Engine("", "", "", "", "Cannot connect to the Docker daemon")
 STOPPED = Engine("", "2.26.1", "v0.13.1", "/usr/sbin/dockerd", "Cannot connect to the Docker daemon")

@@ -4,7 +4,7 @@ from math import factorial
 
 import pytest
 
-from stackcli.queueing import Replica, closed_loop, open_loop
+from stackcli.plan.queueing import Replica, closed_loop, open_loop
 
 MANY = 40_000  # requests: enough for a mean within some percent
 CLOSE = 0.05

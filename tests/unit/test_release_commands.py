@@ -7,12 +7,12 @@ from typing import Any, cast
 import pytest
 from docker.models.containers import Container
 
-from stackcli import release
-from stackcli.compose import Project
-from stackcli.errors import ConfigError, ServeError, StackError
-from stackcli.releases import Canary, Release, read_releases, write_release
-from stackcli.secrets import Secrets
-from stackcli.settings import Settings
+from stackcli.common.errors import ConfigError, ServeError, StackError
+from stackcli.machine.registries import Secrets
+from stackcli.project.compose import Project
+from stackcli.project.settings import Settings
+from stackcli.release import change
+from stackcli.store.releases import Canary, Release, read_releases, write_release
 
 
 class Servers:
@@ -54,56 +54,56 @@ class Servers:
 @pytest.fixture
 def servers(monkeypatch: pytest.MonkeyPatch) -> Servers:
     servers = Servers()
-    monkeypatch.setattr(release, "run_inside", servers.run_inside)
-    monkeypatch.setattr(release, "read_models", servers.read_models)
+    monkeypatch.setattr(change, "run_inside", servers.run_inside)
+    monkeypatch.setattr(change, "read_models", servers.read_models)
     return servers
 
 
 @pytest.fixture
-def stack(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> release.Stack:
+def stack(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> change.Stack:
     """Mnist 1.0 is served, 2.0 was built, 3.0 could not be; no edge runs."""
     states = {"3.0": "unavailable", "2.0": "available", "1.0": "available"}
     models = [{"name": "mnist", "version": version, "status": status} for version, status in states.items()]
     (tmp_path / "manifest.json").write_text(json.dumps({"models": models}))
-    monkeypatch.setattr(release, "running", lambda *_: [])
-    monkeypatch.setattr(release, "inputs_before_release", lambda *_: None)
+    monkeypatch.setattr(change, "running", lambda *_: [])
+    monkeypatch.setattr(change, "inputs_before_release", lambda *_: None)
     project = Project(Settings(model_store=str(tmp_path)), "base", Secrets(*[tmp_path] * 4))
     containers = [cast(Container, type("Named", (), {"name": name})) for name in servers.served]
-    return release.Stack(cast(Any, None), project, containers)
+    return change.Stack(cast(Any, None), project, containers)
 
 
-def state_of(stack: release.Stack) -> "Release | None":
+def state_of(stack: change.Stack) -> "Release | None":
     return read_releases(stack.project.settings).get("mnist")
 
 
-def test_the_first_release_finds_what_the_servers_serve(stack: release.Stack, servers: Servers) -> None:
-    release.deploy(stack, "mnist", "2.0")
+def test_the_first_release_finds_what_the_servers_serve(stack: change.Stack, servers: Servers) -> None:
+    change.deploy(stack, "mnist", "2.0")
     assert servers.served == {"one": ["1.0", "2.0"], "two": ["1.0", "2.0"]}
     assert state_of(stack) == Release(stable="1.0", deployed=["1.0", "2.0"])
 
 
 def test_a_version_that_fails_in_one_container_is_taken_back_from_the_others(
-    stack: release.Stack, servers: Servers
+    stack: change.Stack, servers: Servers
 ) -> None:
     servers.broken.add(("two", "deploy"))
     with pytest.raises(ServeError, match="expected an answer"):
-        release.deploy(stack, "mnist", "2.0")
+        change.deploy(stack, "mnist", "2.0")
     assert servers.served == {"one": ["1.0"], "two": ["1.0"]}
     assert state_of(stack) is None
 
 
-def test_a_container_that_serves_it_already_keeps_it(stack: release.Stack, servers: Servers) -> None:
+def test_a_container_that_serves_it_already_keeps_it(stack: change.Stack, servers: Servers) -> None:
     servers.served["one"].append("2.0")
     servers.broken.add(("two", "deploy"))
     with pytest.raises(ServeError, match="expected an answer"):
-        release.deploy(stack, "mnist", "2.0")
+        change.deploy(stack, "mnist", "2.0")
     assert servers.served["one"] == ["1.0", "2.0"]
 
 
-def test_a_canary_is_deployed_first(stack: release.Stack, servers: Servers) -> None:
-    release.set_canary(stack, "mnist", Canary(version="2.0", weight=10))
+def test_a_canary_is_deployed_first(stack: change.Stack, servers: Servers) -> None:
+    change.set_canary(stack, "mnist", Canary(version="2.0", weight=10))
     assert servers.done == ["one: deploy 2.0", "two: deploy 2.0"]
-    release.set_canary(stack, "mnist", Canary(version="2.0", weight=20))
+    change.set_canary(stack, "mnist", Canary(version="2.0", weight=20))
     assert len(servers.done) == 2
     state = state_of(stack)
     assert state
@@ -111,34 +111,32 @@ def test_a_canary_is_deployed_first(stack: release.Stack, servers: Servers) -> N
 
 
 def test_a_promotion_and_a_rollback_change_the_default_of_every_container(
-    stack: release.Stack, servers: Servers
+    stack: change.Stack, servers: Servers
 ) -> None:
-    release.set_canary(stack, "mnist", Canary(version="2.0", weight=10))
-    release.promote(stack, "mnist")
+    change.set_canary(stack, "mnist", Canary(version="2.0", weight=10))
+    change.promote(stack, "mnist")
     assert servers.default == {"one": "2.0", "two": "2.0"}
     assert state_of(stack) == Release(stable="2.0", previous="1.0", deployed=["1.0", "2.0"])
-    release.roll_back(stack, "mnist")
+    change.roll_back(stack, "mnist")
     assert servers.default == {"one": "1.0", "two": "1.0"}
     assert state_of(stack) == Release(stable="1.0", deployed=["1.0", "2.0"])
 
 
-def test_a_promotion_that_fails_in_one_container_is_undone_in_the_others(
-    stack: release.Stack, servers: Servers
-) -> None:
-    release.deploy(stack, "mnist", "2.0")
+def test_a_promotion_that_fails_in_one_container_is_undone_in_the_others(stack: change.Stack, servers: Servers) -> None:
+    change.deploy(stack, "mnist", "2.0")
     servers.broken.add(("two", "default"))
     with pytest.raises(ServeError):
-        release.promote(stack, "mnist", "2.0")
+        change.promote(stack, "mnist", "2.0")
     assert servers.default == {"one": "1.0", "two": "1.0"}
     state = state_of(stack)
     assert state
     assert state.stable == "1.0"
 
 
-def test_the_end_of_a_canary_changes_no_default(stack: release.Stack, servers: Servers) -> None:
-    release.set_canary(stack, "mnist", Canary(version="2.0", weight=10))
+def test_the_end_of_a_canary_changes_no_default(stack: change.Stack, servers: Servers) -> None:
+    change.set_canary(stack, "mnist", Canary(version="2.0", weight=10))
     servers.done.clear()
-    release.roll_back(stack, "mnist")
+    change.roll_back(stack, "mnist")
     assert servers.done == []
     assert state_of(stack) == Release(stable="1.0", deployed=["1.0", "2.0"])
 
@@ -157,25 +155,25 @@ def test_the_end_of_a_canary_changes_no_default(stack: release.Stack, servers: S
         (("decide", "mnist", 1.0, 1), "a canary of mnist, found none"),
     ],
 )
-def test_what_cannot_be_done_is_said(stack: release.Stack, servers: Servers, words: Any, text: str) -> None:
+def test_what_cannot_be_done_is_said(stack: change.Stack, servers: Servers, words: Any, text: str) -> None:
     action, *arguments = words
     with pytest.raises(StackError) as refused:
-        getattr(release, action)(stack, *arguments)
+        getattr(change, action)(stack, *arguments)
     assert str(refused.value).startswith(f"FAIL: expected {text}")
     assert servers.done == []
     assert state_of(stack) is None
 
 
-def test_the_stable_version_is_no_canary(stack: release.Stack) -> None:
+def test_the_stable_version_is_no_canary(stack: change.Stack) -> None:
     with pytest.raises(ConfigError, match="another version of mnist than the stable one"):
-        release.set_canary(stack, "mnist", Canary(version="1.0", weight=10))
+        change.set_canary(stack, "mnist", Canary(version="1.0", weight=10))
 
 
-def test_a_version_that_only_some_containers_serve_is_not_promoted(stack: release.Stack, servers: Servers) -> None:
+def test_a_version_that_only_some_containers_serve_is_not_promoted(stack: change.Stack, servers: Servers) -> None:
     servers.served["one"].append("2.0")
     write_release(stack.project.settings, "mnist", Release(stable="1.0", deployed=["1.0", "2.0"]))
     with pytest.raises(ServeError, match="READY in every container"):
-        release.promote(stack, "mnist", "2.0")
+        change.promote(stack, "mnist", "2.0")
 
 
 class Edge:
@@ -200,12 +198,12 @@ def test_a_change_is_done_when_the_edge_has_it() -> None:
     canary = {"version": "2.0", "weight": 10, "sticky_header": None}
     states = [in_force("1.0", None, "1.0"), in_force("1.0", None, "1.0", "2.0"), in_force("1.0", canary, "1.0", "2.0")]
     edge = Edge(*states)
-    release.wait_for_edge(cast(Container, edge), "mnist", wanted)
+    change.wait_for_edge(cast(Container, edge), "mnist", wanted)
     assert edge.states == states[-1:]
 
 
 def test_an_edge_that_does_not_take_a_change_over_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release, "EDGE_SECONDS", 0.05)
+    monkeypatch.setattr(change, "EDGE_SECONDS", 0.05)
     edge = cast(Container, Edge(in_force("1.0", None, "1.0")))
     with pytest.raises(ServeError, match=r"the edge to take over .*, found stable 1\.0"):
-        release.wait_for_edge(edge, "mnist", Release(stable="2.0", deployed=["1.0", "2.0"]))
+        change.wait_for_edge(edge, "mnist", Release(stable="2.0", deployed=["1.0", "2.0"]))

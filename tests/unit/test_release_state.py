@@ -8,14 +8,14 @@ from typing import Any, cast
 import pytest
 from docker.models.containers import Container
 
-from stackcli import serving
-from stackcli.compose import Project
-from stackcli.errors import ConfigError
-from stackcli.models import Model
-from stackcli.release_list import missing_models, note_of, states_of
-from stackcli.releases import Canary, Release, read_releases, releases_file, write_release
-from stackcli.secrets import Secrets
-from stackcli.settings import Settings
+from stackcli.common.errors import ConfigError
+from stackcli.machine.registries import Secrets
+from stackcli.project.compose import Project
+from stackcli.project.settings import Settings
+from stackcli.release.as_table import missing_models, note_of, states_of
+from stackcli.store.manifest import Model
+from stackcli.store.releases import Canary, Release, read_releases, releases_file, write_release
+from stackcli.up import start
 
 STABLE = Release(stable="1.0", deployed=["1.0", "2.0"])
 CANARY = Canary(version="2.0", weight=10, sticky_header="X-Client-Id")
@@ -77,7 +77,7 @@ def test_after_a_rollback_there_is_nothing_to_go_back_to() -> None:
 
 
 class Stack:
-    """A project whose one container was started by `up`, as serving.py notes it."""
+    """A project whose one container was started by `up`, as start.py notes it."""
 
     def __init__(self, folder: Path) -> None:
         self.settings = Settings(model_store=str(folder))
@@ -85,7 +85,7 @@ class Stack:
         started = {"State": {"StartedAt": "2026-01-01T00:00:00.5Z"}}
         self.container = cast(Container, type("Started", (), {"id": "a", "attrs": started}))
         self.build("1.0")
-        serving.note_served(self.container, serving.inputs_of(self.project))
+        start.note_served(self.container, start.inputs_of(self.project))
 
     def build(self, *versions: str, **changes: Any) -> None:
         models = [
@@ -95,19 +95,19 @@ class Stack:
         (Path(self.settings.model_store) / "manifest.json").write_text(json.dumps({"models": models}))
 
     def release(self, release: Release, *deployed: str) -> None:
-        before = serving.inputs_before_release(self.project, self.container)
+        before = start.inputs_before_release(self.project, self.container)
         write_release(self.settings, "mnist", release)
-        serving.note_release(self.project, self.container, before, "mnist", deployed)
+        start.note_release(self.project, self.container, before, "mnist", deployed)
 
     @property
     def is_outdated(self) -> bool:
-        return serving.is_outdated(self.project, self.container)
+        return start.is_outdated(self.project, self.container)
 
 
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    monkeypatch.setattr(serving, "SERVED", tmp_path / "served.json")
-    monkeypatch.setattr(serving, "CONFIG", tmp_path / "config.properties")
+    monkeypatch.setattr(start, "SERVED", tmp_path / "served.json")
+    monkeypatch.setattr(start, "CONFIG", tmp_path / "config.properties")
     return Stack(tmp_path)
 
 
@@ -146,7 +146,7 @@ def test_a_release_hides_no_other_change(stack: Stack) -> None:
 
 def test_after_dockers_own_start_a_release_is_no_reason_either(stack: Stack) -> None:
     """`up` knows nothing of that start, and goes by the files' times."""
-    serving.SERVED.unlink()
+    start.SERVED.unlink()
     for file in Path(stack.settings.model_store).iterdir():
         os.utime(file, (0, 0))
     stack.release(Release(stable="1.0", deployed=["1.0"]))

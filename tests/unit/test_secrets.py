@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from stackcli.secrets import (
+from stackcli.common.files import write_if_changed
+from stackcli.machine.registries import (
     is_reachable_from_a_container,
     render_apt_conf,
     render_npmrc,
     render_pip_conf,
-    write_if_changed,
     write_secrets,
 )
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stackcli.errors import ConfigError
-from stackcli.paths import ROOT
-from stackcli.secrets import Secrets
-from stackcli.settings import Settings, documented_variables, load_settings, with_weights
-from stackcli.swarm_files import IMAGE_VARIABLES, contents
+from stackcli.common.errors import ConfigError
+from stackcli.common.paths import ROOT
+from stackcli.machine.registries import Secrets
+from stackcli.project.settings import Settings, documented_variables, load_settings, with_weights
+from stackcli.swarm.files import IMAGE_VARIABLES, contents
 
 EXAMPLE = documented_variables(ROOT / ".env.example")
 COMPOSE_FILES = sorted(ROOT.glob("compose*.yaml"))

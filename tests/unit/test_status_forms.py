@@ -16,17 +16,18 @@ from rich.console import Console
 from rich.text import Text
 from typer.testing import CliRunner
 
-from stackcli import console, status_cli, status_watch
 from stackcli.cli import app
-from stackcli.errors import EngineError
-from stackcli.models import Model, Weights
-from stackcli.numbers import Numbers
-from stackcli.paths import ROOT
-from stackcli.settings import Settings
-from stackcli.status import Serving
-from stackcli.status_json import described_failure, described_stack
-from stackcli.status_table import show, weights_of, write_picture
-from stackcli.status_watch import watch
+from stackcli.common import console
+from stackcli.common.errors import EngineError
+from stackcli.common.paths import ROOT
+from stackcli.project.settings import Settings
+from stackcli.status import commands
+from stackcli.status.as_json import described_failure, described_stack
+from stackcli.status.as_table import show, weights_of, write_picture
+from stackcli.status.numbers import Numbers
+from stackcli.status.read import Serving
+from stackcli.status.watch import watch
+from stackcli.store.manifest import Model, Weights
 
 HEALTHY = ("healthy", "routing to TorchServe")
 AVAILABLE: dict[str, Any] = {"status": "available", "engine": "openvino", "precision": "f32"}
@@ -186,7 +187,7 @@ def test_without_an_engine_stdout_is_json_too_and_the_exit_status_1(monkeypatch:
         console.warn("something by the way")
         raise EngineError("a running Docker Engine", "none", "`scripts/stack up --yes`")
 
-    monkeypatch.setattr(status_cli, "current_project", refuse)
+    monkeypatch.setattr(commands, "current_project", refuse)
     monkeypatch.setattr(console.out, "stderr", False)
     ended = CliRunner().invoke(app, ["status", "--json"])
     assert ended.exit_code == 1
@@ -204,7 +205,7 @@ def test_a_picture_is_of_one_moment(other: str, tmp_path: Path) -> None:
 
 
 def test_away_from_a_terminal_each_look_is_printed_until_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status_watch, "EVERY_SECONDS", 0)
+    monkeypatch.setattr("stackcli.status.watch.EVERY_SECONDS", 0)
     looks: list[int] = []
 
     def read() -> tuple[Text, bool]:
@@ -234,7 +235,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_on_a_terminal_q_ends_it_and_leaves_the_terminal_as_it_was(
     terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch, end: bytes
 ) -> None:
-    monkeypatch.setattr(status_watch, "EVERY_SECONDS", 30)
+    monkeypatch.setattr("stackcli.status.watch.EVERY_SECONDS", 30)
     person, program = terminal
     before = termios.tcgetattr(program)
     seen: list[bytes] = []

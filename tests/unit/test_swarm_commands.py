@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 import yaml
 
-from stackcli import swarm_update
-from stackcli.compose import Project
-from stackcli.errors import ConfigError, EngineError, ServeError
-from stackcli.paths import ROOT
-from stackcli.secrets import write_secrets
-from stackcli.settings import Settings
-from stackcli.swarm_files import CLOSED, OBSERVED, SIGNED, STACK, files_of, hashes_of, variables
-from stackcli.swarm_manager import Manager
-from stackcli.swarm_state import Node, Service, Swarm, Task, node_of, service_of, task_of
-from stackcli.swarm_status import SwarmStatus
-from stackcli.swarm_update import wait_until_complete
+from stackcli.common.errors import ConfigError, EngineError, ServeError
+from stackcli.common.paths import ROOT
+from stackcli.machine.registries import write_secrets
+from stackcli.project.compose import Project
+from stackcli.project.settings import Settings
+from stackcli.swarm import update
+from stackcli.swarm.files import CLOSED, OBSERVED, SIGNED, STACK, files_of, hashes_of, variables
+from stackcli.swarm.manager import Manager
+from stackcli.swarm.state import Node, Service, Swarm, Task, node_of, service_of, task_of
+from stackcli.swarm.status import SwarmStatus
+from stackcli.swarm.update import wait_until_complete
 
 IMAGE, OTHER = "registry:5000/stack/torchserve:a@sha256:1", "registry:5000/stack/torchserve:b@sha256:2"
 CLOSED_FILES = "compose.yaml:compose.prod.yaml"
@@ -210,7 +210,7 @@ def swarm_that_says(*looks: Service) -> ToldSwarm:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swarm_update, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(update, "LOOK_SECONDS", 0)
 
 
 def test_what_looks_complete_before_its_update_begins_is_not(impatient: None) -> None:

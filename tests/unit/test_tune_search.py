@@ -5,16 +5,26 @@ from dataclasses import replace
 
 import pytest
 
-from stackcli import search
-from stackcli.candidates import Candidate, Goal, Space
-from stackcli.errors import ConfigError
-from stackcli.load import Run
-from stackcli.models import Exactness, Model
-from stackcli.search import Result, Trial, choose, finalists, highest_rate, pareto_front, play_off, screen, summarise
-from stackcli.settings import Settings
-from stackcli.testbed import reason_in
-from stackcli.tune import failure_of, pick_version, usable_cpus
-from stackcli.tune_report import Outcome, entry_of, results_table, unlike_eager
+from stackcli.bench.load import Run
+from stackcli.common.errors import ConfigError
+from stackcli.project.settings import Settings
+from stackcli.store.manifest import Exactness, Model, pick_version
+from stackcli.tune import search
+from stackcli.tune.candidates import Candidate, Goal, Space
+from stackcli.tune.report import Outcome, entry_of, results_table, unlike_eager
+from stackcli.tune.run import failure_of, usable_cpus
+from stackcli.tune.search import (
+    Result,
+    Trial,
+    choose,
+    finalists,
+    highest_rate,
+    pareto_front,
+    play_off,
+    screen,
+    summarise,
+)
+from stackcli.tune.testbed import reason_in
 from unit.runs import made_run
 
 DEFAULT = Candidate(2, 1, 8, 1, "bf16")

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from stackcli.compose import Project
-from stackcli.errors import ConfigError
-from stackcli.models import Model
-from stackcli.secrets import Secrets
-from stackcli.serving import inputs_of
-from stackcli.settings import Settings
-from stackcli.status import Serving, tuned_models
-from stackcli.status_table import note_of
-from stackcli.testbed import copy_model
-from stackcli.tuned import Tuned, forget_tuned, keep_tuned, read_tuned
+from stackcli.common.errors import ConfigError
+from stackcli.machine.registries import Secrets
+from stackcli.project.compose import Project
+from stackcli.project.settings import Settings
+from stackcli.status.as_table import note_of
+from stackcli.status.read import Serving, tuned_models
+from stackcli.store.manifest import Model
+from stackcli.store.tuned import Tuned, forget_tuned, keep_tuned, read_tuned
+from stackcli.tune.testbed import copy_model
+from stackcli.up.start import inputs_of
 
 MNIST = Model(name="mnist", version="1.0", status="available", archive="mnist-1.0.mar")
 ENTRY = Tuned(goal="throughput", settings={"workers": 1, "batchSize": 16, "maxBatchDelay": 0})

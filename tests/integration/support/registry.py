@@ -17,9 +17,9 @@ from integration.support.commands import run_command
 from integration.support.polling import wait_until
 from integration.support.stack import docker_engine, session
 from integration.support.users import image
-from stackcli.paths import ROOT
-from stackcli.secrets import write_secrets
-from stackcli.settings import load_settings
+from stackcli.common.paths import ROOT
+from stackcli.machine.registries import write_secrets
+from stackcli.project.settings import load_settings
 
 IMAGES = Path(__file__).parent / "images"
 NAME = "torchserve-stack-test-registry"

@@ -16,7 +16,7 @@ from integration.support.commands import COMMAND_LIMIT_S, run_command
 from integration.support.polling import wait_until
 from integration.support.store import available_models
 from integration.support.users import PROJECT_ROOT, cache_volume
-from stackcli.log_lines import readable
+from stackcli.project.log_lines import readable
 
 HEALTHY_DEADLINE_S = 180
 STOPPED_DEADLINE_S = 60

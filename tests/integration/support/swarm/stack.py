@@ -23,7 +23,7 @@ from integration.support.stack import session
 from integration.support.store import archive_sha256, read_manifest
 from integration.support.swarm.nodes import Node, Nodes
 from integration.support.users import PROJECT_ROOT
-from stackcli.swarm_state import UPDATING
+from stackcli.swarm.state import UPDATING
 
 STACK = "models"
 REPLICAS = 6

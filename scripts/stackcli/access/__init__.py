@@ -1,0 +1,1 @@
+"""`scripts/stack certs` and `key`: who may reach the stack, with which certificate, keys and signatures."""

@@ -1,0 +1,69 @@
+"""`scripts/stack certs` and `scripts/stack key`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stackcli.access import api_keys, certificates
+from stackcli.access.folder import CA, secrets_folder
+from stackcli.common import console
+from stackcli.common.errors import ConfigError
+from stackcli.common.paths import ROOT, shown
+from stackcli.project.settings import load_settings
+
+key_app = typer.Typer(help="API keys of the edge, for compose.prod.yaml.", no_args_is_help=True)
+
+
+def certs(
+    host: Annotated[
+        list[str] | None, typer.Option("--host", metavar="NAME", help="Beside localhost; may be repeated.")
+    ] = None,
+    days: Annotated[int, typer.Option("--days", metavar="N", min=1, help="How long it is valid.")] = certificates.DAYS,
+    certificate: Annotated[Path | None, typer.Option("--certificate", metavar="FILE", help="Your own, in PEM.")] = None,
+    private_key: Annotated[Path | None, typer.Option("--private-key", metavar="FILE", help="The key of it.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the one that is there.")] = False,
+) -> None:
+    """Make the edge's certificate, or take your own; a running edge takes it over by itself."""
+    settings = load_settings(ROOT, os.environ)
+    if certificate and private_key:
+        pair = certificates.install_own(settings, certificate, private_key, force)
+    elif certificate or private_key:
+        raise ConfigError("--certificate and --private-key", "one of them", "both")
+    else:
+        pair = certificates.install_generated(settings, host or [], days, force)
+    console.done(f"certificate: {', '.join(pair.hosts)}, until {pair.ends:%Y-%m-%d}")
+    authority = secrets_folder(settings) / CA
+    trust = f"--cacert {shown(authority)} " if authority.is_file() else ""
+    url = f"https://{(pair.hosts or ['localhost'])[0]}:{settings.edge_port}"
+    console.out.print(f"Clients: curl {trust}{url}/ping", markup=False)
+
+
+@key_app.command("add")
+def add_key(
+    name: Annotated[str, typer.Argument(help="Whose it is; shown in the access log.")],
+    scope: Annotated[
+        api_keys.Scope, typer.Option("--scope", help="predict, or admin: also descriptions of models.")
+    ] = "predict",
+) -> None:
+    """Print a new key, once: only its hash is stored. The edge takes it within a second."""
+    key = api_keys.add_key(load_settings(ROOT, os.environ), name, scope)
+    console.out.print(key, markup=False)
+    console.err.print(f"Clients send: Authorization: Bearer {api_keys.PREFIX}…; it is not shown again", markup=False)
+
+
+@key_app.command("list")
+def list_keys() -> None:
+    """Names, scopes and the start of the hashes."""
+    for key in api_keys.read_keys(load_settings(ROOT, os.environ)):
+        console.out.print(f"{key.name}  {key.scope}  {key.sha256[:12]}", markup=False)
+
+
+@key_app.command("remove")
+def remove_key(name: str) -> None:
+    """From now on it opens nothing, on connections that are open neither."""
+    api_keys.remove_key(load_settings(ROOT, os.environ), name)
+    console.done(f"removed the key of {name}")

@@ -1,0 +1,49 @@
+"""The folder that the edge reads its API keys and its certificate from (EDGE_SECRETS), and how a file gets there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from stackcli.common.paths import ROOT, SECRETS
+from stackcli.project.settings import Settings
+
+CERTIFICATE, PRIVATE_KEY, CA, KEYS = "certificate.pem", "private-key.pem", "ca.pem", "keys"
+EDGE_ID = 1000  # user of docker/edge
+
+
+def secrets_folder(settings: Settings) -> Path:
+    return ROOT / settings.edge_secrets
+
+
+def write_secret(path: Path, content: str) -> None:
+    """The edge's user alone may read it, where this user can arrange that.
+
+    Where it cannot (it is neither root nor the edge's user), everybody may who enters the folder: .stack/secrets lets
+    nobody in but this user.
+    """
+    make_folder(path.parent)
+    write_private(path, content, for_edge=True)
+
+
+def write_private(path: Path, content: str, for_edge: bool = False) -> None:
+    """Who reads it meanwhile sees the old file or the new one; this user alone may, or the edge."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(content)
+    if for_edge and os.geteuid() == 0:
+        os.chown(partial, EDGE_ID, EDGE_ID)
+    elif for_edge and os.geteuid() != EDGE_ID:
+        partial.chmod(0o644)
+    partial.replace(path)
+
+
+def make_folder(folder: Path) -> None:
+    """The edge's user has to enter it; others are kept out by .stack/secrets."""
+    if folder.is_relative_to(SECRETS):
+        SECRETS.mkdir(parents=True, exist_ok=True)
+        SECRETS.chmod(0o700)
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        folder.chmod(0o755)

@@ -1,0 +1,1 @@
+"""`scripts/stack bake`: built models as images."""

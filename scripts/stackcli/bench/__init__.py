@@ -1,0 +1,1 @@
+"""`scripts/stack bench`: a model under load."""

@@ -1,0 +1,1 @@
+"""`scripts/stack build`: the images and the models; nothing is started here."""

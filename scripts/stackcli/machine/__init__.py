@@ -1,0 +1,1 @@
+"""This machine: its engine, its packages, its registries, and what it has."""

@@ -1,0 +1,1 @@
+"""`scripts/stack plan`: how many replicas serve a rate, simulated from what bench has measured."""

@@ -1,0 +1,179 @@
+"""`scripts/stack plan`: how many replicas, cores and gigabytes serve a rate within a p99, simulated from a bench."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from math import ceil, floor, log10
+from pathlib import Path
+
+import docker
+from rich.table import Table
+
+from stackcli.bench.load import find_server
+from stackcli.bench.run import served_settings
+from stackcli.common import console
+from stackcli.common.errors import ConfigError
+from stackcli.machine.describe import describe_machine
+from stackcli.plan.measured import Results, check_results, read_results
+from stackcli.plan.queueing import Replica, Simulated, open_loop
+from stackcli.project.compose import Project
+from stackcli.store.manifest import pick_model, read_manifest
+
+SCHEMA = 1
+GIB = 1 << 30
+# More than that of the best rate was not measured (RATE_SHARES of bench/run.py).
+MOST_LOAD = 0.9
+# Of more replicas so many are simulated with their part of the requests: the more of them an edge can choose among, the
+# shorter are the queues, so that this errs to the safe side.
+MOST_SIMULATED = 16
+ALONE = 0.01  # of the best rate: no request waits for another one
+EDGE_REPLICAS = 8  # that one edge routes to, where EDGE_MOST_REPLICAS says nothing else
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`rate`: requests/s; `folder`: of the bench results of all models."""
+
+    model: str
+    rate: float
+    p99_ms: float
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """So many replicas under the rate. `load`: part of their best rate; `utilisation`: of the time, of busy workers."""
+
+    replicas: int
+    cores: float
+    memory_gib: float
+    load: float
+    utilisation: float
+    p50_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`enough`: the fewest replicas that keep the p99; `spared`: one more, so that one may be lost.
+
+    `machines`: like the one that was measured, for their cores.
+    """
+
+    model: str
+    version: str
+    rate: float
+    p99_ms: float
+    best_rate: float
+    cores_each: float
+    memory_each_gib: float
+    machines: int
+    enough: Forecast
+    spared: Forecast
+    replica: Replica
+
+    @property
+    def edges(self) -> int:
+        return ceil(self.spared.replicas / EDGE_REPLICAS)
+
+
+def run_plan(client: docker.DockerClient, project: Project, asked: Asked, as_json: bool) -> None:
+    """Prints the plan. Raises ServeError where nothing is served, ConfigError where nothing can be planned."""
+    container = find_server(client, project)
+    served = pick_model(read_manifest(project.settings).models, asked.model)
+    results = read_results(asked.folder, served.name)
+    check_results(results, served, describe_machine(client), served_settings(container, project.settings, served))
+    plan = make_plan(results, results.replica(), asked.rate, asked.p99_ms)
+    if as_json:
+        console.out.print_json(json.dumps({"schema": SCHEMA, "edges": plan.edges, **asdict(plan)}))
+    else:
+        show_plan(plan, results)
+
+
+def make_plan(results: Results, replica: Replica, rate: float, p99_ms: float) -> Plan:
+    """`replica`: as measured. Raises ConfigError where no number of them keeps the p99."""
+    best = results.best.achieved_rate
+    lone = open_loop(replica, ALONE * best).percentile(99)
+    if lone > p99_ms:
+        least = f"{rounded_up(lone):g}"
+        expected = f"a p99 of at least {least} ms, which requests take that wait for no other"
+        tune = f"`scripts/stack tune {results.model} --goal p99={p99_ms:g}`"
+        raise ConfigError(expected, f"--p99 {p99_ms:g}", f"--p99 {least}, or a faster setting: {tune}")
+
+    def forecast(replicas: int, simulated: Simulated) -> Forecast:
+        cores, memory = replicas * results.cores, replicas * results.memory_bytes / GIB
+        return Forecast(
+            replicas,
+            cores,
+            memory,
+            rate / replicas / best,
+            simulated.utilisation,
+            simulated.percentile(50),
+            simulated.percentile(99),
+        )
+
+    enough = fewest(replica, rate, p99_ms, best)
+    return Plan(
+        results.model,
+        results.version,
+        rate,
+        p99_ms,
+        best,
+        results.cores,
+        results.memory_bytes / GIB,
+        ceil((enough + 1) * results.cores / results.machine["cores"]),
+        forecast(enough, simulate(replica, rate, enough)),
+        forecast(enough + 1, simulate(replica, rate, enough + 1)),
+        replica,
+    )
+
+
+def fewest(replica: Replica, rate: float, p99_ms: float, best: float) -> int:
+    """By doubling the step from the fewest that can answer at all, then halving it: more replicas are never slower."""
+
+    def keeps(replicas: int) -> bool:
+        return simulate(replica, rate, replicas).percentile(99) <= p99_ms
+
+    low = high = max(1, ceil(rate / best / MOST_LOAD))
+    while not keeps(high):
+        low, high = high + 1, 2 * high
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if keeps(middle) else (middle + 1, high)
+    return low
+
+
+def simulate(replica: Replica, rate: float, replicas: int) -> Simulated:
+    """Requests that come at random (Poisson) to so many replicas behind one edge."""
+    simulated = min(replicas, MOST_SIMULATED)
+    return open_loop(replica, rate * simulated / replicas, simulated)
+
+
+def rounded_up(value: float) -> float:
+    """To two digits."""
+    unit = 10.0 ** (floor(log10(value)) - 1)
+    return round(ceil(value / unit) * unit, 9)
+
+
+def show_plan(plan: Plan, results: Results) -> None:
+    console.phase(f"{plan.model} {plan.version} at {plan.rate:,g} requests/s, p99 at most {plan.p99_ms:g} ms")
+    console.say(f"measured {results.date} on {results.machine['cores']} cores of {results.machine['cpu']}")
+    console.say(
+        f"a replica: {plan.cores_each:g} cores, {plan.memory_each_gib:.2f} GiB used of "
+        f"{results.settings['TORCHSERVE_MEMORY']}, at best {plan.best_rate:,.0f} requests/s"
+    )
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("", "replicas", "cores", "GiB", "of best rate", "workers busy", "p50 ms", "p99 ms"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, one in (("needed", plan.enough), ("with one to lose", plan.spared)):
+        cells = [f"{one.replicas:,}", f"{one.cores:,g}", f"{one.memory_gib:,.1f}", f"{one.load:.0%}"]
+        table.add_row(name, *cells, f"{one.utilisation:.0%}", f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}")
+    console.out.print(table)
+    if any(run.generator_limited for run in results.runs):
+        console.warn("the load generator has limited some of bench's runs: their latencies are its own in part")
+    if plan.edges > 1:
+        console.say(f"{plan.edges} edges: each routes to {EDGE_REPLICAS} replicas at most")
+    many = f"{plan.spared.replicas:,} replicas on {plan.machines:,} machines like this one (docs/CAPACITY.md)"
+    here = f"TORCHSERVE_REPLICAS={plan.spared.replicas} with compose.scale.yaml"
+    console.done(f"{here if plan.machines == 1 else many}: any one may be lost, and the p99 is kept")

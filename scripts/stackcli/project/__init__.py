@@ -1,0 +1,1 @@
+"""The compose project: its settings, its containers and ports, and what runs in it."""

@@ -1,0 +1,61 @@
+"""Runs `docker compose` for this stack, with the variables that compose.yaml reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from stackcli.common.errors import ConfigError, ServeError
+from stackcli.common.paths import ROOT
+from stackcli.common.process import stream
+from stackcli.machine.registries import Secrets
+from stackcli.project.settings import Settings
+
+
+@dataclass(frozen=True)
+class Project:
+    """One compose project: the settings, the base image in effect and the secrets' files."""
+
+    settings: Settings
+    base_image: str
+    secrets: Secrets
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # COMPOSE_FILE is for Compose to read where it stands: an empty one would be no file.
+        values = {name.upper(): str(value) for name, value in self.settings if name != "compose_file"}
+        return {**os.environ, **values, **self.secrets.environment, "TORCHSERVE_IMAGE": self.base_image}
+
+    def capture(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["docker", "compose", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def do(self, *arguments: str) -> None:
+        """Quiet unless it fails."""
+        result = self.capture(*arguments)
+        if result.returncode != 0:
+            reason = next((line for line in reversed(result.stderr.splitlines()) if line.strip()), "no reason given")
+            raise ServeError(
+                f"`docker compose {' '.join(arguments)}` to succeed", reason.strip(), "scripts/stack doctor"
+            )
+
+    def stream(self, show: Callable[[str], None], *arguments: str) -> int:
+        return stream(["docker", "compose", *arguments], show, self.environment)
+
+    def config(self) -> dict[str, Any]:
+        """compose.yaml with every variable filled in, the services of its profiles too."""
+        result = self.capture("--profile", "*", "config", "--format", "json")
+        if result.returncode != 0:
+            raise ConfigError("a valid compose.yaml and .env", result.stderr.strip(), "correcting what it names")
+        config: dict[str, Any] = json.loads(result.stdout)
+        return config

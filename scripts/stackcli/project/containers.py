@@ -1,0 +1,104 @@
+"""The project's containers: found by their labels, and watched until they are healthy."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import docker
+from docker.models.containers import Container
+
+from stackcli.common import console
+from stackcli.common.errors import ServeError
+from stackcli.project.compose import Project
+from stackcli.project.log_lines import readable
+from stackcli.project.settings import Settings
+
+SERVING = ("torchserve", "edge")
+HEALTHY_SECONDS = 300
+MAX_RESTARTS = 3
+LOG_LINES = 20
+
+
+def find_containers(client: docker.DockerClient, project_name: str, service: str = "torchserve") -> list[Container]:
+    """The project's containers of that service in the order of their numbers, running or not."""
+    labels = [f"com.docker.compose.project={project_name}", f"com.docker.compose.service={service}"]
+    labels.append("com.docker.compose.oneoff=False")
+    found = client.containers.list(all=True, filters={"label": labels})
+    return sorted(found, key=lambda container: int(container.labels["com.docker.compose.container-number"]))
+
+
+def find_container(client: docker.DockerClient, project_name: str, service: str = "torchserve") -> Container | None:
+    """The first of them."""
+    return next(iter(find_containers(client, project_name, service)), None)
+
+
+def find_unwell(client: docker.DockerClient, project_name: str, service: str = "torchserve") -> Container | None:
+    """The first of them that is not healthy; where all are, the first."""
+    found = find_containers(client, project_name, service)
+    unwell = (container for container in found if health_of(container)[0] != "healthy")
+    return next(unwell, next(iter(found), None))
+
+
+def start_of(container: Container) -> str:
+    """Which start of which container: TorchServe reads the manifest and its configuration only then."""
+    return f"{container.id} {container.attrs['State']['StartedAt']}"
+
+
+def health_of(container: Container) -> tuple[str, str]:
+    """Docker's word (starting, healthy, unhealthy, or the container's state) and the probe's last line."""
+    state: dict[str, Any] = container.attrs["State"]
+    health = state.get("Health") or {}
+    outputs = [str(probe.get("Output", "")).strip() for probe in health.get("Log") or []]
+    line = outputs[-1].splitlines()[-1] if outputs and outputs[-1] else ""
+    line = re.sub(r"^(un)?healthy: ", "", line)  # Docker's word says it
+    return (str(health["Status"]) if state["Running"] and health.get("Status") else str(state["Status"])), line
+
+
+def wait_until_healthy(
+    client: docker.DockerClient, project: Project, service: str = "torchserve", seconds: float = HEALTHY_SECONDS
+) -> None:
+    with console.waiting(service) as wait:
+        container, status, line = watch_health(client, project, service, seconds, wait.update)
+    if status == "healthy":
+        console.done(f"{service}: healthy{f' ({line})' if line else ''}")
+        return
+    if container is not None:
+        for text in last_log_lines(container):
+            console.say(text)
+    raise ServeError(
+        f"{service} to be healthy within {seconds:.0f} s",
+        f"{status}{f': {line}' if line else ''}",
+        "the log lines above, `scripts/stack doctor`",
+    )
+
+
+def watch_health(
+    client: docker.DockerClient, project: Project, service: str, seconds: float, show: Callable[[str], None]
+) -> tuple[Container | None, str, str]:
+    """The container, Docker's word and the probe's line, once it is healthy, has given up, or the time is over."""
+    deadline = time.monotonic() + seconds
+    container, status, line = None, "not created", ""
+    while time.monotonic() < deadline:
+        container = find_unwell(client, project.settings.compose_project_name, service)
+        if container is not None:
+            status, line = health_of(container)
+            if status in ("healthy", "exited", "dead") or container.attrs["RestartCount"] >= MAX_RESTARTS:
+                break
+            show(f"{status}: {line}" if line else status)
+        time.sleep(0.5)
+    return container, status, line
+
+
+def last_log_lines(container: Container) -> list[str]:
+    return readable(container.logs(tail=LOG_LINES).decode(errors="replace")).splitlines()
+
+
+def observer_urls(client: docker.DockerClient, settings: Settings) -> Mapping[str, str]:
+    """By service, of those that run."""
+    label = f"com.docker.compose.project={settings.compose_project_name}"
+    running = {one.labels.get("com.docker.compose.service") for one in client.containers.list(filters={"label": label})}
+    host = "localhost" if settings.observability_address in ("127.0.0.1", "0.0.0.0") else settings.observability_address  # noqa: S104
+    return {service: f"http://{host}:{port}" for service, port in settings.observer_ports.items() if service in running}

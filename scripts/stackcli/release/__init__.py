@@ -1,0 +1,1 @@
+"""`scripts/stack release`: which versions are served, changed without a restart."""

@@ -1,0 +1,1 @@
+"""`scripts/stack sbom`: what the images are made of."""

@@ -1,0 +1,22 @@
+"""`scripts/stack sbom`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stackcli.common.paths import ROOT
+from stackcli.machine.engine import connect
+from stackcli.project.current import current_project
+
+
+def sbom(
+    out: Annotated[Path, typer.Option("--out", show_default="artifacts/sbom", help="Folder of the files.")] = ROOT
+    / "artifacts/sbom",
+) -> None:
+    """List what the images are made of: one CycloneDX file for each."""
+    from stackcli.sbom.images import write_sboms  # costs the other commands' start nothing
+
+    write_sboms(connect(), current_project().settings, out)

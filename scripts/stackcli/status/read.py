@@ -1,0 +1,162 @@
+"""What is served: the manifest's word beside TorchServe's own, and the edge's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import docker
+from docker.models.containers import Container
+
+from stackcli.access.checks import check_edge
+from stackcli.access.folder import CA, secrets_folder
+from stackcli.common import console
+from stackcli.common.errors import ConfigError, ServeError
+from stackcli.common.paths import shown
+from stackcli.project.compose import Project
+from stackcli.project.containers import find_unwell, health_of, observer_urls
+from stackcli.project.inside import Described, read_models
+from stackcli.project.settings import Settings
+from stackcli.status.numbers import Numbers, read_numbers
+from stackcli.store.manifest import Model, find_sample, read_manifest
+from stackcli.store.releases import Release, read_releases
+from stackcli.store.tuned import Tuned, read_tuned
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """`health`, `edge`: Docker's word for torchserve (of several: the worst) and the edge, each with its probe's line.
+
+    `ports`: torchserve's published ones, as inside. `numbers`: None where nobody asked for them, or the edge has none.
+    """
+
+    health: tuple[str, str]
+    edge: tuple[str, str]
+    models: list[tuple[Model, str]]  # each with its state
+    tuned: Mapping[str, Tuned] = field(default_factory=dict)
+    ports: frozenset[int] = frozenset()
+    numbers: Numbers | None = None
+    problems: tuple[str, ...] = ()  # of the reading itself
+    observers: Mapping[str, str] = field(default_factory=dict)  # service → URL, of those that run
+
+    @property
+    def is_healthy(self) -> bool:
+        return self.health[0] == self.edge[0] == "healthy"
+
+    def warnings(self, settings: Settings) -> list[str]:
+        """What a person should know, each in one sentence."""
+        found = list(self.problems)
+        for check in check_edge(settings):
+            if check.verdict != "ok":
+                found.append(f"{check.name}: expected {check.expected}, found {check.found}; try {check.remedy}")
+        for model, _ in self.models:
+            if not model.is_available:
+                found.append(f"{model.name} {model.version} is unavailable: {model.reason}; try {model.remedy}")
+            elif not model.trained:
+                found.append(f"{model.name} {model.version} is UNTRAINED: its answers mean nothing")
+        return found
+
+
+def state_of(model: Model, served: list[Described] | None, release: Release | None = None) -> str:
+    """READY, how many of its workers are, UNAVAILABLE, NOT SERVED, or NO ANSWER where `served` is None.
+
+    BUILT is what a `release` of its model leaves out.
+    """
+    if not model.is_available:
+        return "UNAVAILABLE"
+    if served is None:
+        return "NO ANSWER"
+    key = (model.name, model.version)
+    found = next((one for one in served if (one["modelName"], one["modelVersion"]) == key), None)
+    if found is None:
+        return "BUILT" if release and model.version not in release.deployed else "NOT SERVED"
+    workers = [worker["status"] for worker in found["workers"]]
+    ready = workers.count("READY")
+    return "READY" if workers and ready == len(workers) else f"{ready}/{len(workers)} READY"
+
+
+def read_serving(client: docker.DockerClient, project: Project, with_numbers: bool = False) -> Serving:
+    """`with_numbers`: the edge takes some seconds to count them, where nobody has asked lately."""
+    name = project.settings.compose_project_name
+    problems: list[str] = []
+    container, edge = find_unwell(client, name), find_unwell(client, name, "edge")
+    health, edge_health = (health_of(found) if found else ("not running", "") for found in (container, edge))
+    served = served_models(container)
+    releases = known_releases(project.settings, problems.append)
+    return Serving(
+        health,
+        edge_health,
+        [(m, state_of(m, served, releases.get(m.name))) for m in read_manifest(project.settings).models],
+        tuned_models(project.settings, problems.append),
+        published_ports(container),
+        known_numbers(edge, problems.append) if with_numbers else None,
+        tuple(problems),
+        observer_urls(client, project.settings),
+    )
+
+
+def known_numbers(edge: Container | None, warn: Warn) -> Numbers | None:
+    """None where no edge has them."""
+    try:
+        if edge is None:
+            raise ServeError("numbers of the edge", "no edge that runs", "`scripts/stack up`")
+        numbers = read_numbers(edge)
+    except ServeError as error:
+        warn(f"no traffic, latencies and memory are shown: {error}")
+        return None
+    silent = [server.instance for server in numbers.torchserve if server.memory_bytes is None]
+    if silent or not numbers.torchserve:
+        found = f"none from {', '.join(silent)}" if silent else "no TorchServe"
+        warn(f"numbers are missing: expected the series of each TorchServe, found {found}; try `scripts/stack doctor`")
+    return numbers
+
+
+def served_models(container: Container | None) -> list[Described] | None:
+    """None where nothing answers."""
+    try:
+        return read_models(container) if container else None
+    except ServeError:
+        return None
+
+
+def published_ports(container: Container | None) -> frozenset[int]:
+    """The container's ports that this machine can reach."""
+    bound = container.attrs["NetworkSettings"]["Ports"] or {} if container else {}
+    return frozenset(int(port.split("/")[0]) for port, bindings in bound.items() if bindings)
+
+
+def tuned_models(settings: Settings, warn: Warn = console.warn) -> Mapping[str, Tuned]:
+    """Empty where the file is damaged: the runtime serves without it too."""
+    try:
+        return read_tuned(settings)
+    except ConfigError as error:
+        warn(str(error))
+        return {}
+
+
+def known_releases(settings: Settings, warn: Warn = console.warn) -> Mapping[str, Release]:
+    """Empty where the file is damaged: the runtime serves without it too."""
+    try:
+        return read_releases(settings)
+    except ConfigError as error:
+        warn(str(error))
+        return {}
+
+
+def example_command(serving: Serving, settings: Settings) -> str | None:
+    """A request to try: a sample of the served model that is most often right, by the version that answers it."""
+    served = [model for model, state in serving.models if state == "READY" and not model.candidate]
+    served.sort(key=lambda model: model.accuracy.top1 if model.accuracy else 0, reverse=True)
+    for model in served:
+        file = find_sample(model, settings)
+        if file is not None:
+            request = f"predictions/{model.name} -T {shown(file)}"
+            if not settings.is_closed:
+                port = settings.ports.get("INFERENCE_PORT", settings.edge_port)
+                return f"curl {settings.url(port)}/{request}"
+            authority = secrets_folder(settings) / CA
+            trust = f"--cacert {shown(authority)} " if authority.is_file() else ""
+            return f"curl {trust}-H 'Authorization: Bearer KEY' {settings.url(settings.edge_port)}/{request}"
+    return None

@@ -1,0 +1,1 @@
+"""`scripts/stack swarm`: the stack on a Docker Swarm."""

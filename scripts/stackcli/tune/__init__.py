@@ -1,0 +1,1 @@
+"""`scripts/stack tune`: a model's best setting on this machine."""

@@ -1,0 +1,1 @@
+"""`scripts/stack up` and `down`: the stack, started and stopped."""
