@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stackcli.common.errors import ConfigError, EngineError, ServeError
+from stackcli.common.errors import ConfigError, ServeError
 from stackcli.common.paths import ROOT
 from stackcli.machine.registries import write_secrets
 from stackcli.project.compose import Project
@@ -76,16 +76,6 @@ def test_a_service_is_complete_once_as_many_run_its_image_as_are_asked_for() -> 
 )
 def test_while_an_update_goes_on_it_is_not_complete(state: str, is_complete: bool) -> None:
     assert service(row(), State=state).is_complete is is_complete
-
-
-def test_who_is_no_manager_is_told_what_to_do() -> None:
-    with pytest.raises(EngineError, match=r"unix:///nowhere\.sock to be a manager of a Swarm.*SWARM_MANAGER=ssh"):
-        Manager("unix:///nowhere.sock").check()
-
-
-def test_what_a_manager_refuses_is_told_in_its_words() -> None:
-    with pytest.raises(ServeError, match=r"`docker node ls.*` to succeed on unix:///nowhere\.sock, found .*nowhere"):
-        Manager("unix:///nowhere.sock").rows("node", "ls")
 
 
 def test_nothing_is_wrong_with_a_whole_swarm() -> None:
