@@ -9,7 +9,7 @@ import yaml
 
 from stackcli.common.errors import ConfigError, ServeError
 from stackcli.common.paths import ROOT
-from stackcli.machine.registries import write_secrets
+from stackcli.machine.registries import Secrets
 from stackcli.project.compose import Project
 from stackcli.project.settings import Settings
 from stackcli.swarm import update
@@ -118,7 +118,7 @@ def test_an_open_edge_is_refused_unless_somebody_says_so() -> None:
 
 
 def made(settings: Settings) -> dict[str, str]:
-    return variables(Project(settings, "base", write_secrets()), {"torchserve": IMAGE, "edge": "e@sha256:3"})
+    return variables(Project(settings, "base", Secrets(*[Path()] * 4)), {"torchserve": IMAGE, "edge": "e@sha256:3"})
 
 
 def test_each_task_has_its_share_of_a_machine_and_each_edge_a_place_for_all() -> None:

@@ -29,10 +29,11 @@ SLOWEST = "--durations=10"
 
 
 def test(context: typer.Context, yes: Yes = False, base: Base = "auto") -> None:
-    """Run all checks and tests; or only unit, lint, page, builder, runtime, edge or load; or what pytest is told to.
+    """Run all checks and tests, or only unit, lint, page, builder, runtime, edge, load, or what pytest is told to.
 
-    Only what those tests need is set up first: unit and lint need no Docker, and builder, runtime, edge and load, which
-    run inside the images, need no running stack. All other arguments go to pytest.
+    Only what those tests need is set up first. unit and lint need no Docker; without its compose command, lint leaves
+    out the compose files. builder, runtime, edge and load run inside their images and need no running stack; page is
+    the playground in a browser. All other arguments go to pytest: paths, -k, -x.
     """
     raise typer.Exit(run_tests(Options(yes=yes, base=base), context.args))
 
