@@ -1,5 +1,7 @@
-"""What all tests share: the option that writes the docs, and the marks that a test gets by its folder or fixtures."""
+"""What all tests share: --write-docs, the marks that follow from folders and fixtures, and which files took longest."""
 
+from collections import defaultdict
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("docker")
         if "write_docs" in getattr(item, "fixturenames", ()):
             item.add_marker("writes_docs")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Beside the slowest tests, which --durations=N shows, as many files: what modules share is in their sum."""
+    shown = config.getoption("durations")
+    if not shown:
+        return
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.partition("::")[0]] += report.duration
+    terminalreporter.write_sep("=", f"slowest {shown} files")
+    for file, spent in sorted(seconds.items(), key=itemgetter(1), reverse=True)[:shown]:
+        terminalreporter.write_line(f"{spent:.1f}s {file}")
 
 
 @pytest.fixture(scope="session")

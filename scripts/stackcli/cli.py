@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stackcli import doctor, logs, predict, testing
+from stackcli import doctor, logs, predict
 from stackcli.access import commands as access
 from stackcli.bake import commands as bake
 from stackcli.bench import commands as bench
@@ -15,6 +15,7 @@ from stackcli.release import commands as release
 from stackcli.sbom import commands as sbom
 from stackcli.status import commands as status
 from stackcli.swarm import commands as swarm
+from stackcli.testing import commands as testing
 from stackcli.tune import commands as tune
 from stackcli.up import commands as up
 

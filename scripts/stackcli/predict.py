@@ -24,14 +24,14 @@ def predict(
     version: Annotated[str | None, typer.Option("--version", help="Another version than the default one.")] = None,
 ) -> None:
     """Send one file to a model and print its answer."""
-    send(connect(), current_project(), model, file, version)
-
-
-def send(client: docker.DockerClient, project: Project, model: str, file: Path, version: str | None) -> None:
     if not file.is_file():
         raise ConfigError(
             "a file to send", str(file), "the path of an image, for example model_src/mnist/samples/7.png"
         )
+    send(connect(), current_project(), model, file, version)
+
+
+def send(client: docker.DockerClient, project: Project, model: str, file: Path, version: str | None) -> None:
     container = find_container(client, project.settings.compose_project_name)
     if container is None:
         raise ServeError("a running stack", "no torchserve container", "`scripts/stack up`")

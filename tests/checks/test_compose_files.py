@@ -10,6 +10,8 @@ from checks.compose_files import LAYERS, SWARM, render
 from checks.files import FILES, run
 from stackcli.common.paths import ROOT
 
+pytestmark = pytest.mark.docker
+
 
 def test_every_compose_file_is_among_those_that_are_checked() -> None:
     found = {file.relative_to(ROOT) for file in FILES if file.match("compose*.yaml")}

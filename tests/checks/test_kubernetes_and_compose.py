@@ -22,6 +22,8 @@ from checks.kubernetes_objects import (
 )
 from stackcli.common.paths import ROOT
 
+pytestmark = pytest.mark.docker
+
 UNITS = {"Gi": 1 << 30, "Mi": 1 << 20, "g": 1 << 30, "m": 1 << 20}
 # Of a pod alone: what the edge asks DNS for. It is a key: from a secret.
 OF_A_CLUSTER, SECRET = {"NAMESPACE", "EDGE_TORCHSERVE"}, "OTEL_EXPORTER_OTLP_HEADERS"

@@ -1,27 +1,19 @@
 """Prometheus' own tools, from its image, accept docker/prometheus and find its rules to do what their cases say."""
 
-import os
-
 import pytest
 
 from containers.commands import run
 from stackcli.common.paths import ROOT
-from stackcli.machine.registries import write_secrets
 from stackcli.project.compose import Project
-from stackcli.project.settings import load_settings
+from stackcli.testing.suites import build_command
 
-PROMETHEUS = ROOT / "docker/prometheus"
 CASES = ROOT / "tests/checks/prometheus"
 
 
 @pytest.fixture(scope="module")
-def image() -> str:
-    settings = load_settings(ROOT, os.environ)
-    project = Project(settings, settings.torchserve_image, write_secrets())
-    secrets = [f"--secret=id={name},src={file}" for name, file in vars(project.secrets).items()]
-    tag = f"torchserve-stack/prometheus:{settings.stack_tag}"
-    base = f"--build-arg=DEBIAN_IMAGE={settings.debian_image}"
-    run(["docker", "build", "--quiet", "--tag", tag, *secrets, base, str(PROMETHEUS)])
+def image(project: Project) -> str:
+    tag = f"torchserve-stack/prometheus:{project.settings.stack_tag}"
+    run(build_command(project, "prometheus", tag))
     return tag
 
 

@@ -5,7 +5,6 @@ import pytest
 from stackcli.common.errors import BuildError
 from stackcli.machine import browser
 from stackcli.machine.browser import PACKAGES, ensure_browser
-from stackcli.testing import drives_a_browser
 
 Commands = list[list[str]]
 
@@ -44,18 +43,3 @@ def test_a_browser_that_is_there_is_used(machine: Commands, monkeypatch: pytest.
     monkeypatch.setattr(browser, "find_browser", lambda: "/usr/bin/chromium")
     ensure_browser(yes=True)
     assert machine == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "drives"),
-    [
-        ([], True),
-        (["-x", "-k", "drawn"], True),
-        (["tests"], True),
-        (["tests/browser/test_answers.py::test_a_drawn_seven_wins"], True),
-        (["tests/unit"], False),
-        (["tests/integration", "-x"], False),
-    ],
-)
-def test_only_a_run_of_its_tests_needs_one(arguments: list[str], drives: bool) -> None:
-    assert drives_a_browser(arguments) is drives

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from stackcli.common.paths import ROOT
 
 NEEDED = ("bash", "dirname", "readlink", "sha256sum", "mkdir", "flock", "rm", "env")
@@ -33,6 +35,7 @@ def test_the_command_line_starts_from_any_folder(tmp_path: Path) -> None:
     assert all(command in shown.stdout for command in ("up", "down", "status", "build", "predict", "test", "doctor"))
 
 
+@pytest.mark.slow
 def test_the_environment_is_made_once_and_again_when_half_made_or_outdated(tmp_path: Path) -> None:
     folder = checkout(tmp_path)
     first, second = launch(folder, "a b", "c"), launch(folder)
@@ -44,6 +47,7 @@ def test_the_environment_is_made_once_and_again_when_half_made_or_outdated(tmp_p
     assert "Preparing" in launch(folder).stderr
 
 
+@pytest.mark.slow
 def test_two_first_launches_at_once_make_one_environment(tmp_path: Path) -> None:
     folder = checkout(tmp_path)
     command = [str(folder / "scripts" / "stack"), "x"]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from stackcli.common.errors import ConfigError, EngineError, ServeError
+from stackcli.common.errors import ConfigError, ServeError
 from stackcli.common.paths import ROOT
-from stackcli.machine.registries import write_secrets
+from stackcli.machine.registries import Secrets
 from stackcli.project.compose import Project
 from stackcli.project.settings import Settings
 from stackcli.swarm import update
@@ -78,16 +78,6 @@ def test_while_an_update_goes_on_it_is_not_complete(state: str, is_complete: boo
     assert service(row(), State=state).is_complete is is_complete
 
 
-def test_who_is_no_manager_is_told_what_to_do() -> None:
-    with pytest.raises(EngineError, match=r"unix:///nowhere\.sock to be a manager of a Swarm.*SWARM_MANAGER=ssh"):
-        Manager("unix:///nowhere.sock").check()
-
-
-def test_what_a_manager_refuses_is_told_in_its_words() -> None:
-    with pytest.raises(ServeError, match=r"`docker node ls.*` to succeed on unix:///nowhere\.sock, found .*nowhere"):
-        Manager("unix:///nowhere.sock").rows("node", "ls")
-
-
 def test_nothing_is_wrong_with_a_whole_swarm() -> None:
     assert SwarmStatus("models", [node()], [service(row())]).is_healthy
     assert SwarmStatus("models", [node()], [service(row(), State="rollback_completed")]).is_healthy
@@ -128,7 +118,7 @@ def test_an_open_edge_is_refused_unless_somebody_says_so() -> None:
 
 
 def made(settings: Settings) -> dict[str, str]:
-    return variables(Project(settings, "base", write_secrets()), {"torchserve": IMAGE, "edge": "e@sha256:3"})
+    return variables(Project(settings, "base", Secrets(*[Path()] * 4)), {"torchserve": IMAGE, "edge": "e@sha256:3"})
 
 
 def test_each_task_has_its_share_of_a_machine_and_each_edge_a_place_for_all() -> None:

@@ -1,0 +1,1 @@
+"""`scripts/stack test`: what the named tests need is set up, and nothing else; then they run."""

@@ -1,0 +1,108 @@
+"""`scripts/stack test`: all checks and tests, or some, after the set-up that they need and no other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import typer
+
+from stackcli.build.options import Base, Options, Yes, chosen_settings
+from stackcli.common import console
+from stackcli.common.paths import ROOT
+from stackcli.common.process import capture
+from stackcli.machine.browser import ensure_browser
+from stackcli.machine.engine import connect_if_running
+from stackcli.machine.registries import write_secrets
+from stackcli.project.compose import Project
+from stackcli.project.containers import find_container
+from stackcli.testing.asked import pytests_words, reach, suite_of
+from stackcli.testing.requirements import install_requirements
+from stackcli.testing.suites import prepare_bases, suite_commands
+from stackcli.up.bring_up import bring_up
+
+TO_PYTEST = {"allow_extra_args": True, "ignore_unknown_options": True}
+SLOWEST = "--durations=10"
+
+
+def test(context: typer.Context, yes: Yes = False, base: Base = "auto") -> None:
+    """Run all checks and tests, or only unit, lint, page, builder, runtime, edge, load, or what pytest is told to.
+
+    Only what those tests need is set up first. unit and lint need no Docker; without its compose command, lint leaves
+    out the compose files. builder, runtime, edge and load run inside their images and need no running stack; page is
+    the playground in a browser. All other arguments go to pytest: paths, -k, -x.
+    """
+    raise typer.Exit(run_tests(Options(yes=yes, base=base), context.args))
+
+
+def run_tests(options: Options, arguments: list[str]) -> int:
+    """Returns pytest's exit status; its summary is the last line printed."""
+    asked = suite_of(arguments)
+    if asked:
+        return run_suite(options, *asked)
+    console.phase("Preparing the tests…")
+    install_requirements()
+    words = pytests_words(arguments, has_compose())
+    if options.base != "auto" and not any(Path(word).exists() for word in words):
+        words = ["tests/integration", *words]
+    if reach(words, "browser"):
+        ensure_browser(options.yes)
+    if reach(words, "browser") or reach(words, "integration"):
+        return run_with_stack(options, words)
+    project = prepare_bases(options) if reach(words, "containers") else None
+    console.phase("Testing…")
+    return pytest(words, project.environment if project else os.environ)
+
+
+def run_suite(options: Options, suite: str, arguments: list[str]) -> int:
+    """In its image; what pytest prints in there is shown as it comes."""
+    console.phase("Preparing the image…")
+    build, run = suite_commands(prepare_bases(options, (suite,)), suite, *arguments)
+    built = capture(build, timeout=None)
+    if built.returncode != 0:
+        console.out.print(built.stderr, markup=False)
+        return built.returncode
+    console.phase("Testing…")
+    sys.stdout.flush()
+    return subprocess.run(run, cwd=ROOT, check=False).returncode
+
+
+def run_with_stack(options: Options, words: list[str]) -> int:
+    """Another base is another project, which goes down again afterwards."""
+    if options.base != "auto":
+        stop_default_project(options)
+    client, project = bring_up(options)
+    client.close()
+    console.phase("Testing…")
+    status = pytest(words, project.environment)
+    if options.base != "auto":
+        project.capture("down")
+    return status
+
+
+def has_compose() -> bool:
+    """Its command alone: an engine is not asked."""
+    return capture(["docker", "compose", "version"]).returncode == 0
+
+
+def pytest(words: list[str], environment: Mapping[str, str]) -> int:
+    """The linters lie beside this Python."""
+    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
+    command = [sys.executable, "-m", "pytest", SLOWEST, *words]
+    sys.stdout.flush()
+    return subprocess.run(command, cwd=ROOT, env={**environment, "PATH": path}, check=False).returncode
+
+
+def stop_default_project(options: Options) -> None:
+    """Both projects use the same ports."""
+    client = connect_if_running()
+    settings = chosen_settings(Options())
+    if client is None or find_container(client, settings.compose_project_name) is None:
+        return
+    console.say(
+        f"stopping {settings.compose_project_name}: {options.base} uses its ports (`scripts/stack up` starts it)"
+    )
+    Project(settings, settings.torchserve_image, write_secrets()).do("stop")

@@ -1,0 +1,56 @@
+"""The suites of tests/containers, each run in the `test` stage of the image that it tests, without a running stack."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from stackcli.build.base_image import ensure_base_image, ensure_edge_base
+from stackcli.build.options import Options, chosen_settings
+from stackcli.common.paths import ROOT
+from stackcli.machine.engine import connect
+from stackcli.machine.registries import write_secrets
+from stackcli.project.compose import Project
+
+TESTS = ROOT / "tests" / "containers"
+# The folder in tests/containers → the service of compose.yaml whose image runs it.
+SUITES = {"builder": "builder", "runtime": "torchserve", "edge": "edge", "load": "load"}
+
+
+def prepare_bases(options: Options, suites: tuple[str, ...] = tuple(SUITES)) -> Project:
+    """The project with the base images that these suites start from: found, pulled or built."""
+    client = connect()
+    settings, secrets = chosen_settings(options), write_secrets()
+    project = Project(settings, settings.torchserve_image, secrets)
+    services = project.config()["services"]
+    bases = {name for suite in suites for name in services[SUITES[suite]]["build"]["args"]}
+    if "DEBIAN_IMAGE" in bases:
+        debian = ensure_edge_base(client, settings, options.yes)
+        project = replace(project, settings=settings.model_copy(update={"debian_image": debian}))
+    if "BASE_IMAGE" in bases:
+        base_image = ensure_base_image(client, settings, secrets, options.base, options.yes)
+        project = replace(project, base_image=base_image)
+    client.close()
+    return project
+
+
+def build_command(project: Project, service: str, tag: str, *options: str) -> list[str]:
+    """`docker build` of the service's image, from what compose.yaml says of it; options: of `docker build`."""
+    build = project.config()["services"][service]["build"]
+    contexts, secrets = build.get("additional_contexts", {}), [secret["source"] for secret in build.get("secrets", [])]
+    command = ["docker", "build", "--quiet", "--tag", tag, *options]
+    command += [f"--build-arg={name}={value}" for name, value in build["args"].items()]
+    command += [f"--build-context={name}={folder}" for name, folder in contexts.items()]
+    command += [f"--secret=id={name},src={getattr(project.secrets, name)}" for name in secrets]
+    return [*command, build["context"]]
+
+
+def suite_commands(project: Project, suite: str, *arguments: str) -> tuple[list[str], list[str]]:
+    """What builds the image, and what runs the suite in it; arguments: of the pytest in there."""
+    tag = f"torchserve-stack/{SUITES[suite]}-test:{project.settings.stack_tag}"
+    mounts = {TESTS: "/tests", (ROOT / project.settings.model_src).resolve(): "/model_src"}
+    options = [f"--volume={folder}:{target}:ro" for folder, target in mounts.items()]
+    options += ["--network=none", "--read-only", "--tmpfs=/tmp:mode=1777", "--env=HOME=/tmp", "--workdir=/tmp"]
+    # They share the table of store states, which lies beside their folders; none sees another's conftest.py.
+    words = ["-p", "no:cacheprovider", "-o", "pythonpath=/tests", f"--confcutdir=/tests/{suite}", *arguments]
+    run = ["docker", "run", "--rm", *options, tag, *words]
+    return build_command(project, SUITES[suite], tag, "--target=test"), run
