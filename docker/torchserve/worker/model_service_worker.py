@@ -5,11 +5,14 @@ import runpy
 import sys
 from pathlib import Path
 
+import deferred_engines
+
 HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
     """Runs our worker; upstream's for asyncCommunication and torchrun's parallel models, which only it serves."""
+    deferred_engines.install()
     if "--async" in sys.argv or "LOCAL_RANK" in os.environ:
         leave_folder()
         runpy.run_module("ts.model_service_worker", run_name="__main__")
