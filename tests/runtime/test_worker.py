@@ -113,6 +113,19 @@ def test_a_model_that_does_not_load_says_so_and_the_worker_ends(
     wait_until(lambda: not is_running(worker.process.pid), "the worker to end")
 
 
+def test_onnxruntime_is_kept_from_calling_home_even_where_the_images_setting_is_withheld(
+    start: Callable[[int], Worker], model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TorchServe's blacklist_env_vars withholds variables from workers."""
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    (model_folder / "handler.py").write_text(
+        "import os\n\ndef handle(requests, context):\n    return [dict(os.environ)]\n"
+    )
+    worker = start(9000)
+    worker.load()
+    assert body(worker.predict(("a", b"one")))["ORT_DISABLE_TELEMETRY"] == "1"
+
+
 def test_json_that_is_none_is_handed_over_as_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(HOME / "ts"))
     import otf_codec

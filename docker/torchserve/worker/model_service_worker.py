@@ -12,6 +12,8 @@ HERE = Path(__file__).resolve().parent
 
 def main() -> None:
     """Runs our worker; upstream's for asyncCommunication and torchrun's parallel models, which only it serves."""
+    # The image sets it too, but TorchServe's blacklist_env_vars can keep it from a worker.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     deferred_engines.install()
     if "--async" in sys.argv or "LOCAL_RANK" in os.environ:
         leave_folder()
