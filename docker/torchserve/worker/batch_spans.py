@@ -1,6 +1,7 @@
-"""The worker's spans, exported over OTLP: one of each prediction, below it queue, decode, inference and encode.
+"""Exports the worker's spans over OTLP: one per prediction, with queue, decode, inference and encode below it.
 
-Imported where OTEL_EXPORTER_OTLP_ENDPOINT is set. A batch's stages are those of each of its requests.
+This module is imported only if OTEL_EXPORTER_OTLP_ENDPOINT is set. The stages of a batch are recorded for each of its
+requests.
 """
 
 import logging
@@ -8,7 +9,7 @@ import os
 import sys
 from typing import Any
 
-from batch_observers import Batch
+from batch import Batch
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
@@ -16,16 +17,16 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-# When the request came into its model's queue, microseconds since 1970 (frontend/stack/ModelQueues.java).
+# ModelQueues.java sets this header to when the request came into its model's queue, in microseconds since 1970.
 QUEUED = "x-stack-queued"
 EXPORT_SECONDS, SCHEDULE_MS = 5, 1000
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class Spans:
-    """Makes a batch's spans and hands them to `exporter` in the background; what its queue has no room for is dropped.
+    """Makes a batch's spans and exports them in the background; spans are dropped while the export's queue is full.
 
-    ratio: the part of the traces that begin here, and not at a client or at the edge, that is sampled.
+    ratio: the share (0 to 1) that is sampled of the traces that begin here, not at a client or at the edge.
     """
 
     def __init__(self, exporter: SpanExporter, ratio: float) -> None:
@@ -35,6 +36,7 @@ class Spans:
         self._tracer = self.provider.get_tracer("worker")
 
     def add(self, batch: Batch) -> None:
+        """Records the spans of each of the batch's requests."""
         for index in range(len(batch.ids)):
             self._add_prediction(batch, index)
 
@@ -65,7 +67,7 @@ class Spans:
 
 
 def _queued(headers: "dict[str, Any]", began: int) -> int:
-    """Nanoseconds since 1970, at the latest `began`."""
+    """Returns when the request was queued, in nanoseconds since 1970; `began` if that is unknown or would be later."""
     try:
         return min(int(headers[QUEUED]) * 1000, began)
     except (KeyError, ValueError):
@@ -73,7 +75,7 @@ def _queued(headers: "dict[str, Any]", began: int) -> int:
 
 
 def exporting() -> "Any":
-    """What makes and exports a batch's spans, as the environment says (OTEL_*)."""
+    """Returns an observer that makes and exports a batch's spans as the environment says (OTEL_*)."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # imports requests
 
     logger = logging.getLogger("opentelemetry")
@@ -83,7 +85,7 @@ def exporting() -> "Any":
 
 
 class OneWarning(logging.Handler):
-    """Says once that spans are lost, whatever the SDK says afterwards: a collector that is down floods nothing."""
+    """Says once that spans are lost: the SDK repeats it for every export, as long as the collector is down."""
 
     said = False
 

@@ -1,6 +1,6 @@
-"""What a worker says of itself where Java finds it (frontend/stack/WorkerFacts.java): a file per worker in TEMP.
+"""Writes what is known of a worker to a file in TEMP, one per worker, from which WorkerFacts.java reads it.
 
-The number of its starts outlives the process, so that every restart is counted, whenever somebody asks.
+The file holds the number of starts. It outlives the process, so that no restart is missed between two scrapes.
 """
 
 import json
@@ -11,12 +11,12 @@ from typing import Any
 
 
 def file_of(model: str, version: str, worker: str) -> Path:
-    """TEMP/workers/MODEL/VERSION/WORKER.json. worker: TorchServe's number, such as "9000"."""
+    """Returns TEMP/workers/MODEL/VERSION/WORKER.json. worker: TorchServe's number of it, such as "9000"."""
     return Path(os.environ.get("TEMP", "/tmp"), "workers", model, version, f"{worker}.json")  # noqa: S108
 
 
 def started(path: Path) -> None:
-    """Counts one more start. What cannot be written is logged: no model is refused for it."""
+    """Counts one more start. If the file cannot be written, that is logged and the model is served all the same."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, {"starts": _read(path).get("starts", 0) + 1})
@@ -25,7 +25,7 @@ def started(path: Path) -> None:
 
 
 def loaded(path: Path, engine: Any) -> None:
-    """engine: a handler's, with `name` and `precision`; of another handler nothing is known."""
+    """Adds the name and the precision of the handler's engine; does nothing if `engine` lacks one of them."""
     name, precision = getattr(engine, "name", None), getattr(engine, "precision", None)
     known = _read(path)
     if name and precision and known:

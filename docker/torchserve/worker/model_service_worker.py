@@ -1,16 +1,21 @@
-"""What Java starts as a worker, in place of the file of this name in TorchServe 0.12.0: ours or upstream's."""
+"""Starts a worker, ours or upstream's. Java starts this file in place of TorchServe 0.12.0's own of the same name."""
 
 import os
 import runpy
 import sys
 from pathlib import Path
 
+import deferred_engines
+
 HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    """Runs our worker, or upstream's for what only that can do."""
-    if "--async" in sys.argv or "LOCAL_RANK" in os.environ:  # asyncCommunication, and torchrun's parallel models
+    """Runs our worker; upstream's for asyncCommunication and torchrun's parallel models, which only it serves."""
+    # The image sets it too, but TorchServe's blacklist_env_vars can keep it from a worker.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    deferred_engines.install()
+    if "--async" in sys.argv or "LOCAL_RANK" in os.environ:
         leave_folder()
         runpy.run_module("ts.model_service_worker", run_name="__main__")
     else:
@@ -21,8 +26,10 @@ def main() -> None:
 
 
 def leave_folder() -> None:
-    """A model's own modules may have the names of this folder's."""
+    """Leaves the names of this folder's modules to a model's own: `import batch` in a handler finds the model's."""
     sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
+    for module in HERE.glob("*.py"):
+        sys.modules.pop(module.stem, None)
 
 
 if __name__ == "__main__":

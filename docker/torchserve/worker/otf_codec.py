@@ -1,8 +1,8 @@
-"""The messages between TorchServe's Java front end and its Python workers: parsed in memory, written at once.
+"""Parses and writes the messages between TorchServe's Java front end and its Python workers, each in one piece.
 
-Takes the place of ts/protocol/otf_message_handler.py (0.12.0), which reads one request with 31 `recv` calls and imports
-torch (300 MB in every worker) to recognise a tensor. The format is that module's: big-endian int32 lengths before
-every field, -1 at the end of a list.
+It takes the place of ts/protocol/otf_message_handler.py (0.12.0), which reads a request with 31 `recv` calls and
+imports torch (300 MB in every worker) to recognise a tensor. The format is that module's: big-endian int32 lengths
+before every field, -1 at the end of a list.
 """
 
 import io
@@ -17,7 +17,7 @@ from typing import Any, Optional, Union
 
 LOAD = b"L"
 PREDICT = b"I"
-# Below malloc's threshold for a mapping of its own.
+# Less than the size for which malloc makes a separate mapping.
 RECEIVE_BYTES = 1 << 16
 END_OF_LIST = struct.pack("!i", -1)
 _int = struct.Struct("!i")
@@ -39,14 +39,14 @@ Message = tuple[bytes, Any]
 
 
 class Connection:
-    """One connection of the front end's; it sends a message, then waits for the answer."""
+    """A connection from the front end, which sends a message and then waits for the answer."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._received = bytearray()
 
     def wait_for_message(self) -> Message:
-        """(LOAD, its fields) or (PREDICT, list of Request). Raises EOFError when the front end is gone."""
+        """Returns (LOAD, its fields) or (PREDICT, list of Request). Raises EOFError when the front end is gone."""
         while True:
             data = self.sock.recv(RECEIVE_BYTES)
             if not data:
@@ -61,12 +61,12 @@ class Connection:
 
 
 def retrieve_msg(conn: socket.socket) -> Message:
-    """The next message, by upstream's name: its modules import it. Raises EOFError when the front end is gone."""
+    """Returns the next message, by upstream's name for it. Raises EOFError when the front end is gone."""
     return Connection(conn).wait_for_message()
 
 
 def create_load_model_response(code: int, message: str) -> bytes:
-    """The answer to LOAD: an HTTP status and a text."""
+    """Returns the answer to LOAD: an HTTP status and a text."""
     return _int.pack(code) + _text(message) + END_OF_LIST
 
 
@@ -78,7 +78,10 @@ def create_predict_response(
     context: Any = None,
     ts_stream_next: bool = False,
 ) -> bytes:
-    """The answer to PREDICT, in upstream's signature: `ret[i]` for the request `req_id_map[i]`; None is an error."""
+    """Returns the answer to PREDICT, with `ret[i]` for the request `req_id_map[i]`; without `ret` it is an error.
+
+    The signature is upstream's.
+    """
     parts = [_int.pack(code), _text(message)]
     try:
         for index, request_id in req_id_map.items():
@@ -96,12 +99,12 @@ def create_predict_response(
 def send_intermediate_predict_response(
     ret: list, req_id_map: dict[int, str], message: str, code: int, context: Any = None
 ) -> None:
-    """A part of a streamed answer, sent at once."""
+    """Sends a part of a streamed answer at once."""
     context.cl_socket.sendall(create_predict_response(ret, req_id_map, message, code, context, True))
 
 
 def _head(context: Any, index: int, code: int, ret: Optional[list], stream_next: bool) -> bytes:
-    """Content type, status, reason and headers of one answer."""
+    """Returns content type, status, reason and headers of one answer."""
     if context is None:
         return _int.pack(0) + _two_ints.pack(code, 0) + _int.pack(0)
     headers = context.get_response_headers(index)
@@ -126,7 +129,7 @@ def _head(context: Any, index: int, code: int, ret: Optional[list], stream_next:
 
 
 def encode_answer(answer: Any) -> Union[bytes, bytearray]:
-    """What a handler answered, as it goes to the client. Raises TypeError for what JSON has no form for."""
+    """Returns a handler's answer as the client gets it. Raises TypeError if JSON cannot express it."""
     if isinstance(answer, (bytes, bytearray)):
         return answer
     if isinstance(answer, str):
@@ -145,14 +148,14 @@ def _text(text: str) -> bytes:
 
 
 class _Parser:
-    """Reads fields from the start of `data`; an IndexError says that more has to come."""
+    """Reads fields from the start of `data`. Raises IndexError if more has to be received."""
 
     def __init__(self, data: bytearray) -> None:
         self._data = data
         self._at = 0
 
     def message(self) -> tuple[Message, int]:
-        """The message and where it ends."""
+        """Returns the message and where it ends."""
         command = bytes(self._take(1))
         if command == PREDICT:
             return (command, list(self._requests())), self._at
@@ -175,12 +178,12 @@ class _Parser:
         return self._take(self._int())
 
     def _list(self) -> Iterator[bytearray]:
-        """The first field of every element, until the end of the list."""
+        """Yields the first field of every element, until the end of the list."""
         while (size := self._int()) >= 0:
             yield self._take(size)
 
     def _load(self) -> dict[str, Any]:
-        """The fields that ts.model_service_worker's load_model expects."""
+        """Returns the fields that ts.model_service_worker's load_model expects."""
         fields: dict[str, Any] = {"modelName": self._field(), "modelPath": self._field(), "batchSize": self._int()}
         fields["handler"] = self._field()
         gpu = self._int()
@@ -203,7 +206,7 @@ class _Parser:
 
 
 def _decoded(value: bytearray, content_type: str) -> Any:
-    """JSON and text as such, unless TS_DECODE_INPUT_REQUEST says otherwise; the rest, and what fails, as it came."""
+    """Returns JSON and text decoded, unless TS_DECODE_INPUT_REQUEST is off; anything else, or malformed, as it came."""
     if os.environ.get("TS_DECODE_INPUT_REQUEST", "true") == "true":
         try:
             if content_type == "application/json":

@@ -1,6 +1,6 @@
 """Loads a model's handler and runs it, as TorchServe's own worker does, with less work per request. What differs:
 
-- no torch is imported that the handler does not use (upstream's codec imports it; otf_codec takes its place);
+- torch is imported only if the handler uses it (upstream's codec imports it; otf_codec takes its place);
 - an answer says which version gave it, `X-Model-Version`, and what its batch's time went to, `Server-Timing`;
 - nothing is logged for a request, unless ACCESS_LOG=all: Java matches every line of a worker against three patterns;
 - PredictionTime, a gauge, is written once a second: it cannot be scraped more often than that.
@@ -18,6 +18,7 @@ from typing import Any, Optional
 import batch_observers
 import facts
 import otf_codec
+from batch import Batch, lower_case, request_id
 
 # Before anything of `ts` is imported.
 sys.modules["ts.protocol.otf_message_handler"] = otf_codec
@@ -44,9 +45,9 @@ class QuietService(Service):
     engine = ""
 
     def run(self, batch: list[otf_codec.Request]) -> "Outcome":
-        """The handler's answers to a batch, or the error that takes the place of all of them."""
+        """Returns the handler's answers to a batch, or the error that takes the place of all of them."""
         batch_observers.FORMATTER.requests = batch
-        # Of this batch, in seconds by stage; none where it fails.
+        # Seconds by stage, of this batch; it stays empty if the batch fails.
         self.spent: dict[str, float] = {}
         began = time.time_ns()
         outcome = self._answered(batch)
@@ -55,14 +56,14 @@ class QuietService(Service):
         batch_observers.FORMATTER.requests = []
         return outcome
 
-    def _batch(self, batch: list[otf_codec.Request], outcome: "Outcome", began: int) -> batch_observers.Batch:
+    def _batch(self, batch: list[otf_codec.Request], outcome: "Outcome", began: int) -> Batch:
         version = (self.context.manifest or {}).get("model", {}).get("modelVersion", "")
-        return batch_observers.Batch(
+        return Batch(
             model=self.context.model_name,
             version=version,
             engine=self.engine,
-            ids=[batch_observers.request_id(request) for request in batch],
-            headers=[batch_observers.lower_case(request.headers) for request in batch],
+            ids=[request_id(request) for request in batch],
+            headers=[lower_case(request.headers) for request in batch],
             statuses=outcome.statuses(),
             began=began,
             ended=time.time_ns(),
@@ -74,7 +75,7 @@ class QuietService(Service):
         context.request_ids = context.metrics.request_ids = {i: request.id for i, request in enumerate(batch)}
         context.request_processor = [RequestProcessor(request.headers) for request in batch]
         context.cl_socket = self.cl_socket
-        # A handler that knows says what its time went to, in seconds by stage.
+        # A handler may fill this with what its time went to, in seconds by stage.
         context.stages = {}
         started = time.monotonic()
         try:
@@ -97,7 +98,7 @@ class QuietService(Service):
             logging.warning("expected %d answers from the handler, found %d", len(batch), len(answers))
             return Outcome(batch, "number of batch response mismatched", 503)
         try:
-            if not context.stopping_criteria:  # which want the answers as they are
+            if not context.stopping_criteria:  # they want the answers as they are
                 answers = [otf_codec.encode_answer(answer) for answer in answers]
         except TypeError:
             logging.warning("expected answers of text, bytes or JSON from the handler", exc_info=True)
@@ -106,7 +107,7 @@ class QuietService(Service):
         return Outcome(batch, "Prediction success", 200, answers, context)
 
     def _add_headers(self, handling: float, encoding: float) -> None:
-        """Both in seconds."""
+        """Adds the version and the time spent to every answer. handling, encoding: seconds."""
         headers = {VERSION_HEADER: (self.context.manifest or {}).get("model", {}).get("modelVersion")}
         self.spent = spent(self.context.stages, handling, encoding)
         if MEASURES:
@@ -123,7 +124,7 @@ class QuietService(Service):
 
 
 def spent(stages: dict[str, float], handling: float, encoding: float) -> dict[str, float]:
-    """stages: a handler's own, in seconds; handling: all of its time. What is left of that is making the answers."""
+    """Returns seconds by stage. `encode` is what the handler's own `stages` leave of `handling`, and `encoding`."""
     if not stages:
         stages = {"inference": handling}
     return {**stages, "encode": max(0.0, handling - sum(stages.values())) + encoding}
@@ -134,7 +135,7 @@ def server_timing(stages: dict[str, float]) -> str:
 
 
 class Outcome:
-    """What became of a batch: `answers` by request, or None beside an error's code and text."""
+    """The result of a batch: `answers` by request, or None beside an error's code and text."""
 
     def __init__(
         self,
@@ -151,13 +152,13 @@ class Outcome:
         self._context = context
 
     def statuses(self) -> list[int]:
-        """Each answer's."""
+        """Returns the HTTP status of each answer."""
         if self._context is None:
             return [self._code] * len(self._batch)
         return [self._context.get_response_status(index)[0] or self._code for index in range(len(self._batch))]
 
     def encode(self) -> bytes:
-        """The message that answers the batch."""
+        """Returns the message that answers the batch."""
         ids = {index: request.id for index, request in enumerate(self._batch)}
         return otf_codec.create_predict_response(self._answers, ids, self._message, self._code, self._context)
 
@@ -171,7 +172,7 @@ class Loader(TorchModelServiceWorker):
         self.metrics_cache.initialize_cache()
 
     def load(self, fields: dict[str, Any], sock: Any) -> tuple[Optional[QuietService], bytes]:
-        """fields: of the LOAD message → the service (None where loading failed) and the answer to the message."""
+        """Takes the fields of a LOAD message; returns the service (None if loading failed) and the answer to it."""
         model_loader.Service = QuietService
         file = facts.file_of(fields["modelName"].decode(), _version(Path(fields["modelPath"].decode())), self.worker)
         facts.started(file)
@@ -188,7 +189,7 @@ class Loader(TorchModelServiceWorker):
 
 
 def _version(archive: Path) -> str:
-    """Of an unpacked archive; known before its handler is, which may end the process."""
+    """Returns an unpacked archive's version, read before its handler is loaded: that may end the process."""
     try:
         return str(json.loads((archive / "MAR-INF/MANIFEST.json").read_text(encoding="utf-8"))["model"]["modelVersion"])
     except (OSError, ValueError, KeyError):

@@ -118,6 +118,8 @@ class Worker:
         self.process.wait()
         self.sock.close()
         if self.process.stdout:
+            # Shown where a test fails.
+            print(self.process.stdout.read())
             self.process.stdout.close()
 
 

@@ -14,7 +14,7 @@ TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 def spans_of(monkeypatch: pytest.MonkeyPatch, *headers: "dict[str, str]", status: int = 200) -> "list[ReadableSpan]":
     monkeypatch.setattr(sys, "path", [str(HOME / "ts"), *sys.path])
-    from batch_observers import Batch
+    from batch import Batch
     from batch_spans import Spans
 
     exporter = InMemorySpanExporter()

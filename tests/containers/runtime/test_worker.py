@@ -63,6 +63,22 @@ def test_a_single_worker_answers_a_batch_in_order_and_imports_no_torch(start: Ca
     assert body(reply) == {"body": "one", "batch": 2, "torch": False, "pid": worker.process.pid}
 
 
+def test_a_models_own_modules_may_have_the_names_of_the_workers(
+    start: Callable[[int], Worker], model_folder: Path
+) -> None:
+    names = [module.stem for module in (HOME / "ts").glob("*.py")]
+    assert "batch" in names
+    for name in names:
+        (model_folder / f"{name}.py").write_text("OF = 'the model'\n")
+    handle = "def handle(requests, context):\n    return [[module.OF for module in modules]]\n"
+    (model_folder / "handler.py").write_text(
+        f"import importlib\nmodules = [importlib.import_module(name) for name in {names}]\n{handle}"
+    )
+    worker = start(9000)
+    assert worker.load().code == 200
+    assert body(worker.predict(("a", b"one"))) == ["the model"] * len(names)
+
+
 def test_an_answer_says_which_version_gave_it(start: Callable[[int], Worker], model_folder: Path) -> None:
     (model_folder / "MAR-INF").mkdir()
     manifest = {"model": {"modelName": "toy", "modelVersion": "1.5", "handler": "handler.py"}}
@@ -95,6 +111,19 @@ def test_a_model_that_does_not_load_says_so_and_the_worker_ends(
     worker = start(9000)
     assert worker.load().code == 500
     wait_until(lambda: not is_running(worker.process.pid), "the worker to end")
+
+
+def test_onnxruntime_is_kept_from_calling_home_even_where_the_images_setting_is_withheld(
+    start: Callable[[int], Worker], model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TorchServe's blacklist_env_vars withholds variables from workers."""
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    (model_folder / "handler.py").write_text(
+        "import os\n\ndef handle(requests, context):\n    return [dict(os.environ)]\n"
+    )
+    worker = start(9000)
+    worker.load()
+    assert body(worker.predict(("a", b"one")))["ORT_DISABLE_TELEMETRY"] == "1"
 
 
 def test_json_that_is_none_is_handed_over_as_it_came(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,32 @@
+"""Describes a batch that was answered, and its requests' ids and headers; what is made of them is batch_observers'."""
+
+from typing import Any, NamedTuple
+
+
+class Batch(NamedTuple):
+    """A batch that was answered, as its observers see it.
+
+    `ids`, `headers` and `statuses` have one entry per request: the id (see `request_id`), the headers by lower-case
+    name, and the HTTP status of the answer. `began` and `ended` are nanoseconds since 1970. `stages` holds seconds by
+    stage, in the order in which they ran; it is empty if the batch failed.
+    """
+
+    model: str
+    version: str
+    engine: str
+    ids: list[str]
+    headers: list[dict[str, Any]]
+    statuses: list[int]
+    began: int
+    ended: int
+    stages: dict[str, float]
+
+
+def request_id(request: Any) -> str:
+    """Returns the id that the client gave to an otf_codec.Request (X-Request-Id), else TorchServe's own."""
+    return str(lower_case(request.headers).get("x-request-id") or request.id)
+
+
+def lower_case(headers: dict[str, Any]) -> dict[str, Any]:
+    """Returns the headers by lower-case name, without the fields of a form: each of those comes as a dict."""
+    return {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
