@@ -9,5 +9,5 @@ from stackcli.testing.suites import SUITES, suite_commands
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_the_suite_inside_the_image_passes(project: Project, suite: str) -> None:
-    for command in suite_commands(project, suite, "/tests", "-q"):
+    for command in suite_commands(project, suite, f"/tests/{suite}", "-q"):
         run(command)

@@ -40,11 +40,11 @@ def test_without_compose_lint_leaves_out_what_needs_it_and_everything_leaves_out
 @pytest.mark.parametrize(
     ("arguments", "asked"),
     [
-        (["edge", "-k", "keys"], ("edge", ["/tests", "-k", "keys"])),
-        (["tests/containers/edge"], ("edge", ["/tests"])),
+        (["edge", "-k", "keys"], ("edge", ["/tests/edge", "-k", "keys"])),
+        (["tests/containers/edge"], ("edge", ["/tests/edge"])),
         (
             ["-x", "tests/containers/runtime/test_log.py::test_a_line"],
-            ("runtime", ["-x", "/tests/test_log.py::test_a_line"]),
+            ("runtime", ["-x", "/tests/runtime/test_log.py::test_a_line"]),
         ),
         (["tests/containers"], None),
         (["tests/containers/test_suites.py"], None),
