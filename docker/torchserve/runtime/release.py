@@ -21,7 +21,7 @@ from runtime.manifest import REBUILD, Model, Verdict, judge, read_manifest
 from runtime.samples import check_samples
 from runtime.signatures import load_verifier
 
-# Java's (frontend/stack/Registrar.java).
+# Java's (java/stack/models/Registrar.java).
 SOCKET = ".registrar.sock"
 LOCK = ".release.lock"
 # In an archive: what TorchServe takes its name and version from.

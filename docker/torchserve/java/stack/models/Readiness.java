@@ -1,4 +1,4 @@
-package stack;
+package stack.models;
 
 import com.google.gson.JsonObject;
 import io.netty.channel.ChannelHandlerContext;
@@ -18,24 +18,24 @@ import org.pytorch.serve.wlm.ModelManager;
 import org.pytorch.serve.wlm.WorkerState;
 
 /**
- * `GET /ready`: 200 from when, asked so, it has seen a READY worker of every version of the snapshot. It is for those who
- * decide where to send requests: one worker's death later on leaves a server that still answers.
+ * Answers `GET /ready`: with 200 once it has found a READY worker of every version of the snapshot, and from then on. A
+ * proxy asks it where to send requests: a worker that dies later leaves a server that still answers.
  *
- * <p>TorchServe's /ping is Healthy with no model loaded.
+ * <p>TorchServe's /ping says Healthy even with no model loaded.
  */
-final class Readiness {
+public final class Readiness {
   private static final String PATH = "/ready";
   private static final Set<Version> AWAITED = ConcurrentHashMap.newKeySet();
 
   private Readiness() {}
 
-  /** The snapshot's models, by name and version. */
+  /** models: the snapshot's, by name and version. */
   static void expect(Map<String, Map<String, JsonObject>> models) {
     models.forEach((name, versions) -> versions.keySet().forEach(version -> AWAITED.add(new Version(name, version))));
   }
 
-  /** Whether the request was for PATH; then it is answered. Nothing is logged for it: a proxy asks every second. */
-  static boolean answer(ChannelHandlerContext context, HttpRequest request) {
+  /** Answers a request for PATH; returns whether it was one. Nothing is logged, because a proxy asks every second. */
+  public static boolean answer(ChannelHandlerContext context, HttpRequest request) {
     if (!PATH.equals(request.uri())) {
       return false;
     }

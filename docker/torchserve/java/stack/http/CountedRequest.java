@@ -1,32 +1,30 @@
-package stack;
+package stack.http;
 
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.QueryStringDecoder;
 import java.util.Arrays;
 import java.util.List;
-import java.util.regex.Pattern;
+import stack.metrics.ModelMetrics;
 
-/** One HTTP request, from its first line to its answer; a prediction or an explanation is counted when it is answered. */
-final class Requested {
+/** One HTTP request, from its first line to its answer. Predictions and explanations are counted when answered. */
+final class CountedRequest {
   static final String ID = "x-request-id";
-  /** In the place of a request, where an answer has none, and where there is none. */
-  static final Requested NOTHING = new Requested();
+  /** Takes the place of a request where there is none to answer. */
+  static final CountedRequest NONE = new CountedRequest();
 
-  // As log4j2.xml leaves them out of TorchServe's own access log.
-  private static final Pattern LOGGED = Pattern.compile("/(predictions|explanations|v2|ping)\\b.*");
-  private static final int LONGEST_PATH = 2048;
+  private static final int MAX_PATH = 2048;
 
   private final String id;
   private final String method;
   private final String uri;
   private final String model;
   private String version = "";
-  // null for what is not counted.
-  private final Series arrivedAt;
-  private Series answeredBy;
+  // Null for what is not counted.
+  private final ModelMetrics arrivedAt;
+  private ModelMetrics answeredBy;
   private long complete;
 
-  private Requested() {
+  private CountedRequest() {
     id = "";
     method = "";
     uri = "";
@@ -34,14 +32,14 @@ final class Requested {
     arrivedAt = null;
   }
 
-  Requested(HttpRequest request) {
+  CountedRequest(HttpRequest request) {
     id = request.headers().get(ID, "");
     method = request.method().name();
     uri = request.uri();
     String[] asked = asked(new QueryStringDecoder(uri));
     model = asked.length > 0 ? asked[0] : "";
     version = asked.length > 1 ? asked[1] : "";
-    arrivedAt = Series.ARE_ON && asked.length > 0 ? Series.of(model, asked.length > 1 ? version : null) : null;
+    arrivedAt = ModelMetrics.ARE_ON && asked.length > 0 ? ModelMetrics.of(model, asked.length > 1 ? version : null) : null;
     if (arrivedAt != null) {
       arrivedAt.arrived();
     }
@@ -74,60 +72,57 @@ final class Requested {
     }
   }
 
-  /** What it calls itself; "" where it does not. */
+  /** The id that the client gave the request; "" without one. */
   String id() {
     return id;
-  }
-
-  boolean isLogged() {
-    return LOGGED.matcher(path()).matches();
   }
 
   String method() {
     return method;
   }
 
-  /** Without its query. */
+  /** The path without its query, cut at MAX_PATH characters. */
   String path() {
     int query = uri.indexOf('?');
-    return uri.substring(0, Math.min(query < 0 ? uri.length() : query, LONGEST_PATH));
+    return uri.substring(0, Math.min(query < 0 ? uri.length() : query, MAX_PATH));
   }
 
   String model() {
     return model;
   }
 
-  /** The one that answered, else the one asked for; "" where nobody says. */
+  /** The version that answered, or else the one asked for; "" if neither is known. */
   String version() {
     return version;
   }
 
-  /** Its last byte is here: a client's slowness up to now is none of ours. */
+  /** The request's last byte has arrived: the time that the client took to send it is not counted. */
   void complete() {
     complete = System.nanoTime();
   }
 
-  /** The version that the worker says it is: the default one may have changed since the request arrived. */
+  /** answering: the version that the worker names, or null. The default may have changed since the request arrived. */
   void answeredBy(String answering) {
     if (answering == null) {
       return;
     }
     version = answering;
     if (arrivedAt != null && !arrivedAt.isOf(answering)) {
-      answeredBy = Series.of(model, answering);
+      answeredBy = ModelMetrics.of(model, answering);
     }
   }
 
-  void answered(int status) {
+  /** Counts the answer. Returns the nanoseconds since the request was complete. */
+  long answered(int status) {
     long nanos = System.nanoTime() - complete;
     if (arrivedAt != null) {
       arrivedAt.left();
       answeredBy.answeredHttp(status, nanos);
     }
-    AccessLog.answered(this, status, nanos);
+    return nanos;
   }
 
-  /** The client is gone before its answer. */
+  /** The client left before its answer. */
   void abandoned() {
     if (arrivedAt != null) {
       arrivedAt.left();
