@@ -1,9 +1,6 @@
 package stack.http;
 
 import io.netty.handler.codec.http.HttpRequest;
-import io.netty.handler.codec.http.QueryStringDecoder;
-import java.util.Arrays;
-import java.util.List;
 import stack.metrics.ModelMetrics;
 
 /** One HTTP request, from its first line to its answer. Predictions and explanations are counted when answered. */
@@ -36,40 +33,15 @@ final class CountedRequest {
     id = request.headers().get(ID, "");
     method = request.method().name();
     uri = request.uri();
-    String[] asked = asked(new QueryStringDecoder(uri));
-    model = asked.length > 0 ? asked[0] : "";
-    version = asked.length > 1 ? asked[1] : "";
-    arrivedAt = ModelMetrics.ARE_ON && asked.length > 0 ? ModelMetrics.of(model, asked.length > 1 ? version : null) : null;
+    AskedModel asked = AskedModel.in(uri);
+    model = asked == null ? "" : asked.name();
+    version = asked == null || asked.version() == null ? "" : asked.version();
+    arrivedAt = asked == null || !ModelMetrics.ARE_ON ? null : ModelMetrics.of(asked.name(), asked.version());
     if (arrivedAt != null) {
       arrivedAt.arrived();
     }
     answeredBy = arrivedAt;
     complete = System.nanoTime();
-  }
-
-  /**
-   * The model that is asked to predict or explain, and the version where one is named, in each of TorchServe's ways
-   * (InferenceRequestHandler, KServe's v1 and SageMaker's among them); empty for everything else.
-   */
-  private static String[] asked(QueryStringDecoder uri) {
-    String[] path = uri.path().split("/");
-    String first = path.length > 1 ? path[1] : "";
-    String third = path.length > 3 ? path[3] : "";
-    switch (first) {
-      case "predictions":
-      case "explanations":
-        return path.length > 2 ? Arrays.copyOfRange(path, 2, Math.min(path.length, 4)) : new String[] {""};
-      case "invocations":
-        return new String[] {String.join("", uri.parameters().getOrDefault("model_name", List.of("")))};
-      case "models":
-        return "invoke".equals(third) ? new String[] {path[2]} : new String[0];
-      case "v1":
-        return third.endsWith(":predict") || third.endsWith(":explain")
-            ? new String[] {third.substring(0, third.lastIndexOf(':'))}
-            : new String[0];
-      default:
-        return new String[0];
-    }
   }
 
   /** The id that the client gave the request; "" without one. */
