@@ -28,7 +28,8 @@ public final class ConnectionSetup extends ChannelInboundHandlerAdapter {
       context.channel().config().setOption(ChannelOption.SO_LINGER, -1);
       ChannelPipeline pipeline = context.pipeline();
       pipeline.addAfter("http", "connection", new ConnectionHandler(inFlight));
-      pipeline.addAfter("aggregator", "repair", new RequestRepair());
+      pipeline.addAfter("aggregator", "ready", new ReadyHandler());
+      pipeline.addAfter("ready", "repair", new RequestRepair());
       context.fireChannelActive();
       pipeline.remove(this);
     }

@@ -15,10 +15,9 @@ import java.util.regex.Pattern;
 import org.pytorch.serve.http.BadRequestException;
 import org.pytorch.serve.util.ConfigManager;
 import org.pytorch.serve.util.NettyUtils;
-import stack.models.Readiness;
 
 /**
- * Answers /ready; repairs or refuses the requests that TorchServe would answer with a 500:
+ * Repairs or refuses the requests that TorchServe would answer with a 500:
  *
  * <ul>
  *   <li>A body that is sent as a form and is none: `curl -d` and `--data-binary` declare every body a form.
@@ -35,10 +34,6 @@ final class RequestRepair extends ChannelInboundHandlerAdapter {
     if (message instanceof FullHttpRequest) {
       FullHttpRequest request = (FullHttpRequest) message;
       repair(request);
-      if (Readiness.answer(context, request)) {
-        request.release();
-        return;
-      }
       String problem = problemOfForm(request);
       if (problem != null) {
         request.release();

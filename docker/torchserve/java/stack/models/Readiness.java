@@ -1,30 +1,25 @@
 package stack.models;
 
+import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
-import io.netty.channel.ChannelHandlerContext;
-import io.netty.handler.codec.http.HttpMethod;
-import io.netty.handler.codec.http.HttpRequest;
-import io.netty.handler.codec.http.HttpResponseStatus;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 import org.pytorch.serve.archive.model.ModelVersionNotFoundException;
-import org.pytorch.serve.http.MethodNotAllowedException;
-import org.pytorch.serve.http.ServiceUnavailableException;
-import org.pytorch.serve.http.StatusResponse;
-import org.pytorch.serve.util.NettyUtils;
 import org.pytorch.serve.wlm.Model;
 import org.pytorch.serve.wlm.ModelManager;
+import org.pytorch.serve.wlm.ModelVersionedRefs;
 import org.pytorch.serve.wlm.WorkerState;
 
 /**
- * Answers `GET /ready`: with 200 once it has found a READY worker of every version of the snapshot, and from then on. A
- * proxy asks it where to send requests: a worker that dies later leaves a server that still answers.
+ * Knows which versions of the snapshot have not had a READY worker yet, and which versions TorchServe has registered.
  *
- * <p>TorchServe's /ping says Healthy even with no model loaded.
+ * <p>A version that was ready once is never awaited again: the death of one worker leaves a server that still answers.
  */
 public final class Readiness {
-  private static final String PATH = "/ready";
   private static final Set<Version> AWAITED = ConcurrentHashMap.newKeySet();
 
   private Readiness() {}
@@ -34,26 +29,30 @@ public final class Readiness {
     models.forEach((name, versions) -> versions.keySet().forEach(version -> AWAITED.add(new Version(name, version))));
   }
 
-  /** Answers a request for PATH; returns whether it was one. Nothing is logged, because a proxy asks every second. */
-  public static boolean answer(ChannelHandlerContext context, HttpRequest request) {
-    if (!PATH.equals(request.uri())) {
-      return false;
-    }
-    if (!HttpMethod.GET.equals(request.method()) && !HttpMethod.HEAD.equals(request.method())) {
-      NettyUtils.sendError(context, HttpResponseStatus.METHOD_NOT_ALLOWED, new MethodNotAllowedException());
-    } else if (isReady()) {
-      NettyUtils.sendJsonResponse(context, new StatusResponse("Ready", HttpResponseStatus.OK.code()));
-    } else {
-      String text =
-          String.format("expected a READY worker of every model, found none yet of %s; try again soon", AWAITED);
-      NettyUtils.sendError(context, HttpResponseStatus.SERVICE_UNAVAILABLE, new ServiceUnavailableException(text));
-    }
-    return true;
+  /** The versions that have not had a READY worker, such as "mnist 1.0"; empty once everything is ready. */
+  public static List<String> awaited() {
+    AWAITED.removeIf(Version::hasReadyWorker);
+    return AWAITED.stream().map(Version::toString).sorted().collect(Collectors.toList());
   }
 
-  private static boolean isReady() {
-    AWAITED.removeIf(Version::hasReadyWorker);
-    return AWAITED.isEmpty();
+  /**
+   * Every registered version, and the default one, by model: `{"mnist": {"default": "1.0", "versions": ["1.0", "2.0"]}}`.
+   */
+  public static JsonObject registered() {
+    Map<String, ModelVersionedRefs> byName = new TreeMap<>();
+    ModelManager.getInstance().getAllModels().forEach(model -> byName.put(model.getKey(), model.getValue()));
+    JsonObject models = new JsonObject();
+    byName.forEach((name, model) -> models.add(name, described(model)));
+    return models;
+  }
+
+  private static JsonObject described(ModelVersionedRefs model) {
+    JsonArray versions = new JsonArray();
+    model.getAllVersions().stream().map(Map.Entry::getKey).sorted().forEach(versions::add);
+    JsonObject described = new JsonObject();
+    described.addProperty("default", model.getDefaultVersion());
+    described.add("versions", versions);
+    return described;
   }
 
   private static final class Version {
