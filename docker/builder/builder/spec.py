@@ -153,7 +153,7 @@ class Serving(Section):
     minWorkers: Optional[int] = Field(default=None, ge=1)  # noqa: N815
     maxWorkers: Optional[int] = Field(default=None, ge=1)  # noqa: N815
     batchSize: int = Field(default=1, ge=1)  # noqa: N815
-    # 0: a batch is whatever waits, and nothing waits for more (docker/torchserve/frontend).
+    # 0: a batch is whatever waits, and nothing waits for more (docker/torchserve/java).
     maxBatchDelay: int = Field(default=1, ge=0)  # noqa: N815
     # None: config.properties' job_queue_size.
     jobQueueSize: Optional[int] = Field(default=None, ge=1)  # noqa: N815

@@ -25,7 +25,7 @@ from runtime.manifest import Model, judge
 from runtime.samples import check_samples
 from runtime.signatures import load_verifier
 
-# Java's (java/stack/…/Registrar.java).
+# Java's (java/stack/models/Registrar.java).
 SOCKET = ".registrar.sock"
 LOCK = ".release.lock"
 # In an archive: what TorchServe takes its name and version from.

@@ -18,7 +18,7 @@ from runtime.manifest import Model
 
 # Upstream's files, with our worker in the place of its own (docker/torchserve/worker).
 HOME = Path("/opt/stack/home")
-# What is ours in Java (docker/torchserve/frontend).
+# Our classes in TorchServe's Java front end (docker/torchserve/java).
 FRONTEND = Path("/opt/stack/stack.jar")
 NATIVE = Path("/opt/stack/native")
 LOG_CONFIG = Path(__file__).resolve().parent / "log4j2.xml"
@@ -72,8 +72,8 @@ def snapshot(served: Sequence[tuple[Model, Mapping[str, Any]]], defaults: Mappin
 def snapshot_entry(model: Model, settings: Mapping[str, Any], is_default: bool) -> dict[str, Any]:
     """One version's part of it.
 
-    `maxBatchDelay: 0` means what it says, unlike to TorchServe alone: frontend/stack/ModelQueues.java does it. `about`
-    is for the metrics (frontend/stack/ModelCollector.java).
+    `maxBatchDelay: 0` means no delay, which TorchServe alone does not offer (java/stack/models/ModelQueue.java does).
+    `about` is for the metrics (java/stack/metrics/ModelCollector.java).
     """
     return {
         "defaultVersion": is_default,

@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import sys
+from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,8 +23,9 @@ def run() -> None:
     go_first_when_memory_runs_out()
     options = ArgParser.model_service_worker_args().parse_args()
     try:
-        with listen(options.sock_name) as listener:
-            loader = quiet_service.Loader(options.metrics_config, options.sock_name.rpartition(".")[2])
+        with listen(options) as listener:
+            worker = options.port or options.sock_name.rpartition(".")[2]
+            loader = quiet_service.Loader(options.metrics_config, worker)
             # Java reads these two lines, word for word.
             print(f"[PID]{os.getpid()}\nTorch worker started.", flush=True)
             serve(otf_codec.Connection(listener.accept()[0]), loader)
@@ -34,8 +36,9 @@ def run() -> None:
     except Exception:
         logging.exception("Backend worker process died.")
     finally:
-        with suppress(OSError):
-            Path(options.sock_name).unlink()
+        if options.sock_name:
+            with suppress(OSError):
+                Path(options.sock_name).unlink()
     sys.exit(1)
 
 
@@ -46,12 +49,15 @@ def go_first_when_memory_runs_out() -> None:
         Path("/proc/self/oom_score_adj").write_text("200")
 
 
-def listen(path: str) -> socket.socket:
-    """A listening Unix socket at `path`; a stale one is replaced."""
-    Path(path).unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
-    listener.listen(1)
+def listen(options: Namespace) -> socket.socket:
+    """A listening socket: on a TCP port with use_native_io=false, else a Unix socket, which replaces a stale one."""
+    if options.sock_type == "tcp":
+        listener = socket.create_server(("127.0.0.1", int(options.port)), backlog=1)
+    else:
+        Path(options.sock_name).unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(options.sock_name)
+        listener.listen(1)
     listener.settimeout(ACCEPT_SECONDS)
     return listener
 

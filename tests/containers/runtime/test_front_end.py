@@ -135,3 +135,11 @@ def test_a_path_without_a_slash_is_one_that_is_not_there(served: Path) -> None:
     client.request("GET", "nowhere")
     assert client.getresponse().status == 404
     client.close()
+
+
+def test_a_path_that_cannot_be_decoded_is_refused_and_not_left_without_an_answer(served: Path) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", 8080)
+    client.request("POST", "/predictions/%zz", b"x")
+    answer = client.getresponse()
+    assert (answer.status, answer.headers["Content-Type"]) == (403, "application/json")
+    client.close()

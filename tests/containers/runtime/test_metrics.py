@@ -80,13 +80,44 @@ def test_what_clients_make_up_becomes_no_series(served: Path) -> None:
     assert not [name for name in series() if "made" in name or "9.9" in name]
 
 
-def test_torchserves_other_ways_to_ask_are_counted_too(served: Path) -> None:
+OTHER_WAYS = (
+    "/explanations/toy",
+    "/models/toy/invoke",
+    "/invocations?model_name=toy",
+    "/v1/models/toy:predict",
+    "/v1/models/toy:explain",
+    "/v2/models/toy/infer",
+    "/v2/models/toy/explain",
+    "/toy/predict",
+    "/toy/1.0/predict",
+)
+
+
+@pytest.mark.parametrize("path", OTHER_WAYS)
+def test_torchserves_other_ways_to_ask_are_counted_and_timed_too(served: Path, path: str) -> None:
     before = series()
-    for path in ("/models/toy/invoke", "/v1/models/toy:predict", "/invocations?model_name=toy"):
-        urllib.request.urlopen(f"http://127.0.0.1:8080{path}", b"x").close()
-    assert refused("/predictions") == 404
+    urllib.request.urlopen(f"http://127.0.0.1:8080{path}", b"x").close()
     gains = gained(before)
-    assert (gains[requests("2xx")], gains[requests("4xx", NOBODY)]) == (3, 1)
+    assert (gains[requests("2xx")], gains[f"model_request_duration_seconds_count{{{VERSION}}}"]) == (1, 1)
+
+
+def test_a_version_that_kserve_names_is_counted_with_torchserves_refusal(served: Path) -> None:
+    before = series()
+    assert refused("/v2/models/toy/versions/1.0/infer") == 404
+    assert refused("/v2/models/toy/versions/9.9/infer") == 404
+    assert gained(before) == {requests("4xx"): 1, requests("4xx", NOBODY): 1}
+
+
+def test_a_prediction_that_names_no_model_is_counted_too(served: Path) -> None:
+    before = series()
+    assert refused("/predictions") == 404
+    assert gained(before) == {requests("4xx", NOBODY): 1}
+
+
+def test_what_kserve_asks_about_a_model_is_no_prediction(served: Path) -> None:
+    before = series()
+    assert [refused(f"/v2/{path}") for path in ("models/toy", "models/toy/ready", "health/ready")] == [404, 404, 404]
+    assert gained(before) == {}
 
 
 def test_the_answer_says_what_its_time_went_to(served: Path) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from front_end import wait_until
-from toy import exchange, get, starting, unpacked, worker_pid
+from toy import exchange, get, serving, starting, unpacked, worker_pid
+
+MODELS = {"toy": {"default": "1.0", "versions": ["1.0"]}}
 
 
 def ready() -> "tuple[int, Any]":
@@ -21,14 +23,21 @@ def test_it_is_ready_when_every_model_has_had_a_ready_worker_and_stays_so(tmp_pa
     with starting(tmp_path):
         wait_until(is_loading, "the server to answer")
         _, error = ready()
-        assert error["type"] == "ServiceUnavailableException"
+        assert (error["code"], error["type"]) == (503, "ServiceUnavailableException")
         assert "found none yet of [toy 1.0]" in error["message"]
+        assert (error["ready"], error["models"]) == (False, MODELS)
         loading.unlink()
-        wait_until(lambda: ready() == (200, {"status": "Ready"}), "the server to be ready")
+        wait_until(lambda: ready() == (200, {"ready": True, "models": MODELS}), "the server to be ready")
         loading.touch()
         os.kill(worker_pid(), signal.SIGKILL)
-        assert ready() == (200, {"status": "Ready"})
+        assert ready() == (200, {"ready": True, "models": MODELS})
         loading.unlink()
+
+
+def test_only_reading_it_is_allowed(tmp_path: Path) -> None:
+    with serving(tmp_path):
+        ((status, _, error),) = exchange(get("/ready").replace("GET", "DELETE"))
+        assert (status, error["type"]) == (405, "MethodNotAllowedException")
 
 
 def is_loading() -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 import pytest
 from front_end import wait_until
-from toy import SECONDS, SETTINGS, serving, write_archive
+from toy import SECONDS, SETTINGS, exchange, get, serving, write_archive
 
 from conftest import record
 from contract.archive import archive_sha256
@@ -110,6 +110,18 @@ def test_a_version_is_added_beside_the_default_one(served: Path, deployed: dict[
     assert post("toy/2.0") == (200, "two")
     assert json.loads(post("toy")[1])["batch"] == 1
     assert versions() == ["1.0", "2.0"]
+
+
+def test_whoever_routes_requests_is_told_of_it_and_of_the_default_version(deployed: dict[str, Any]) -> None:
+    assert registered() == {"toy": {"default": "1.0", "versions": ["1.0", "2.0"]}}
+    release.set_default("toy", "2.0")
+    assert registered() == {"toy": {"default": "2.0", "versions": ["1.0", "2.0"]}}
+
+
+def registered() -> Any:
+    ((status, _, answer),) = exchange(get("/ready"))
+    assert (status, answer["ready"]) == (200, True)
+    return answer["models"]
 
 
 def test_it_is_restored_and_counted_in_by_the_health_check_from_then_on(served: Path, deployed: dict[str, Any]) -> None:

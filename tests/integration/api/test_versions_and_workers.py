@@ -38,8 +38,20 @@ def test_workers_are_scaled_up_and_down_by_put(workshop_stack: Deployment, seven
     assert workshop_stack.predict("mnist/1.0", seven.read_bytes()).text == "7"
 
 
+def test_a_synchronous_request_for_one_worker_of_three_is_obeyed_when_it_is_answered(
+    workshop_stack: Deployment, seven: Path
+) -> None:
+    before = len(workshop_stack.workers("mnist", "1.0"))
+    manage(workshop_stack, "mnist/1.0?min_worker=3&synchronous=true")
+    assert [worker["status"] for worker in workshop_stack.workers("mnist", "1.0")] == ["READY"] * 3
+    answer = manage(workshop_stack, "mnist/1.0?min_worker=1&max_worker=1&synchronous=true")
+    assert answer.status_code == 200, answer.text
+    assert [worker["status"] for worker in workshop_stack.workers("mnist", "1.0")] == ["READY"]
+    assert workshop_stack.predict("mnist/1.0", seven.read_bytes()).text == "7"
+    scale_mnist(workshop_stack, before)
+
+
 def scale_mnist(stack: Deployment, workers: int) -> None:
-    """Asynchronously: TorchServe answers a synchronous request for fewer workers with 500 although it obeys."""
     manage(stack, f"mnist/1.0?min_worker={workers}&max_worker={workers}")
     wait_until(
         f"mnist 1.0 has {workers} READY workers",

@@ -50,7 +50,7 @@ def served(stack: Deployment) -> tuple[int, int, int]:
 
 
 def as_torchserve_says(settings: dict[str, Any]) -> tuple[int, int, int]:
-    """TorchServe takes 1 ms for the least, and has a queue that does not wait: see docker/torchserve/frontend."""
+    """TorchServe takes 1 ms for the least, and has a queue that does not wait: see docker/torchserve/java."""
     return settings["workers"], settings["batchSize"], settings["maxBatchDelay"] or 1
 
 

@@ -20,15 +20,21 @@ import org.pytorch.serve.util.ConfigManager;
 import org.pytorch.serve.util.Connector;
 import org.pytorch.serve.util.ConnectorType;
 import org.pytorch.serve.util.TokenAuthorization;
+import stack.http.ConnectionSetup;
+import stack.http.InFlight;
+import stack.metrics.ModelCollector;
+import stack.metrics.ModelMetrics;
+import stack.metrics.ServerCollector;
+import stack.models.Registrar;
 
 /**
- * TorchServe's server, whose stop loses no request, and whose failed start says why.
+ * Runs TorchServe's server so that a stop loses no request and a failed start says why.
  *
- * <p>TorchServe's own stop resets the connections of requests in flight. Here the inference port closes first; what is in
- * flight, and what still comes on connections that are open, is answered; then TorchServe's stop follows.
+ * <p>TorchServe's own stop resets the connections of requests in flight. Here the inference port closes first; requests
+ * in flight, and those that still come on open connections, are answered; then TorchServe's stop follows.
  */
 public final class Server extends ModelServer {
-  private final Traffic traffic = new Traffic();
+  private final InFlight inFlight = new InFlight();
   private final Duration drain;
   private ChannelFuture listening;
 
@@ -37,9 +43,9 @@ public final class Server extends ModelServer {
     this.drain = drain;
   }
 
-  /** As TorchServe's own main, with this class in the place of ModelServer. Ends with 1 unless it is told to stop. */
+  /** Does what TorchServe's own main does, with this class as ModelServer. Exits with 1 unless it is stopped. */
   public static void main(String[] args) {
-    Log.takePrints();
+    ServerLog.takePrints();
     try {
       Server server = new Server(configure(args), Duration.ofMillis(Long.getLong("stack.drain_ms", 0)));
       Runtime.getRuntime().addShutdownHook(new Thread(server::stop));
@@ -47,9 +53,9 @@ public final class Server extends ModelServer {
     } catch (Throwable error) {
       StringWriter trace = new StringWriter();
       error.printStackTrace(new PrintWriter(trace));
-      Log.say("ERROR", trace.toString());
+      ServerLog.say("ERROR", trace.toString());
       String text = "FAIL: expected TorchServe to start, found %s; try correcting config.properties";
-      Log.say("ERROR", String.format(text, why(error)));
+      ServerLog.say("ERROR", String.format(text, why(error)));
     } finally {
       System.exit(1);
     }
@@ -66,13 +72,13 @@ public final class Server extends ModelServer {
     return ConfigManager.getInstance();
   }
 
-  /** An exception's message alone may be as little as `For input string: "x"`. */
+  /** Includes the exception's class, because a message alone may be as short as `For input string: "x"`. */
   private static String why(Throwable error) {
     Throwable cause = error.getCause();
     return error + (cause == null ? "" : " (" + cause.getMessage() + ")");
   }
 
-  /** The future that TorchServe waits for completes when the port closes by itself, not when the drain closes it. */
+  /** Returns a future, which TorchServe waits for, that completes when the port closes by itself, not for a drain. */
   @Override
   public ChannelFuture initializeServer(
       Connector connector, EventLoopGroup serverGroup, EventLoopGroup workerGroup, ConnectorType type)
@@ -81,12 +87,12 @@ public final class Server extends ModelServer {
     if (type != ConnectorType.INFERENCE_CONNECTOR && type != ConnectorType.ALL) {
       return closed;
     }
-    closed.channel().pipeline().addFirst(new Arrivals(traffic));
+    closed.channel().pipeline().addFirst(new ConnectionSetup(inFlight));
     ChannelPromise ended = closed.channel().newPromise();
     closed.addListener(
         (ChannelFutureListener)
             future -> {
-              if (!traffic.isDraining()) {
+              if (!inFlight.isDraining()) {
                 ended.setSuccess();
               }
             });
@@ -96,10 +102,10 @@ public final class Server extends ModelServer {
     return ended;
   }
 
-  /** Registering collects once, which takes a ModelManager. */
+  /** Is called late, because registering a collector collects once, which needs a ModelManager. */
   private static void registerMetrics() {
-    if (Series.ARE_ON) {
-      Series.register();
+    if (ModelMetrics.ARE_ON) {
+      ModelMetrics.register();
       new ModelCollector().register();
       new ServerCollector().register();
     }
@@ -108,9 +114,9 @@ public final class Server extends ModelServer {
   @Override
   public void stop() {
     if (listening != null) {
-      traffic.drain();
+      inFlight.drain();
       listening.channel().close().syncUninterruptibly();
-      Log.say("INFO", "drained: " + traffic.waitUntilQuiet(drain));
+      ServerLog.say("INFO", "drained: " + inFlight.waitUntilQuiet(drain));
     }
     super.stop();
   }

@@ -1,4 +1,4 @@
-package stack;
+package stack.metrics;
 
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
@@ -16,19 +16,19 @@ import org.pytorch.serve.wlm.ModelManager;
 import org.pytorch.serve.wlm.WorkerState;
 import org.pytorch.serve.wlm.WorkerThread;
 
-/** The state of every served version when port 8082 is asked: its queue, its workers, and what it is. */
-final class ModelCollector extends Collector {
+/** Reads the state of every registered version when port 8082 is scraped: its queue, its workers, and what it is. */
+public final class ModelCollector extends Collector {
   private static final List<String> VERSION = List.of("model", "version");
   private static final List<String> STATE = List.of("model", "version", "state");
   private static final List<String> WORKER = List.of("model", "version", "worker");
   private static final List<String> ABOUT_LABELS =
       List.of("model", "version", "engine", "precision", "weights", "trained", "accuracy", "sha256");
 
-  // What the snapshot says of a version beside TorchServe's own settings (runtime/torchserve.py).
+  // What the snapshot says about a version besides TorchServe's own settings (runtime/torchserve.py).
   private static final Map<String, JsonObject> ABOUT = new ConcurrentHashMap<>();
 
-  /** settings: of the snapshot, or of a version that is added later. */
-  static void learn(String name, String version, JsonObject settings) {
+  /** settings: as in the snapshot, also for a version that is added later. */
+  public static void learn(String name, String version, JsonObject settings) {
     if (settings.has("about")) {
       ABOUT.put(name + "/" + version, settings.getAsJsonObject("about"));
     }
@@ -63,7 +63,7 @@ final class ModelCollector extends Collector {
         gauge("model_availability_objective_ratio", "The part of the requests that should not be answered 5xx.", VERSION);
     private final GaugeMetricFamily info = gauge("model_info", "What is served; always 1.", ABOUT_LABELS);
     private final CounterMetricFamily restarts =
-        new CounterMetricFamily("model_worker_restarts_total", "Workers started in the place of one that ended.", VERSION);
+        new CounterMetricFamily("model_worker_restarts_total", "Workers started in place of one that ended.", VERSION);
     private final CounterMetricFamily cpu =
         new CounterMetricFamily("model_worker_cpu_seconds_total", "CPU time of a worker process.", WORKER);
 
@@ -82,7 +82,7 @@ final class ModelCollector extends Collector {
       int waiting = model.getPendingRequestsInJobQueue();
       depth.addMetric(labels, waiting);
       capacity.addMetric(labels, waiting + model.getJobQueueRemainingCapacity());
-      inFlight.addMetric(labels, Series.of(model).inFlight());
+      inFlight.addMetric(labels, ModelMetrics.of(model).inFlight());
       WorkerFacts facts = WorkerFacts.of(name, version);
       restarts.addMetric(labels, facts.restarts());
       addWorkers(labels, ModelManager.getInstance().getWorkers(model.getModelVersionName()));

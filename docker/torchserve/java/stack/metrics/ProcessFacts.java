@@ -1,16 +1,16 @@
-package stack;
+package stack.metrics;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Memory and CPU time of a process, as Linux counts them (proc(5)). */
+/** Reads the memory and the CPU time of a process, as Linux counts them (proc(5)). */
 final class ProcessFacts {
   // sysconf's _SC_CLK_TCK and _SC_PAGESIZE on every Linux that runs TorchServe's images.
   private static final double TICKS_PER_SECOND = 100;
   private static final long PAGE_BYTES = 4096;
-  // Fields of /proc/PID/stat, counted from behind the name in parentheses.
+  // Fields of /proc/PID/stat, counted after the name in parentheses.
   private static final int USER = 11;
   private static final int SYSTEM = 12;
   private static final int RESIDENT = 21;
@@ -21,7 +21,7 @@ final class ProcessFacts {
     this.fields = fields;
   }
 
-  /** null where there is no such process (any more). */
+  /** Null if there is no such process, or none any more. */
   static ProcessFacts of(long pid) {
     try {
       String stat = Files.readString(Path.of("/proc", Long.toString(pid), "stat"), StandardCharsets.ISO_8859_1);

@@ -1,4 +1,4 @@
-package stack;
+package stack.metrics;
 
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
@@ -8,7 +8,7 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** What a version's workers say of themselves, in a file each in TEMP (worker/facts.py): starts, engine, precision. */
+/** Reads the file that each of a version's workers writes in TEMP (worker/facts.py): its starts, engine, precision. */
 final class WorkerFacts {
   private static final Path FOLDER = Path.of(System.getProperty("java.io.tmpdir"), "workers");
 
@@ -24,7 +24,7 @@ final class WorkerFacts {
           facts.add(JsonParser.parseString(Files.readString(file)).getAsJsonObject());
         }
       } catch (IOException | JsonParseException | IllegalStateException unreadable) {
-        return facts; // what was read before it
+        return facts; // what was read so far
       }
     }
     return facts;
@@ -41,7 +41,7 @@ final class WorkerFacts {
     return restarts;
   }
 
-  /** built: what it was built for, where no worker says what it runs. */
+  /** built: the engine that the version was built for, which is returned until a worker has named its own. */
   String engine(String built) {
     return last.has("engine") ? last.get("engine").getAsString() : built;
   }

@@ -1,13 +1,13 @@
-package stack;
+package stack.http;
 
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** What is going on at the inference port: connections, and requests that are not answered yet. */
-final class Traffic {
-  // A client that keeps its connection sends its next request within this time, or can be left.
+/** Counts the inference port's open connections and the requests that are not answered yet, and waits for their end. */
+public final class InFlight {
+  // A client that keeps its connection open and sends nothing for this long has nothing more to ask.
   private static final long QUIET_NANOS = 1_000_000_000L;
-  private static final long LOOK_MS = 20;
+  private static final long POLL_MS = 20;
 
   private final AtomicInteger connections = new AtomicInteger();
   private final AtomicInteger requests = new AtomicInteger();
@@ -17,7 +17,7 @@ final class Traffic {
     connections.incrementAndGet();
   }
 
-  /** unanswered: requests that the connection takes along. */
+  /** unanswered: the connection's requests that get no answer any more. */
   void disconnected(int unanswered) {
     requests.addAndGet(-unanswered);
     connections.decrementAndGet();
@@ -31,21 +31,21 @@ final class Traffic {
     requests.decrementAndGet();
   }
 
-  /** From now on every answer ends its connection. */
-  void drain() {
+  /** From now on, every answer closes its connection. */
+  public void drain() {
     draining = true;
   }
 
-  boolean isDraining() {
+  public boolean isDraining() {
     return draining;
   }
 
   /**
-   * Waits until no connection is left, nothing was in flight for a second, or `limit` is over.
+   * Waits until no connection is left, until nothing has been in flight for a second, or for `limit` at most.
    *
    * @return what happened, for the log
    */
-  String waitUntilQuiet(Duration limit) {
+  public String waitUntilQuiet(Duration limit) {
     long started = System.nanoTime();
     long busy = started;
     int most = requests.get();
@@ -61,7 +61,7 @@ final class Traffic {
         return String.format("%s s are over with %d requests in flight; they are lost", limit.toSeconds(), waiting);
       }
       try {
-        Thread.sleep(LOOK_MS);
+        Thread.sleep(POLL_MS);
       } catch (InterruptedException error) {
         return String.format("interrupted with %d requests in flight; they are lost", waiting);
       }

@@ -1,20 +1,20 @@
-package stack;
+package stack.metrics;
 
 import java.util.Arrays;
 
 /**
- * What a worker says that a batch's time went to, as Server-Timing (https://www.w3.org/TR/server-timing/):
- * `decode;dur=0.051, inference;dur=0.570`, in milliseconds. Read once, though each answer of the batch carries it.
+ * Parses what a worker spent a batch's time on, written as Server-Timing (https://www.w3.org/TR/server-timing/):
+ * `decode;dur=0.051, inference;dur=0.570`, in milliseconds. Each answer of the batch carries it; it is parsed once.
  */
-final class Timing {
+final class StageTimes {
   private static final String DURATION = ";dur=";
 
   private final String text;
-  // By the number of the stage; NaN for one that is not there.
+  // Indexed by stage; NaN for a stage that is not named.
   private final double[] seconds;
 
-  /** stages: those to look for; what else a handler writes there is not ours to count. */
-  Timing(String text, String[] stages) {
+  /** stages: the names to look for; any others that a handler writes are not counted. */
+  StageTimes(String text, String[] stages) {
     this.text = text;
     seconds = new double[stages.length];
     Arrays.fill(seconds, Double.NaN);
@@ -39,7 +39,7 @@ final class Timing {
     return text.equals(other);
   }
 
-  /** NaN where it says nothing of that stage. */
+  /** NaN if that stage is not named. */
   double seconds(int stage) {
     return seconds[stage];
   }

@@ -1,4 +1,4 @@
-package stack;
+package stack.models;
 
 import java.util.Map;
 import java.util.Set;
@@ -6,8 +6,9 @@ import org.pytorch.serve.job.GRPCJob;
 import org.pytorch.serve.job.Job;
 import org.pytorch.serve.util.messages.RequestInput;
 import org.pytorch.serve.util.messages.WorkerCommands;
+import stack.metrics.ModelMetrics;
 
-/** A job of TorchServe's in a model's queue, its time there and in the worker measured, and passed on in the answer. */
+/** Wraps a job in a model's queue: measures its time there and in the worker, and passes both on in the answer. */
 final class MeasuredJob extends Job {
   static final String TIMING = "Server-Timing";
   private static final Set<WorkerCommands> PREDICTIONS =
@@ -18,28 +19,28 @@ final class MeasuredJob extends Job {
           WorkerCommands.OIPPREDICT);
 
   private final Job job;
-  private final Series series;
+  private final ModelMetrics metrics;
   private final boolean overGrpc;
 
-  private MeasuredJob(Job job, Series series) {
+  private MeasuredJob(Job job, ModelMetrics metrics) {
     super(job.getModelName(), job.getModelVersion(), job.getCmd(), job.getPayload());
     this.job = job;
-    this.series = series;
+    this.metrics = metrics;
     this.overGrpc = job instanceof GRPCJob;
-    if (overGrpc) { // those over HTTP are counted where they come in (Exchange), with what never gets here
-      series.arrived();
+    if (overGrpc) { // ConnectionHandler counts those over HTTP where they come in, the refused ones too
+      metrics.arrived();
     }
   }
 
-  /** Where it is one that a client waits for. */
-  static Job measured(Job job, Series series) {
-    return Series.ARE_ON && PREDICTIONS.contains(job.getCmd()) ? new MeasuredJob(job, series) : job;
+  /** The job itself if no client waits for its answer, or if nothing is counted. */
+  static Job measured(Job job, ModelMetrics metrics) {
+    return ModelMetrics.ARE_ON && PREDICTIONS.contains(job.getCmd()) ? new MeasuredJob(job, metrics) : job;
   }
 
-  /** gRPC's own words for a queue without room follow; the job has never been in it. */
-  static void refused(Job job, Series series) {
-    if (Series.ARE_ON && job instanceof GRPCJob) {
-      series.answeredGrpc(503, 0);
+  /** Counts a job over gRPC that found no room in the queue; TorchServe answers it. */
+  static void refused(Job job, ModelMetrics metrics) {
+    if (ModelMetrics.ARE_ON && job instanceof GRPCJob) {
+      metrics.answeredGrpc(503, 0);
     }
   }
 
@@ -57,8 +58,8 @@ final class MeasuredJob extends Job {
       job.response(body, type, status, phrase, headers);
     } else {
       long waited = getScheduled() - getBegin();
-      series.queued(waited);
-      series.worked(timing);
+      metrics.queued(waited);
+      metrics.worked(timing);
       headers.put(TIMING, "queue;dur=" + milliseconds(waited) + ", " + timing);
       job.response(body, type, status, phrase, headers);
     }
@@ -80,12 +81,12 @@ final class MeasuredJob extends Job {
 
   private void ended(int status) {
     if (overGrpc) {
-      series.left();
-      series.answeredGrpc(status, System.nanoTime() - getBegin());
+      metrics.left();
+      metrics.answeredGrpc(status, System.nanoTime() - getBegin());
     }
   }
 
-  /** With three decimals; String.format takes longer than all the rest. */
+  /** Three decimals, without String.format, which takes longer than everything else here. */
   private static String milliseconds(long nanos) {
     long micros = nanos / 1000;
     String decimals = Long.toString(1000 + micros % 1000).substring(1);

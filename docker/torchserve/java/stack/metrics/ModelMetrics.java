@@ -1,4 +1,4 @@
-package stack;
+package stack.metrics;
 
 import io.prometheus.client.Counter;
 import io.prometheus.client.Histogram;
@@ -11,15 +11,15 @@ import org.pytorch.serve.wlm.Model;
 import org.pytorch.serve.wlm.ModelManager;
 
 /**
- * What is counted of one model version's requests. TorchServe's own counters know no outcome by model, and no
- * distribution.
+ * Counts and times the requests of one model version. TorchServe's own counters have no outcome by model, and no
+ * distribution of the time.
  *
- * <p>Only versions that are served have one, and all that asks for another shares NOBODY's: no client's text becomes a
- * series.
+ * <p>Only versions that are served have their own series. Requests for anything else share NOBODY, so clients cannot
+ * create label values.
  */
-final class Series {
-  /** Off, nothing is counted and nothing exported: to measure what that costs. */
-  static final boolean ARE_ON = !"off".equals(System.getenv("STACK_METRICS"));
+public final class ModelMetrics {
+  /** When this is off, nothing is counted and nothing exported, so that the cost of counting can be measured. */
+  public static final boolean ARE_ON = !"off".equals(System.getenv("STACK_METRICS"));
 
   private static final double[] SECONDS = {
     0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2,
@@ -51,8 +51,8 @@ final class Series {
           .buckets(SIZES)
           .create();
 
-  private static final Map<String, Map<String, Series>> SERVED = new ConcurrentHashMap<>();
-  private static final Series NOBODY = new Series("-", "-");
+  private static final Map<String, Map<String, ModelMetrics>> SERVED = new ConcurrentHashMap<>();
+  private static final ModelMetrics NOBODY = new ModelMetrics("-", "-");
 
   private final String version;
   private final AtomicInteger inFlight = new AtomicInteger();
@@ -61,10 +61,10 @@ final class Series {
   private final Histogram.Child[] stages = new Histogram.Child[STAGES.length];
   private final Histogram.Child duration;
   private final Histogram.Child batch;
-  // Of the batch answered last: its requests follow one another.
-  private volatile Timing latest = new Timing("", STAGES);
+  // Of the last batch that was answered: all of its requests carry the same times, one after the other.
+  private volatile StageTimes latest = new StageTimes("", STAGES);
 
-  private Series(String model, String version) {
+  private ModelMetrics(String model, String version) {
     this.version = version;
     for (int i = 0; i < OUTCOMES.length; i++) {
       http[i] = REQUESTS.labels(model, version, OUTCOMES[i], "http");
@@ -77,22 +77,22 @@ final class Series {
     batch = BATCH.labels(model, version);
   }
 
-  /** From now on they are part of what port 8082 says. */
-  static void register() {
+  /** From now on, port 8082 exports these series. */
+  public static void register() {
     REQUESTS.register();
     DURATION.register();
     STAGE.register();
     BATCH.register();
   }
 
-  static Series of(Model model) {
+  public static ModelMetrics of(Model model) {
     return SERVED
         .computeIfAbsent(model.getModelName(), name -> new ConcurrentHashMap<>())
-        .computeIfAbsent(model.getVersion(), version -> new Series(model.getModelName(), version));
+        .computeIfAbsent(model.getVersion(), version -> new ModelMetrics(model.getModelName(), version));
   }
 
-  /** version: null for the default one. */
-  static Series of(String name, String version) {
+  /** version: null stands for the default version. */
+  public static ModelMetrics of(String name, String version) {
     try {
       Model model = ModelManager.getInstance().getModel(name, version);
       return model == null ? NOBODY : of(model);
@@ -101,15 +101,15 @@ final class Series {
     }
   }
 
-  boolean isOf(String answering) {
+  public boolean isOf(String answering) {
     return version.equals(answering);
   }
 
-  void arrived() {
+  public void arrived() {
     inFlight.incrementAndGet();
   }
 
-  void left() {
+  public void left() {
     inFlight.decrementAndGet();
   }
 
@@ -118,11 +118,12 @@ final class Series {
   }
 
   /** nanos: from the complete request to its answer. */
-  void answeredHttp(int status, long nanos) {
+  public void answeredHttp(int status, long nanos) {
     answered(http, status, nanos);
   }
 
-  void answeredGrpc(int status, long nanos) {
+  /** nanos: from the request's place in the queue to its answer. */
+  public void answeredGrpc(int status, long nanos) {
     answered(grpc, status, nanos);
   }
 
@@ -134,19 +135,20 @@ final class Series {
     }
   }
 
-  void queued(long nanos) {
+  /** nanos: from the request's place in the queue to its worker's taking it. */
+  public void queued(long nanos) {
     stages[QUEUE].observe(nanos / NANOS);
   }
 
-  void batched(int size) {
+  public void batched(int size) {
     batch.observe(size);
   }
 
-  /** timing: the worker's Server-Timing of the batch that the request was in. */
-  void worked(String timing) {
-    Timing batch = latest;
+  /** timing: the worker's Server-Timing for the batch that the request was in. */
+  public void worked(String timing) {
+    StageTimes batch = latest;
     if (!batch.says(timing)) {
-      batch = new Timing(timing, STAGES);
+      batch = new StageTimes(timing, STAGES);
       latest = batch;
     }
     for (int stage = QUEUE + 1; stage < STAGES.length; stage++) {

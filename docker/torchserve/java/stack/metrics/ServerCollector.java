@@ -1,4 +1,4 @@
-package stack;
+package stack.metrics;
 
 import io.prometheus.client.Collector;
 import io.prometheus.client.CounterMetricFamily;
@@ -13,10 +13,10 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The Java process, by the names that the Prometheus client for Java gives (its part for this is not in TorchServe's jar),
- * and the container around it.
+ * Reads the Java process, under the names that the Prometheus client for Java gives (TorchServe's jar lacks that part
+ * of it), and the container around it.
  */
-final class ServerCollector extends Collector {
+public final class ServerCollector extends Collector {
   private static final double MILLIS = 1000;
 
   @Override
@@ -28,7 +28,7 @@ final class ServerCollector extends Collector {
         new GaugeMetricFamily(
             "jvm_threads_current", "Threads of the JVM.", ManagementFactory.getThreadMXBean().getThreadCount()));
     addProcess(families);
-    families.addAll(Container.families());
+    families.addAll(ContainerUsage.families());
     return families;
   }
 

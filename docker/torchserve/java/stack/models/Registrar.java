@@ -1,4 +1,4 @@
-package stack;
+package stack.models;
 
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
@@ -19,19 +19,21 @@ import java.util.concurrent.TimeUnit;
 import org.pytorch.serve.wlm.Model;
 import org.pytorch.serve.wlm.ModelManager;
 import org.pytorch.serve.wlm.WorkerThread;
+import stack.metrics.ModelCollector;
 
 /**
- * The one way to add a version to a running server: a socket in TEMP, open to the container's own user alone.
+ * Adds versions to the running server, and removes them, on request over a socket in TEMP that only the container's own
+ * user may open.
  *
- * <p>TorchServe's APIs for it, HTTP and gRPC, stay closed (enable_model_api=false): whoever asks here (runtime/release.py)
- * has verified and unpacked the archive. One request per connection, a line of JSON: `action` (register, unregister,
- * default), `name`, `version`, and to register `settings`, as they are in the snapshot. The answer is a line of JSON: {}, or
- * an `error`.
+ * <p>TorchServe's APIs for it, HTTP and gRPC, stay closed (enable_model_api=false), because only runtime/release.py,
+ * which asks here, has verified and unpacked the archive. A connection takes one request, a line of JSON with `action`
+ * (register, unregister, default), `name`, `version` and, to register, `settings` as in the snapshot. The answer is a
+ * line of JSON: {}, or an `error`.
  */
-final class Registrar implements Runnable {
+public final class Registrar implements Runnable {
   private static final String SOCKET = ".registrar.sock";
   private static final int OK = 200;
-  // TorchServe starts workers before it counts the time they take to load their model.
+  // The start of a worker's process comes before the startupTimeout, which is for loading its model.
   private static final int PROCESS_START_SECONDS = 30;
 
   private final ServerSocketChannel server;
@@ -40,7 +42,7 @@ final class Registrar implements Runnable {
     this.server = server;
   }
 
-  static void start() throws IOException {
+  public static void start() throws IOException {
     Path path = Path.of(System.getProperty("java.io.tmpdir"), SOCKET);
     Files.deleteIfExists(path);
     ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
@@ -51,7 +53,7 @@ final class Registrar implements Runnable {
     thread.start();
   }
 
-  /** One request at a time. */
+  /** Serves one request at a time. */
   @Override
   public void run() {
     while (server.isOpen()) {
@@ -84,13 +86,13 @@ final class Registrar implements Runnable {
         default:
           throw new IllegalArgumentException("an unknown action");
       }
-    } catch (Exception error) { // of any kind: whoever asked is told, and asks again
+    } catch (Exception error) { // of any kind: the client is told and may try again
       answer.addProperty("error", error.getMessage() == null ? error.toString() : error.getMessage());
     }
     return answer;
   }
 
-  /** Without workers at first, so that no request is in TorchServe's own queue when ours takes its place. */
+  /** Registers the version without workers first, so that TorchServe's own queue is empty when ours replaces it. */
   private static void register(String name, String version, JsonObject settings) throws Exception {
     ModelCollector.learn(name, version, settings);
     ModelManager models = ModelManager.getInstance();
@@ -99,7 +101,7 @@ final class Registrar implements Runnable {
     idle.addProperty(Model.MAX_WORKERS, 0);
     models.registerAndUpdateModel(name, idle);
     try {
-      ModelQueues.replaceQueue(name, version, settings.has("greedy"));
+      ModelQueue.replace(name, version, settings);
       startWorkers(models.getModel(name, version), settings);
     } catch (Exception error) {
       unregister(name, version);
@@ -107,7 +109,7 @@ final class Registrar implements Runnable {
     }
   }
 
-  /** A worker that fails now is not tried again: TorchServe would start it even after the version is gone. */
+  /** Turns TorchServe's retries off meanwhile: a failed worker would be started again even after its version is gone. */
   private static void startWorkers(Model model, JsonObject settings) throws Exception {
     long retried = model.getMaxRetryTimeoutInMill();
     model.setMaxRetryTimeoutInMill(0);
@@ -118,7 +120,7 @@ final class Registrar implements Runnable {
                 model.getVersion(),
                 settings.get(Model.MIN_WORKERS).getAsInt(),
                 settings.get(Model.MAX_WORKERS).getAsInt(),
-                true, // as at a start: nothing is saved
+                true, // as at a start, after which TorchServe saves no snapshot
                 false);
     int status = started.get(model.getStartupTimeout() + PROCESS_START_SECONDS, TimeUnit.SECONDS);
     if (status != OK) {
@@ -127,7 +129,7 @@ final class Registrar implements Runnable {
     model.setMaxRetryTimeoutInMill(retried);
   }
 
-  /** Who has asked for the version by its number is told that it is gone. */
+  /** Removes the version, if it is there, and answers the requests that wait for it. */
   private static void unregister(String name, String version) throws Exception {
     ModelManager models = ModelManager.getInstance();
     Model model = models.getModel(name, version);
@@ -142,10 +144,10 @@ final class Registrar implements Runnable {
     if (status != OK) {
       throw new IllegalStateException("TorchServe refusing to remove it with " + status);
     }
-    ModelQueues.empty(model, "expected a version that is served, found that it was just removed");
+    ModelQueue.empty(model, "expected a version that is served, found that it was just removed");
   }
 
-  /** TorchServe runs the program `kill` for it, which a slim Debian has not, and keeps the model where that fails. */
+  /** TorchServe would run the program `kill` for it, and keep the model if its base image has none. */
   private static void end(Process worker) throws InterruptedException {
     if (worker != null) {
       worker.destroyForcibly().waitFor();

@@ -1,4 +1,4 @@
-package stack;
+package stack.http;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.ChannelHandlerContext;
@@ -17,16 +17,15 @@ import org.pytorch.serve.util.ConfigManager;
 import org.pytorch.serve.util.NettyUtils;
 
 /**
- * Answers /ready, and brings every other request to a form that TorchServe can read, or refuses it: each of these would
- * get a 500.
+ * Repairs or refuses the requests that TorchServe would answer with a 500:
  *
  * <ul>
- *   <li>A body that curl calls a form and that is none: `curl -d` and `--data-binary` send everything as one.
+ *   <li>A body that is sent as a form and is none: `curl -d` and `--data-binary` declare every body a form.
  *   <li>A form that cannot be read.
  *   <li>A path without a slash at its start.
  * </ul>
  */
-final class Requests extends ChannelInboundHandlerAdapter {
+final class RequestRepair extends ChannelInboundHandlerAdapter {
   private static final int NAME_LENGTH = 64;
   private static final Pattern FORM = Pattern.compile("[\\w.\\[\\]-]+=[\\s\\x20-\\x7e]*");
 
@@ -34,11 +33,7 @@ final class Requests extends ChannelInboundHandlerAdapter {
   public void channelRead(ChannelHandlerContext context, Object message) {
     if (message instanceof FullHttpRequest) {
       FullHttpRequest request = (FullHttpRequest) message;
-      correct(request);
-      if (Readiness.answer(context, request)) {
-        request.release();
-        return;
-      }
+      repair(request);
       String problem = problemOfForm(request);
       if (problem != null) {
         request.release();
@@ -50,7 +45,7 @@ final class Requests extends ChannelInboundHandlerAdapter {
     context.fireChannelRead(message);
   }
 
-  private static void correct(FullHttpRequest request) {
+  private static void repair(FullHttpRequest request) {
     if (!request.uri().startsWith("/")) {
       request.setUri("/" + request.uri());
     }
@@ -71,7 +66,7 @@ final class Requests extends ChannelInboundHandlerAdapter {
     return HttpHeaderValues.APPLICATION_X_WWW_FORM_URLENCODED.contentEqualsIgnoreCase(HttpUtil.getMimeType(request));
   }
 
-  /** What netty's decoder, which TorchServe is about to use, says of the form; null where it can read it, or is not asked. */
+  /** Why netty's decoder, which TorchServe is about to use, cannot read the form; null if it can or there is no form. */
   private static String problemOfForm(FullHttpRequest request) {
     HttpPostRequestDecoder decoder = null;
     try {
@@ -86,7 +81,7 @@ final class Requests extends ChannelInboundHandlerAdapter {
       return null;
     } catch (HttpPostRequestDecoder.EndOfDataDecoderException end) {
       return null;
-    } catch (RuntimeException error) { // it names no set of them
+    } catch (RuntimeException error) { // netty documents no narrower type
       return String.valueOf(error.getMessage());
     } finally {
       if (decoder != null) {

@@ -5,13 +5,13 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 
-/** A line of the log where log4j does not write: before it is there, and when it is gone. */
-final class Log {
+/** Writes lines to the log when log4j does not: before it has started, and after it has ended. */
+final class ServerLog {
   private static final PrintStream OUT = System.out;
 
-  private Log() {}
+  private ServerLog() {}
 
-  /** What TorchServe prints by itself becomes such a line; log4j writes bytes, and those pass as they are. */
+  /** Makes such a line of everything that TorchServe prints; log4j writes bytes, which pass unchanged. */
   static void takePrints() {
     System.setOut(
         new PrintStream(OUT, true, StandardCharsets.UTF_8) {

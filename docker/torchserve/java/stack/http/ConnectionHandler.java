@@ -1,4 +1,4 @@
-package stack;
+package stack.http;
 
 import io.netty.channel.ChannelDuplexHandler;
 import io.netty.channel.ChannelFutureListener;
@@ -17,39 +17,39 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 
 /**
- * One connection's requests and answers, just behind the HTTP codec: counts them, ends the connection while draining, and
- * completes what TorchServe's answers leave out.
+ * Handles the requests and answers of one connection, directly behind the HTTP codec: counts and logs them, closes the
+ * connection while draining, and adds what TorchServe's answers lack.
  */
-final class Exchange extends ChannelDuplexHandler {
+final class ConnectionHandler extends ChannelDuplexHandler {
   private static final int RETRY_SECONDS = 1;
-  private static final String REQUEST_ID = Requested.ID;
+  private static final String REQUEST_ID = CountedRequest.ID;
   private static final String VERSION = "x-model-version";
 
-  private final Traffic traffic;
-  // Those whose answer has not begun, in their order.
-  private final Deque<Requested> waiting = new ArrayDeque<>();
-  // What is being answered, until its answer is complete.
-  private Requested answering = Requested.NOTHING;
+  private final InFlight inFlight;
+  // Requests whose answer has not begun, oldest first.
+  private final Deque<CountedRequest> waiting = new ArrayDeque<>();
+  // The request that is being answered, until its answer is complete.
+  private CountedRequest answering = CountedRequest.NONE;
   private int status;
   private int unanswered;
   private boolean last;
 
-  Exchange(Traffic traffic) {
-    this.traffic = traffic;
+  ConnectionHandler(InFlight inFlight) {
+    this.inFlight = inFlight;
   }
 
   @Override
   public void handlerAdded(ChannelHandlerContext context) {
-    traffic.connected();
+    inFlight.connected();
   }
 
   @Override
   public void handlerRemoved(ChannelHandlerContext context) {
-    traffic.disconnected(unanswered);
+    inFlight.disconnected(unanswered);
     unanswered = 0;
     answering.abandoned();
-    answering = Requested.NOTHING;
-    waiting.forEach(Requested::abandoned);
+    answering = CountedRequest.NONE;
+    waiting.forEach(CountedRequest::abandoned);
     waiting.clear();
   }
 
@@ -57,8 +57,8 @@ final class Exchange extends ChannelDuplexHandler {
   public void channelRead(ChannelHandlerContext context, Object message) {
     if (message instanceof HttpRequest) {
       unanswered++;
-      waiting.add(new Requested((HttpRequest) message));
-      traffic.requested();
+      waiting.add(new CountedRequest((HttpRequest) message));
+      inFlight.requested();
     }
     if (message instanceof LastHttpContent && !waiting.isEmpty()) {
       waiting.peekLast().complete();
@@ -72,15 +72,16 @@ final class Exchange extends ChannelDuplexHandler {
     if (message instanceof HttpResponse) {
       HttpResponse response = (HttpResponse) message;
       if (response.status().codeClass() == HttpStatusClass.INFORMATIONAL) {
-        context.write(message, promise); // 100 Continue: the answer is yet to come
+        context.write(message, promise); // 100 Continue: the answer follows later
         return;
       }
       sent = complete(response);
     }
     ChannelPromise written = promise.unvoid();
     if (sent instanceof LastHttpContent) {
-      answering.answered(status);
-      answering = Requested.NOTHING;
+      long nanos = answering.answered(status);
+      AccessLog.answered(answering, status, nanos);
+      answering = CountedRequest.NONE;
       written.addListener(future -> answered());
       if (last) {
         written.addListener(ChannelFutureListener.CLOSE);
@@ -89,7 +90,7 @@ final class Exchange extends ChannelDuplexHandler {
     context.write(sent, written);
   }
 
-  /** Whoever resets a connection is gone, as HAProxy's checks are once they have their answer: nobody has to be told. */
+  /** A client that resets its connection is gone, and needs no answer: HAProxy's checks do so once they have theirs. */
   @Override
   public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
     if (cause instanceof IOException) {
@@ -100,15 +101,15 @@ final class Exchange extends ChannelDuplexHandler {
   }
 
   private void answered() {
-    if (unanswered > 0) { // an answer without a request is one to what is no HTTP
+    if (unanswered > 0) { // what is no HTTP is answered too, and was never counted as a request
       unanswered--;
-      traffic.answered();
+      inFlight.answered();
     }
   }
 
   private HttpResponse complete(HttpResponse response) {
     HttpResponse completed = response;
-    answering = waiting.isEmpty() ? Requested.NOTHING : waiting.remove();
+    answering = waiting.isEmpty() ? CountedRequest.NONE : waiting.remove();
     String requestId = answering.id();
     if (response.status().equals(HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE) && isEmpty(response)) {
       completed = ErrorBody.tooLarge((FullHttpResponse) response);
@@ -124,7 +125,7 @@ final class Exchange extends ChannelDuplexHandler {
     if (completed.status().equals(HttpResponseStatus.SERVICE_UNAVAILABLE)) {
       completed.headers().setInt(HttpHeaderNames.RETRY_AFTER, RETRY_SECONDS);
     }
-    if (traffic.isDraining()) {
+    if (inFlight.isDraining()) {
       completed.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
       last = true;
     }

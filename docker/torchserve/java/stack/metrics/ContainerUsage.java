@@ -1,4 +1,4 @@
-package stack;
+package stack.metrics;
 
 import io.prometheus.client.Collector.MetricFamilySamples;
 import io.prometheus.client.CounterMetricFamily;
@@ -9,25 +9,25 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What the kernel counts of this container, in the files of cgroup v2 or, with other units, of v1. */
-final class Container {
+/** Reads what the kernel counts for this container, from the files of cgroup v2 or, in other units, of v1. */
+final class ContainerUsage {
   private static final Path CGROUP = Path.of("/sys/fs/cgroup");
   // cgroup v1 writes "no limit" as the largest page-aligned number; no machine has half of that.
   private static final double NO_LIMIT_BYTES = 1L << 62;
 
   private final List<MetricFamilySamples> families = new ArrayList<>();
 
-  private Container() {}
+  private ContainerUsage() {}
 
-  /** Without what is not limited, and what cannot be read. */
+  /** The families that have a value: a limit that is not set, and a file that cannot be read, are left out. */
   static List<MetricFamilySamples> families() {
-    Container container = new Container();
+    ContainerUsage usage = new ContainerUsage();
     if (Files.exists(CGROUP.resolve("cgroup.controllers"))) {
-      container.readV2();
+      usage.readV2();
     } else {
-      container.readV1();
+      usage.readV1();
     }
-    return container.families;
+    return usage.families;
   }
 
   private void readV2() {
@@ -70,7 +70,7 @@ final class Container {
     }
   }
 
-  /** Of a file of lines `NAME NUMBER`; 0 where it has no such line: the kernel leaves out what it does not count. */
+  /** The number of a line `NAME NUMBER`; 0 without such a line: the kernel leaves out what it does not count. */
   private static double field(String file, String name) {
     for (String line : text(file).split("\n")) {
       if (line.startsWith(name + " ")) {
@@ -84,7 +84,7 @@ final class Container {
     return parsed(text(file));
   }
 
-  /** NaN for "max" and for nothing. */
+  /** NaN for "max" and for an empty text. */
   private static double parsed(String text) {
     try {
       return Double.parseDouble(text);

@@ -1,4 +1,4 @@
-package stack;
+package stack.http;
 
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
@@ -18,11 +18,11 @@ import org.pytorch.serve.http.ErrorResponse;
 import org.pytorch.serve.util.ConfigManager;
 import org.pytorch.serve.util.JsonUtils;
 
-/** Errors' JSON bodies, with what TorchServe's and netty's own leave out. */
+/** Completes the JSON bodies of errors with what TorchServe and netty leave out. */
 final class ErrorBody {
   private static final int FIRST_ERROR = 400;
   private static final String MESSAGE = "message";
-  // WorkerThread's words to those whose worker ended: with 507 after a SIGKILL (out of memory, mostly), else with 500.
+  // WorkerThread's message to clients whose worker ended: with status 507 after a SIGKILL (out of memory, mostly) or 500.
   private static final JsonElement WORKER_DIED = new JsonPrimitive("Worker died.");
   private static final String DIED =
       "expected an answer of the model's worker, found that it died before it gave one; try again";
@@ -34,7 +34,7 @@ final class ErrorBody {
         && HttpHeaderValues.APPLICATION_JSON.contentEqualsIgnoreCase(HttpUtil.getMimeType(response));
   }
 
-  /** Netty's own has no body. */
+  /** A 413 that says the limit; netty's own has no body. */
   static FullHttpResponse tooLarge(FullHttpResponse bare) {
     String message =
         String.format(
@@ -44,8 +44,8 @@ final class ErrorBody {
   }
 
   /**
-   * With the id that the request gave itself ("": none), and a worker's death as a 500 that says so: another worker would
-   * answer the same request, which 507 (Insufficient Storage) denies.
+   * Adds the id that the client gave the request ("" without one), and turns a worker's death into a 500 that says so:
+   * another worker would answer the same request, and 507 (Insufficient Storage) says the opposite.
    */
   static FullHttpResponse complete(FullHttpResponse response, String requestId) {
     JsonObject error = read(response);
@@ -64,7 +64,7 @@ final class ErrorBody {
     return replaced(response, status, JsonUtils.GSON_PRETTY.toJson(error));
   }
 
-  /** Null where the body is no JSON object: a handler may have written it. */
+  /** The body's JSON object, or null if it is something else, which a handler may have written. */
   private static JsonObject read(FullHttpResponse response) {
     try {
       JsonElement body = JsonParser.parseString(response.content().toString(StandardCharsets.UTF_8));
