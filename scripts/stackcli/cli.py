@@ -10,6 +10,7 @@ from stackcli.bake import commands as bake
 from stackcli.bench import commands as bench
 from stackcli.build import commands as build
 from stackcli.common import command
+from stackcli.dev import commands as dev
 from stackcli.plan import commands as plan
 from stackcli.release import commands as release
 from stackcli.sbom import commands as sbom
@@ -31,6 +32,7 @@ app.command()(up.down)
 app.command()(status.status)
 app.command()(logs.logs)
 app.command()(build.build)
+app.command()(dev.dev)
 app.command()(bake.bake)
 app.command()(predict.predict)
 app.command()(access.certs)

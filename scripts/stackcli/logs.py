@@ -19,9 +19,8 @@ from rich.text import Text
 
 from stackcli.common import console
 from stackcli.common.errors import ConfigError, ServeError
-from stackcli.machine.engine import connect
 from stackcli.project.containers import SERVING, find_containers
-from stackcli.project.current import current_project
+from stackcli.project.current import running_project
 from stackcli.project.log_lines import LEVELS, LogLine
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -50,7 +49,8 @@ def logs(
 ) -> None:
     """Show what edge and torchserve say, in the order of time."""
     wanted = Wanted(model, request, since)
-    show_logs(connect(), current_project().settings.compose_project_name, wanted, follow, as_json)
+    client, project = running_project()
+    show_logs(client, project.settings.compose_project_name, wanted, follow, as_json)
 
 
 def show_logs(client: docker.DockerClient, project_name: str, wanted: Wanted, follow: bool, as_json: bool) -> None:

@@ -11,11 +11,10 @@ import typer
 
 from stackcli.common import console
 from stackcli.common.errors import ConfigError, ServeError
-from stackcli.machine.engine import connect
 from stackcli.project import inside
 from stackcli.project.compose import Project
 from stackcli.project.containers import find_container
-from stackcli.project.current import current_project
+from stackcli.project.current import running_project
 
 
 def predict(
@@ -28,7 +27,7 @@ def predict(
         raise ConfigError(
             "a file to send", str(file), "the path of an image, for example model_src/mnist/samples/7.png"
         )
-    send(connect(), current_project(), model, file, version)
+    send(*running_project(), model, file, version)
 
 
 def send(client: docker.DockerClient, project: Project, model: str, file: Path, version: str | None) -> None:

@@ -20,6 +20,7 @@ LAYERS = [
     ("compose.yaml", "compose.gpu.yaml"),
     ("compose.yaml", "compose.prod.yaml"),
     ("compose.yaml", "compose.scale.yaml"),
+    ("compose.yaml", "compose.dev.yaml"),
     SWARM,
     ("compose.yaml", "benchmarks/metrics_cost/compose.yaml"),
     ("compose.yaml", "tests/integration/support/compose.fresh.yaml"),

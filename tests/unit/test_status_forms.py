@@ -187,7 +187,7 @@ def test_without_an_engine_stdout_is_json_too_and_the_exit_status_1(monkeypatch:
         console.warn("something by the way")
         raise EngineError("a running Docker Engine", "none", "`scripts/stack up --yes`")
 
-    monkeypatch.setattr(commands, "current_project", refuse)
+    monkeypatch.setattr(commands, "running_project", refuse)
     monkeypatch.setattr(console.out, "stderr", False)
     ended = CliRunner().invoke(app, ["status", "--json"])
     assert ended.exit_code == 1

@@ -163,14 +163,28 @@ def describe(engine: Engine) -> str:
 
 
 def connect() -> docker.DockerClient:
-    """A client for the engine that the docker command line uses."""
-    host = capture(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]).stdout.strip()
+    """A client for the engine that the docker command line uses. Raises EngineError."""
+    host = host_of_context()
     try:
-        if "DOCKER_HOST" in os.environ or not host.startswith("unix://"):
+        if not host.startswith("unix://"):
             return docker.from_env(timeout=120)
         return docker.DockerClient(base_url=host, timeout=120)
     except DockerException as error:
         raise EngineError("a running Docker Engine", str(error), "`scripts/stack up --yes`") from None
+
+
+def host_of_context() -> str:
+    """Where the context in force has its engine; empty for the default one, or where DOCKER_HOST decides."""
+    if "DOCKER_HOST" in os.environ:
+        return ""
+    config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+    try:
+        chosen = json.loads(config.read_text()).get("currentContext") if config.is_file() else ""
+    except (OSError, ValueError, AttributeError):
+        chosen = ""
+    if (os.environ.get("DOCKER_CONTEXT") or chosen or "default") == "default":
+        return ""
+    return capture(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]).stdout.strip()
 
 
 def connect_if_running() -> docker.DockerClient | None:

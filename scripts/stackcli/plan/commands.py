@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from stackcli.common.paths import ROOT
-from stackcli.machine.engine import connect
 from stackcli.plan.forecast import Asked, run_plan
-from stackcli.project.current import current_project
+from stackcli.project.current import running_project
 
 
 def plan(
@@ -23,4 +22,4 @@ def plan(
     ] = ROOT / "artifacts/bench",
 ) -> None:
     """Say how many replicas, cores and gigabytes serve a rate within a p99 (docs/CAPACITY.md)."""
-    run_plan(connect(), current_project(), Asked(model, rate, p99, results), as_json)
+    run_plan(*running_project(), Asked(model, rate, p99, results), as_json)

@@ -12,7 +12,7 @@ from typing import Any
 from stackcli.common.errors import ConfigError, ServeError
 from stackcli.common.paths import ROOT
 from stackcli.common.process import stream
-from stackcli.machine.registries import Secrets
+from stackcli.machine.registries import Secrets, write_secrets
 from stackcli.project.settings import Settings
 
 
@@ -22,13 +22,14 @@ class Project:
 
     settings: Settings
     base_image: str
-    secrets: Secrets
+    secrets: Secrets | None = None  # written when they are first needed
 
     @property
     def environment(self) -> dict[str, str]:
         # COMPOSE_FILE is for Compose to read where it stands: an empty one would be no file.
         values = {name.upper(): str(value) for name, value in self.settings if name != "compose_file"}
-        return {**os.environ, **values, **self.secrets.environment, "TORCHSERVE_IMAGE": self.base_image}
+        secrets = self.secrets or write_secrets()
+        return {**os.environ, **values, **secrets.environment, "TORCHSERVE_IMAGE": self.base_image}
 
     def capture(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

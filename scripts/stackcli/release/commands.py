@@ -8,8 +8,7 @@ import typer
 
 from contract.releases import HEADER, Canary
 from stackcli.common.errors import ConfigError
-from stackcli.machine.engine import connect
-from stackcli.project.current import current_project
+from stackcli.project.current import running_project
 from stackcli.release import change
 from stackcli.release.as_table import show_releases
 
@@ -75,4 +74,4 @@ def rollback(model: Model) -> None:
 
 
 def running_stack() -> change.Stack:
-    return change.Stack.running(connect(), current_project())
+    return change.Stack.running(*running_project())

@@ -13,8 +13,7 @@ from rich.text import Text
 
 from stackcli.common import console
 from stackcli.common.errors import ConfigError, StackError
-from stackcli.machine.engine import connect
-from stackcli.project.current import current_project
+from stackcli.project.current import running_project
 from stackcli.status.as_json import described_failure, described_stack
 from stackcli.status.as_table import rendered, write_picture
 from stackcli.status.read import read_serving
@@ -37,7 +36,7 @@ def show_status(live: bool, as_json: bool, picture: Path | None) -> bool:
         raise ConfigError("--svg alone", "it beside --watch or --json", "one of them")
     if as_json:
         return show_json(live)
-    client, project = connect(), current_project()
+    client, project = running_project()
     if picture:
         serving = read_serving(client, project, with_numbers=True)
         write_picture(serving, project.settings, picture)
@@ -74,7 +73,7 @@ def show_json(live: bool) -> bool:
 def read_json() -> dict[str, Any]:
     """Of the same shape where nothing can be read at all, such as without a Docker Engine."""
     try:
-        project = current_project()
-        return described_stack(read_serving(connect(), project, with_numbers=True), project.settings)
+        client, project = running_project()
+        return described_stack(read_serving(client, project, with_numbers=True), project.settings)
     except StackError as failure:
         return described_failure(failure)

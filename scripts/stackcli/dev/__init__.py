@@ -1,0 +1,1 @@
+"""`scripts/stack dev`: each changed line goes into the running stack."""
