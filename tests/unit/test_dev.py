@@ -97,14 +97,19 @@ def test_an_editors_own_files_are_not_looked_at(tmp_path: Path) -> None:
 def watching(tmp_path: Path) -> Iterator[Callable[[], list[list[Path]]]]:
     """Watches a folder in the background, and waits for the next changes."""
     seen: list[list[Path]] = []
-    arrived, is_over = threading.Event(), threading.Event()
+    began, arrived, over = threading.Event(), threading.Event(), threading.Event()
 
     def take(files: list[Path]) -> None:
         seen.append(files)
         arrived.set()
 
-    watcher = threading.Thread(target=watch, args=([Watched((tmp_path,), take)], is_over.is_set))
+    def is_over() -> bool:
+        began.set()
+        return over.is_set()
+
+    watcher = threading.Thread(target=watch, args=([Watched((tmp_path,), take)], is_over))
     watcher.start()
+    assert began.wait(10)
 
     def wait() -> list[list[Path]]:
         assert arrived.wait(10), "nothing was seen"
@@ -112,7 +117,7 @@ def watching(tmp_path: Path) -> Iterator[Callable[[], list[list[Path]]]]:
         return seen
 
     yield wait
-    is_over.set()
+    over.set()
     watcher.join()
 
 
