@@ -83,11 +83,11 @@ class Build:
         began = time.monotonic()
         source = fingerprint(spec, folder, self.archive_format)
         old = self.store.find(spec.name, spec.version)
-        if not self.force and old.get("source_sha256") == source and self._is_whole(old):
-            if self._is_ours(old):
-                print(f"{spec}: unchanged", flush=True)
-                self._note(spec, UNCHANGED, began)
-                return
+        if not self.force and self.is_up_to_date(old, source):
+            print(f"{spec}: unchanged", flush=True)
+            self._note(spec, UNCHANGED, began)
+            return
+        if old.get("source_sha256") == source and not self._is_ours(old):
             # Never sign what was not built just now: archive and hash may have been changed together.
             print(f"{spec}: not signed with this key: building it again", flush=True)
         with self.store.staging() as staging:
@@ -161,6 +161,10 @@ class Build:
     def _note(self, spec: ModelSpec, status: str, began: float, error: BuildError | None = None) -> None:
         failure = error.failure(str(spec)) if error else None
         self.outcome.models.append(ModelOutcome(spec.name, spec.version, status, _seconds_since(began), failure))
+
+    def is_up_to_date(self, record: Record, source: str) -> bool:
+        """Whether the store has what was built from `source`, undamaged and, where there is a key, signed with it."""
+        return record.get("source_sha256") == source and self._is_whole(record) and self._is_ours(record)
 
     def _is_whole(self, record: Record) -> bool:
         return self.store.has(record) and self.store.has_samples(record)
