@@ -66,7 +66,7 @@ def serve() -> int:
         log(reason)
     shutil.rmtree(UNPACKED, ignore_errors=True)
     settings = unpack_models(models, store, chosen, limits.cpus)
-    snapshot = torchserve.snapshot(list(zip(models, settings)), served.defaults)
+    snapshot = torchserve.snapshot(list(zip(models, settings)), served.defaults, base)
     config = torchserve.effective_config(base, snapshot, UNPACKED, limits.cpus)
     config_path = state.TEMP / state.CONFIG
     torchserve.write_config(config, config_path)

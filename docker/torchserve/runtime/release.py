@@ -58,7 +58,8 @@ def deploy(name: str, version: str) -> str:
     """The version is served beside the others; which one is the default does not change."""
     if is_served(name, version):
         return f"{name} {version}: served already"
-    store = Path(torchserve.read_properties(entrypoint.CONFIG)["model_store"])
+    base = torchserve.read_properties(entrypoint.CONFIG)
+    store = Path(base["model_store"])
     model = verified_model(store, name, version)
     folder = entrypoint.UNPACKED / model.archive
     if folder.name in archives_in_use():
@@ -66,8 +67,8 @@ def deploy(name: str, version: str) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     try:
         settings = unpacked_settings(store, model)
-        entry = torchserve.snapshot_entry(model, settings, is_default=False)
-        ask_java("register", model.name, model.version, settings["startupTimeout"] + MARGIN_SECONDS, settings=entry)
+        entry = torchserve.snapshot_entry(model, settings, is_default=False, base=base)
+        ask_java("register", model.name, model.version, entry["startupTimeout"] + MARGIN_SECONDS, settings=entry)
         answers = check_samples(model, store, settings["minWorkers"])
     except BaseException:
         with suppress(ServingError, OSError):
