@@ -157,8 +157,9 @@ class Serving(Section):
     maxBatchDelay: int = Field(default=1, ge=0)  # noqa: N815
     # None: config.properties' job_queue_size.
     jobQueueSize: Optional[int] = Field(default=None, ge=1)  # noqa: N815
-    responseTimeout: int = Field(default=120, ge=1)  # noqa: N815
-    startupTimeout: int = Field(default=120, ge=1)  # noqa: N815
+    # None: config.properties' default_response_timeout and default_startup_timeout.
+    responseTimeout: Optional[int] = Field(default=None, ge=1)  # noqa: N815
+    startupTimeout: Optional[int] = Field(default=None, ge=1)  # noqa: N815
     threads: Optional[int] = Field(default=None, ge=1)
 
 

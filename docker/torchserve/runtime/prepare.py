@@ -42,7 +42,7 @@ def prepare(config_path: Path, limits: sizing.Limits) -> None:
     shutil.rmtree(UNPACKED, ignore_errors=True)
     folders = [(model, UNPACKED / model.archive) for model in decision.served]
     settings = unpack_models(folders, store, chosen, limits.cpus)
-    snapshot = torchserve.snapshot(list(zip(decision.served, settings)), decision.defaults)
+    snapshot = torchserve.snapshot(list(zip(decision.served, settings)), decision.defaults, base)
     torchserve.write_config(torchserve.effective_config(base, snapshot, UNPACKED, limits.cpus), config_path)
     sized = {model.label: model.sized(own) for model, own in zip(decision.served, settings)}
     state.keep_chosen(sized.get(model.label, model) for model in decision.versions)

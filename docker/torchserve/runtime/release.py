@@ -68,7 +68,8 @@ def deploy(name: str, version: str) -> Done:
 
     A version that is served from another archive gets the new one: its workers are replaced while it answers.
     """
-    store = Path(torchserve.read_properties(prepare.CONFIG)["model_store"])
+    base = torchserve.read_properties(prepare.CONFIG)
+    store = Path(base["model_store"])
     model = verified_model(store, name, version)
     served = served_model(name, version)
     if served and served.sha256 == model.sha256:
@@ -77,7 +78,7 @@ def deploy(name: str, version: str) -> Done:
     before = find_entry(name, version) if served else None
     try:
         settings = unpacked_settings(store, model, folder)
-        entry = {**torchserve.snapshot_entry(model, settings, is_default=False), "marName": folder.name}
+        entry = {**torchserve.snapshot_entry(model, settings, is_default=False, base=base), "marName": folder.name}
         entry["defaultVersion"] = bool(before and before["defaultVersion"])
         if before:
             replace_workers(name, version, entry)

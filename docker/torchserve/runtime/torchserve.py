@@ -30,6 +30,8 @@ _WITHHELD_VARIABLES = ("PYTHONPATH", "TS_CONFIG_FILE")
 
 SNAPSHOT = "model_snapshot"
 _RESTORED_SETTINGS = ("minWorkers", "maxWorkers", "batchSize", "maxBatchDelay", "responseTimeout", "startupTimeout")
+# TorchServe's own, in milliseconds and seconds.
+_DEFAULT_BATCH_SIZE, _DEFAULT_BATCH_DELAY, _DEFAULT_TIMEOUT = 1, 100, 120
 
 
 def read_properties(path: Path) -> dict[str, str]:
@@ -60,21 +62,35 @@ def effective_config(base: Mapping[str, str], models: Mapping[str, Any], store: 
     }
 
 
-def snapshot(served: Sequence[tuple[Model, Mapping[str, Any]]], defaults: Mapping[str, str]) -> dict[str, Any]:
-    """What TorchServe would have written of these models at a stop, which it restores at the start."""
+def snapshot(
+    served: Sequence[tuple[Model, Mapping[str, Any]]], defaults: Mapping[str, str], base: Mapping[str, str]
+) -> dict[str, Any]:
+    """What TorchServe would have written of these models at a stop, which it restores at the start.
+
+    defaults: the default version of each model; base: the user's configuration.
+    """
     models: dict[str, dict[str, Any]] = {}
     for model, settings in served:
         is_default = defaults[model.name] == model.version
-        models.setdefault(model.name, {})[model.version] = snapshot_entry(model, settings, is_default)
+        models.setdefault(model.name, {})[model.version] = snapshot_entry(model, settings, is_default, base)
     return {"name": "manifest", "modelCount": len(served), "models": models}
 
 
-def snapshot_entry(model: Model, settings: Mapping[str, Any], is_default: bool) -> dict[str, Any]:
-    """One version's part of it.
+def snapshot_entry(
+    model: Model, settings: Mapping[str, Any], is_default: bool, base: Mapping[str, str]
+) -> dict[str, Any]:
+    """One version's part of it; `base`, the user's configuration, has the timeouts of a model that names none.
 
     `maxBatchDelay: 0` means no delay, which TorchServe alone does not offer (java/stack/models/ModelQueue.java does).
     `about` is for the metrics (java/stack/metrics/ModelCollector.java).
     """
+    settings = {
+        "batchSize": _DEFAULT_BATCH_SIZE,
+        "maxBatchDelay": _DEFAULT_BATCH_DELAY,
+        "responseTimeout": _default_seconds(base, "default_response_timeout"),
+        "startupTimeout": _default_seconds(base, "default_startup_timeout"),
+        **settings,
+    }
     return {
         "defaultVersion": is_default,
         "marName": model.archive,
@@ -82,6 +98,15 @@ def snapshot_entry(model: Model, settings: Mapping[str, Any], is_default: bool) 
         **({"maxBatchDelay": 1, "greedy": True} if settings["maxBatchDelay"] == 0 else {}),
         **({"about": dict(model.about)} if model.about else {}),
     }
+
+
+def _default_seconds(base: Mapping[str, str], key: str) -> int:
+    """A timeout of the user's configuration, or TorchServe's own. Raises ServingError."""
+    text = base.get(key, str(_DEFAULT_TIMEOUT))
+    if not (text.isdecimal() and int(text) >= 1):
+        expected = f"{key} in config.properties to be a whole number of seconds from 1"
+        raise ServingError(expected, repr(text), f"{key}={_DEFAULT_TIMEOUT}")
+    return int(text)
 
 
 def write_config(config: Mapping[str, str], path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import SpecError
+from builder.export import settings_of
 from builder.spec import RandomWeights, load_spec, override_weights
 
 FOLDERS = sorted(Path("/model_src").glob("*/model.yaml"))
@@ -25,6 +26,14 @@ def change(model_folder: Path, old: str, new: str) -> Path:
     assert old in text
     path.write_text(text.replace(old, new))
     return path
+
+
+def test_an_archive_names_the_timeouts_that_its_model_yaml_names_and_no_others(model_folder: Path) -> None:
+    silent = settings_of(load_spec(model_folder / "model.yaml"), trained=False, engine="eager")
+    assert not {"responseTimeout", "startupTimeout"} & silent.keys()
+    named = change(model_folder, "name: brightness", "serving: {startupTimeout: 33}\nname: brightness")
+    settings = settings_of(load_spec(named), trained=False, engine="eager")
+    assert (settings["startupTimeout"], "responseTimeout" in settings) == (33, False)
 
 
 def test_an_unknown_key_is_rejected_with_its_line(model_folder: Path) -> None:

@@ -26,7 +26,7 @@ MODELS = [Model("mnist", v, State.SERVED, archive=f"mnist-{v}.mar") for v in ("2
 def test_the_models_are_named_in_the_manifests_order_and_the_users_keys_are_kept(tmp_path: Path) -> None:
     base = {"model_store": "/store", "load_models": "all", "cors_allowed_origin": "*"}
     served = [(MODELS[0], SETTINGS), (MODELS[1], {**SETTINGS, "maxBatchDelay": 5})]
-    snapshot = torchserve.snapshot(served, {"mnist": "2.0"})
+    snapshot = torchserve.snapshot(served, {"mnist": "2.0"}, base)
     config = torchserve.effective_config(base, snapshot, Path("/unpacked"), cpus=4.0)
     torchserve.write_config(config, tmp_path / "c")
     written = torchserve.read_properties(tmp_path / "c")
@@ -53,6 +53,28 @@ def test_the_models_are_named_in_the_manifests_order_and_the_users_keys_are_kept
         "number_of_netty_threads": "2",
         "netty_client_threads": "2",
     }
+
+
+def test_a_setting_that_the_archive_does_not_name_is_the_users_or_torchserves_own() -> None:
+    base = {"default_response_timeout": "9"}
+    sized = {"minWorkers": 1, "maxWorkers": 2}
+    entry = torchserve.snapshot_entry(MODELS[0], sized, True, base)
+    assert {key: entry[key] for key in SETTINGS if key in entry} == {
+        **sized,
+        "batchSize": 1,
+        "maxBatchDelay": 100,
+        "responseTimeout": 9,
+        "startupTimeout": 120,
+    }
+    named = torchserve.snapshot_entry(MODELS[0], {**sized, "responseTimeout": 7}, True, base)
+    assert (named["responseTimeout"], named["startupTimeout"]) == (7, 120)
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1.5", "soon"])
+def test_a_default_timeout_that_is_no_number_of_seconds_is_named(text: str) -> None:
+    with pytest.raises(ServingError, match="FAIL: expected default_startup_timeout in ") as caught:
+        torchserve.snapshot_entry(MODELS[0], SETTINGS, True, {"default_startup_timeout": text})
+    assert repr(text) in str(caught.value)
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def starting(folder: Path, **properties: str) -> Iterator["subprocess.Popen[byte
     """TorchServe's process, just started; its worker loads the model when no `loading` lies beside its handler."""
     write_archive(unpacked(folder), MODEL.version)
     base = {"disable_token_authorization": "true", "model_store": str(folder), **properties}
-    snapshot = torchserve.snapshot([(MODEL, SETTINGS)], {MODEL.name: MODEL.version})
+    snapshot = torchserve.snapshot([(MODEL, SETTINGS)], {MODEL.name: MODEL.version}, base)
     snapshot["models"]["toy"]["1.0"]["maxBatchDelay"] = DELAY_MS
     config = torchserve.effective_config(base, snapshot, folder / "unpacked", cpus=2.0)
     torchserve.write_config(config, folder / "config.properties")
