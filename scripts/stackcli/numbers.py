@@ -1,4 +1,4 @@
-"""The numbers of what is served, as the edge counts them (docker/edge/edge/numbers.py); no arithmetic of its own."""
+"""Reads the numbers of what is served from the edge (docker/edge/supervisor/numbers.py); it computes none itself."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Numbers(BaseModel):
 
 def read_numbers(edge: Container) -> Numbers:
     """From inside its container, for which no port has to be published and no key is asked. Raises ServeError."""
-    answer = run_inside(edge, "edge.ask")
+    answer = run_inside(edge, "supervisor.ask")
     try:
         return Numbers.model_validate_json(answer)
     except ValidationError:

@@ -1,7 +1,7 @@
 """releases.json in the model store: which versions of a model are served, and which of them gets unversioned requests.
 
-`scripts/stack release` alone writes it; the runtime (runtime/served.py) and the edge (edge/models.py) read it. A model
-without an entry is served in all its versions.
+`scripts/stack release` alone writes it; the runtime (runtime/served.py) and the edge (supervisor/models.py) read it. A
+model without an entry is served in all its versions.
 """
 
 from __future__ import annotations

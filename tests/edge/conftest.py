@@ -11,7 +11,7 @@ from typing import Any, Callable
 
 import pytest
 
-from edge.settings import Settings
+from supervisor.settings import Settings
 
 ADMIN_SHA256 = hashlib.sha256(b"an admin's key").hexdigest()
 PREDICT_SHA256 = hashlib.sha256(b"a client's key").hexdigest()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from conftest import ADMIN_SHA256, PREDICT_SHA256
-from edge.errors import EdgeError
-from edge.keys import Key, read_keys
+from supervisor.errors import EdgeError
+from supervisor.keys import Key, read_keys
 
 
 def test_each_line_is_a_key_and_comments_are_none(secrets: Path) -> None:

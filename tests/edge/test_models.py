@@ -8,8 +8,8 @@ from typing import Any, Callable
 import pytest
 
 from conftest import record
-from edge.errors import EdgeError
-from edge.models import Canary, Model, read_models
+from supervisor.errors import EdgeError
+from supervisor.models import Canary, Model, read_models
 
 Publish = Callable[..., None]
 

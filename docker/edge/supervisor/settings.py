@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.errors import EdgeError
+from supervisor.errors import EdgeError
 
 LOGGED = ("all", "failures")
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*")
@@ -35,9 +35,14 @@ class Settings:
     sampled_ppm: int | None = None
     store: Path = Path("/model_store")
     page: Path = Path("/opt/stack/page")
-    templates: Path = Path("/opt/stack")
+    templates: Path = Path("/opt/stack/templates")
     secrets: Path = Path("/run/edge-secrets")
     run: Path = Path("/run/edge")
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether there is a collector to send spans to."""
+        return self.sampled_ppm is not None
 
 
 def read_settings(env: Mapping[str, str]) -> Settings:

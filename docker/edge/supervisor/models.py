@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.errors import EdgeError
+from supervisor.errors import EdgeError
 
 MANIFEST, RELEASES = "manifest.json", "releases.json"
 # Both become parts of a path and of HAProxy's configuration: nothing else may appear in either.

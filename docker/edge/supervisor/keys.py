@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.errors import EdgeError
+from supervisor.errors import EdgeError
 
 KEYS = "keys"
 SCOPES = ("predict", "admin")

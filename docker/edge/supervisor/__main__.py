@@ -9,16 +9,16 @@ import signal
 import sys
 from pathlib import Path
 
-from edge.certificate import CERTIFICATE, PRIVATE_KEY, expiry_problem
-from edge.errors import EdgeError
-from edge.haproxy import HAProxy
-from edge.keys import KEYS, REMEDY
-from edge.log import log
-from edge.models import MANIFEST, RELEASES
-from edge.render import CONFIG, DATA, KEYS_MAP, PAGE_CONFIG, SERVED, render, write
-from edge.series import Series
-from edge.server import start_server
-from edge.settings import Settings, read_settings
+from supervisor.certificate import CERTIFICATE, PRIVATE_KEY, expiry_problem
+from supervisor.errors import EdgeError
+from supervisor.haproxy import HAProxy
+from supervisor.keys import KEYS, REMEDY
+from supervisor.log import log
+from supervisor.models import MANIFEST, RELEASES
+from supervisor.render import CONFIG, DATA, KEYS_MAP, PAGE_CONFIG, SERVED, render, write
+from supervisor.series import Series
+from supervisor.server import start_server
+from supervisor.settings import Settings, read_settings
 
 LOOK_SECONDS = 0.5
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -42,8 +42,8 @@ def serve(settings: Settings) -> int:
     seen = digest_of(settings)
     apply(settings, edge)
     start_server(settings, series)
-    if settings.sampled_ppm is not None:
-        from edge.traces import start_spans  # costs nothing where nothing is traced
+    if settings.is_traced:
+        from supervisor.traces import start_spans  # costs nothing where nothing is traced
 
         start_spans(settings.run)
     page.start()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import jinja2
 
-from edge.certificate import read_certificate
-from edge.keys import read_keys
-from edge.models import read_models
-from edge.page import DATA_PATH, File, models_json, page_files, sample_files
-from edge.settings import Settings
+from supervisor.certificate import read_certificate
+from supervisor.keys import read_keys
+from supervisor.models import read_models
+from supervisor.page import DATA_PATH, File, models_json, page_files, sample_files
+from supervisor.settings import Settings
 
 CONFIG, PAGE_CONFIG = "haproxy.cfg", "page.cfg"
 DATA, KEYS_MAP = "models.json", "keys.map"

@@ -1,11 +1,11 @@
-"""`python3 -m edge.ask`: the numbers as JSON, for scripts/stack to ask inside the container, without port and key."""
+"""`python3 -m supervisor.ask` prints the numbers as JSON: scripts/stack asks inside the container, without a key."""
 
 from __future__ import annotations
 
 import http.client
 import sys
 
-from edge.server import NUMBERS_PATH, PORT
+from supervisor.server import NUMBERS_PATH, PORT
 
 # Above what all TorchServes together take that do not answer, twice.
 SECONDS = 15
