@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import stat
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
@@ -134,11 +135,13 @@ def test_what_haproxy_refuses_is_told_in_its_words(settings: MakeSettings) -> No
         HAProxy(made.run / CONFIG).check(made.run / CONFIG)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "releases.json", "keys", "certificate.pem", "private-key.pem"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "releases.json", "keys", "certificate.pem", "private-key.pem", "config.properties"]
+)
 def test_everything_that_it_reads_is_followed(settings: MakeSettings, name: str) -> None:
     made = settings(tls=True, keys=True)
     before = supervisor.digest_of(made)
-    folder = made.store if name.endswith(".json") else made.secrets
+    folder = {".json": made.store, ".properties": made.config.parent}.get(Path(name).suffix, made.secrets)
     (folder / name).write_text("changed")
     assert supervisor.digest_of(made) != before
     (folder / name).unlink()

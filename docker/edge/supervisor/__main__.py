@@ -15,6 +15,7 @@ from supervisor.haproxy import HAProxy
 from supervisor.keys import KEYS, REMEDY
 from supervisor.log import log
 from supervisor.models import MANIFEST, RELEASES
+from supervisor.refused import start_reading
 from supervisor.render import CONFIG, DATA, KEYS_MAP, PAGE_CONFIG, SERVED, render, write
 from supervisor.series import Series
 from supervisor.server import start_server
@@ -42,6 +43,7 @@ def serve(settings: Settings) -> int:
     seen = digest_of(settings)
     apply(settings, edge)
     start_server(settings, series)
+    start_reading(settings.run, settings.request_seconds)
     if settings.is_traced:
         from supervisor.traces import start_spans  # costs nothing where nothing is traced
 
@@ -112,7 +114,7 @@ def announce(settings: Settings) -> None:
 
 def digest_of(settings: Settings) -> str:
     """Of everything that is followed; a file that is not there counts as empty."""
-    followed = [settings.store / name for name in (MANIFEST, RELEASES)]
+    followed = [settings.config, *(settings.store / name for name in (MANIFEST, RELEASES))]
     followed += [settings.secrets / name for name in (KEYS, CERTIFICATE, PRIVATE_KEY)]
     digest = hashlib.sha256()
     for path in followed:

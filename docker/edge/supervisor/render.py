@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jinja2
 
+from supervisor.body_limit import read_body_limit
 from supervisor.certificate import read_certificate
 from supervisor.keys import read_keys
 from supervisor.models import read_models
@@ -51,6 +52,7 @@ def render(settings: Settings) -> Rendered:
     facts = {
         "settings": settings,
         "canaries": [model for model in models if model.canary],
+        "body_limit": read_body_limit(settings.config),
         "files": [*page_files(settings.page), data, *samples],
     }
     for name in (CONFIG, PAGE_CONFIG):

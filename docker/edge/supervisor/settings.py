@@ -34,6 +34,8 @@ class Settings:
     # Of a million requests that come without a decision, how many are traced; None: no collector, no tracing.
     sampled_ppm: int | None = None
     store: Path = Path("/model_store")
+    # TorchServe's, of which the edge reads how large a request may be.
+    config: Path = Path("/config.properties")
     page: Path = Path("/opt/stack/page")
     templates: Path = Path("/opt/stack/templates")
     secrets: Path = Path("/run/edge-secrets")
