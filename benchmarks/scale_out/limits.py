@@ -16,7 +16,7 @@ P99_MS = 250.0
 EDGE_REPLICAS = Settings().edge_most_replicas
 SCRAPE_SECONDS = 15  # SCRAPE_INTERVAL
 GIGABIT = 1e9 / 8  # bytes/s
-EDGE_CONNECTIONS = 2000  # maxconn in docker/edge/haproxy.cfg.j2
+EDGE_CONNECTIONS = 2000  # maxconn in docker/edge/templates/global.cfg.j2
 # RETENTION_SIZE and RETENTION_TIME of .env.example; a sample takes 1 to 2 bytes (Prometheus' documentation, "Storage").
 RETENTION_BYTES, RETENTION_SECONDS, SAMPLE_BYTES = 5e9, 30 * 86400, 2
 

@@ -16,7 +16,7 @@ import yaml
 from stackcli.common.paths import ROOT
 
 FOLDER = ROOT / "kubernetes"
-HAPROXY = (ROOT / "docker/edge/haproxy.cfg.j2").read_text()
+EDGE = ROOT / "docker/edge"
 OVERLAYS = sorted(file.parent.relative_to(FOLDER).as_posix() for file in FOLDER.glob("overlays/*/kustomization.yaml"))
 ALL = ["base", *OVERLAYS]
 COMPONENTS = sorted(file.parent.name for file in FOLDER.glob("components/*/kustomization.yaml"))
@@ -91,8 +91,8 @@ def selected(selector: dict[str, str], labels: dict[str, str]) -> bool:
 
 def asked_by_the_edge() -> set[int]:
     """The ports of TorchServe that HAProxy and the page's numbers go to."""
-    routed = re.findall(r"\{\{ servers\((\d+)", HAPROXY)
-    scraped = re.findall(r"^PORT = (\d+)$", (ROOT / "docker/edge/edge/scrape.py").read_text(), re.MULTILINE)
+    routed = re.findall(r"\{\{ servers\((\d+)", (EDGE / "templates/backends.cfg.j2").read_text())
+    scraped = re.findall(r"^PORT = (\d+)$", (EDGE / "supervisor/scrape.py").read_text(), re.MULTILINE)
     return {int(port) for port in routed + scraped}
 
 

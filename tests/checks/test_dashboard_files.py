@@ -95,7 +95,7 @@ def test_every_section_of_the_runbook_that_a_panel_names_is_there() -> None:
 
 
 def test_every_series_in_a_query_is_made_by_something_in_this_repository() -> None:
-    folders = ("docker/torchserve/java", "docker/torchserve/runtime", "docker/edge/edge")
+    folders = ("docker/torchserve/java", "docker/torchserve/runtime", "docker/edge/supervisor")
     makers = [file for folder in folders for file in (ROOT / folder).rglob("*") if file.suffix in (".java", ".py")]
     text = "".join(file.read_text() for file in makers)
     named = set().union(*map(series_named_in, queries()))

@@ -1,4 +1,4 @@
-"""The numbers of what is served, as the edge counts them (docker/edge/edge/numbers.py); no arithmetic of its own."""
+"""Reads the numbers of what is served from the edge (docker/edge/supervisor/numbers.py); it computes none itself."""
 
 from __future__ import annotations
 

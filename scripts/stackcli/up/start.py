@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 
 import docker
 from docker.models.containers import Container
@@ -40,6 +42,12 @@ def start(client: docker.DockerClient, project: Project) -> None:
     project.do("up", "--detach", "--no-deps", "--no-build", *SERVING)
     kept = [server for server in find_containers(client, name) if start_of(server) in before]
     states = {server: state_of_start(server) for server in kept}
+    for edge in find_containers(client, name, "edge"):
+        if is_older(edge, CONFIG):
+            # Its mount goes on showing the file that it started with when another takes that file's name.
+            console.say("edge: restarting with what changed")
+            project.do("restart", "--no-deps", "edge")
+            break
     if any(state is None or state.settings != settings_sha256(project) for state in states.values()):
         console.say("torchserve: restarting with what changed")
         project.do("restart", "--no-deps", "torchserve")
@@ -55,6 +63,12 @@ def state_of_start(server: Container) -> ServedState | None:
         return read_state(server)
     except ServeError:
         return None
+
+
+def is_older(container: Container, file: Path) -> bool:
+    """Whether the file has changed since the container started."""
+    started = datetime.fromisoformat(f"{container.attrs['State']['StartedAt'][:19]}+00:00").timestamp()
+    return file.is_file() and file.stat().st_mtime > started
 
 
 def settings_sha256(project: Project) -> str:

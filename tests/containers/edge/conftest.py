@@ -11,7 +11,7 @@ from typing import Any, Callable
 
 import pytest
 
-from edge.settings import Settings
+from supervisor.settings import Settings
 
 ADMIN_SHA256 = hashlib.sha256(b"an admin's key").hexdigest()
 PREDICT_SHA256 = hashlib.sha256(b"a client's key").hexdigest()
@@ -47,9 +47,13 @@ def secrets(tmp_path: Path) -> Path:
     """A folder with two keys, a certificate and its private key."""
     folder = tmp_path / "secrets"
     folder.mkdir()
-    (folder / "keys").write_text(f"# a comment\nclient predict {PREDICT_SHA256}\nboss admin {ADMIN_SHA256}\n")
+    write_keys(folder)
     make_certificate(folder)
     return folder
+
+
+def write_keys(folder: Path) -> None:
+    (folder / "keys").write_text(f"# a comment\nclient predict {PREDICT_SHA256}\nboss admin {ADMIN_SHA256}\n")
 
 
 def make_certificate(folder: Path, days: int = 1) -> None:
@@ -62,12 +66,15 @@ def make_certificate(folder: Path, days: int = 1) -> None:
 @pytest.fixture
 def settings(tmp_path: Path, store: Path, secrets: Path) -> Callable[..., Settings]:
     """Those of an open edge, and what a test changes of them."""
+    return lambda **changes: settings_in(tmp_path, **changes)
 
-    def make(**changes: Any) -> Settings:
-        run = tmp_path / "run"
-        run.mkdir(exist_ok=True)
-        defaults: dict[str, Any] = {"tls": False, "keys": False, "rate": 0, "access_log": "failures", "threads": 1}
-        folders = {"store": store, "secrets": secrets, "run": run}
-        return Settings(**{**defaults, "request_seconds": 30, "drain_seconds": 20, **folders, **changes})
 
-    return make
+def settings_in(folder: Path, **changes: Any) -> Settings:
+    """Those of an edge whose files lie in the folder."""
+    for name in ("store", "secrets", "run"):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / "config.properties").write_text("max_request_size=16777216\n")
+    defaults: dict[str, Any] = {"tls": False, "keys": False, "rate": 0, "access_log": "failures", "threads": 1}
+    seconds = {"request_seconds": 30, "drain_seconds": 20}
+    folders = {name: folder / name for name in ("store", "secrets", "run")}
+    return Settings(**{**defaults, **seconds, **folders, "config": folder / "config.properties", **changes})

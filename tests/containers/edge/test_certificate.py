@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from conftest import make_certificate
-from edge.certificate import expiry_problem, read_certificate
-from edge.errors import EdgeError
+from supervisor.certificate import expiry_problem, read_certificate
+from supervisor.errors import EdgeError
 
 
 def test_certificate_and_key_become_one_text(secrets: Path) -> None:

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from edge.log import follow_haproxy, haproxy_lines, log
+from supervisor.log import follow_haproxy, haproxy_lines, log
 
 ACCESS = '{"time": "2026-01-01T00:00:00Z", "status": 200}'
 RELOAD = """\

@@ -10,7 +10,7 @@ import pytest
 from conftest import record
 from contract.failure import Failure
 from contract.releases import Canary
-from edge.models import Model, read_models
+from supervisor.models import Model, read_models
 
 Publish = Callable[..., None]
 

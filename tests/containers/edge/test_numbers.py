@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from expositions import exposition
 
-from edge.numbers import Reading, Replica, numbers, quantile, read_exposition
+from supervisor.numbers import Reading, Replica, numbers, quantile, read_exposition
 
 BEFORE = exposition({"2xx": 100, "4xx": 10, "5xx": 1}, (50, 100, 100, 100))
 AFTER = exposition({"2xx": 200, "4xx": 30, "5xx": 1}, (100, 199, 200, 200)).replace("total 12.5", "total 17.5")

@@ -10,8 +10,8 @@ from typing import Any, Callable
 import pytest
 
 from conftest import record
-from edge.models import read_models
-from edge.page import MOST_BYTES, models_json, page_files, sample_files
+from supervisor.models import read_models
+from supervisor.page import MOST_BYTES, models_json, page_files, sample_files
 
 PICTURE = b"a picture"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import http.client
 from typing import Callable
 
-from edge import __main__ as edge
-from edge.haproxy import HAProxy
-from edge.render import CONFIG
-from edge.settings import Settings
+from supervisor import __main__ as supervisor
+from supervisor.haproxy import HAProxy
+from supervisor.render import CONFIG
+from supervisor.settings import Settings
 
 
 def status(path: str) -> int:
@@ -22,7 +22,7 @@ def status(path: str) -> int:
 def test_an_edge_without_a_torchserve_is_alive_and_not_healthy(settings: Callable[..., Settings]) -> None:
     made = settings()
     haproxy = HAProxy(made.run / CONFIG)
-    edge.apply(made, haproxy)
+    supervisor.apply(made, haproxy)
     haproxy.start()
     try:
         assert (status("/alive"), status("/health"), status("/other")) == (200, 503, 404)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 import re
 import stat
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
 from conftest import ADMIN_SHA256, PREDICT_SHA256, record
-from edge import __main__ as edge
-from edge.errors import EdgeError
-from edge.haproxy import HAProxy
-from edge.render import CONFIG, render, write
-from edge.settings import Settings, read_settings
+from supervisor import __main__ as supervisor
+from supervisor.errors import EdgeError
+from supervisor.haproxy import HAProxy
+from supervisor.render import CONFIG, render, write
+from supervisor.settings import Settings, read_settings
 
 MakeSettings = Callable[..., Settings]
 CANARY = {"version": "2.0", "weight": 10, "sticky_header": "X-Client-Id"}
@@ -39,7 +40,7 @@ def test_haproxy_accepts_every_combination(
     records = [record(name, version) for name in ("m", "n") for version in ("2.0", "1.0")]
     publish(*records, releases=releases)
     made = settings(tls=tls, keys=keys, rate=rate, access_log=access_log)
-    edge.apply(made, HAProxy(made.run / CONFIG))
+    supervisor.apply(made, HAProxy(made.run / CONFIG))
     text = (made.run / CONFIG).read_text()
     assert ("ssl crt tls.pem" in text) is tls
     assert ("keys.map" in text) is keys
@@ -54,7 +55,7 @@ def test_haproxy_accepts_tracing_and_without_it_nothing_of_it_is_there(
     release = {"stable": "1.0", "deployed": ["1.0", "2.0"], "canary": {**CANARY}}
     publish(record("m"), record("m", "2.0"), releases={"m": release} if canary else {})
     traced = settings(access_log=access_log, sampled_ppm=10)
-    edge.apply(traced, HAProxy(traced.run / CONFIG))
+    supervisor.apply(traced, HAProxy(traced.run / CONFIG))
     assert "lt 10 }" in (traced.run / CONFIG).read_text()
     untraced = render(settings(access_log=access_log)).files[CONFIG]
     assert not re.search("traceparent|tracestate|span|debug", untraced)
@@ -65,7 +66,7 @@ def test_torchserve_is_asked_for_by_the_whole_name_from_whichever_servers_of_nam
 ) -> None:
     """Docker's is 127.0.0.11, a cluster's is elsewhere; and HAProxy completes no name from the search list."""
     made = settings(torchserve=read_settings({"EDGE_TORCHSERVE": "torchserve.models.svc.cluster.local"}).torchserve)
-    edge.apply(made, HAProxy(made.run / CONFIG))
+    supervisor.apply(made, HAProxy(made.run / CONFIG))
     text = (made.run / CONFIG).read_text()
     assert "parse-resolv-conf" in text
     assert not re.findall(r"nameserver .*", text)
@@ -76,7 +77,7 @@ def test_torchserve_is_asked_for_by_the_whole_name_from_whichever_servers_of_nam
 def test_it_routes_to_as_many_torchserves_as_it_is_told(settings: MakeSettings) -> None:
     """By gRPC too, each asked by HTTP/1.1 whether it is ready; what is lost on the way to one is missed in 3 s."""
     made = settings(most_replicas=read_settings({"EDGE_MOST_REPLICAS": "12"}).most_replicas)
-    edge.apply(made, HAProxy(made.run / CONFIG))
+    supervisor.apply(made, HAProxy(made.run / CONFIG))
     text = (made.run / CONFIG).read_text()
     # HAProxy has no address yet, and heeds tcp-ut only where it knows its family.
     for line in ("8080 tcp-ut 3s\n", "8081 tcp-ut 3s\n", "7070 tcp-ut 3s proto h2 check-proto h1\n"):
@@ -88,7 +89,7 @@ def test_it_routes_to_as_many_torchserves_as_it_is_told(settings: MakeSettings) 
 
 def test_an_empty_store_is_a_configuration_too(settings: MakeSettings) -> None:
     made = settings()
-    edge.apply(made, HAProxy(made.run / CONFIG))
+    supervisor.apply(made, HAProxy(made.run / CONFIG))
 
 
 def test_only_a_released_models_requests_get_a_version_here(
@@ -119,10 +120,10 @@ def test_a_change_that_cannot_be_used_leaves_the_files_in_force(
     made = settings(tls=True, keys=True)
     publish(record("m"))
     haproxy = HAProxy(made.run / CONFIG)
-    edge.apply(made, haproxy)
+    supervisor.apply(made, haproxy)
     before = {file.name: file.read_text() for file in made.run.iterdir() if file.is_file()}
     (made.secrets / "certificate.pem").write_text("garbage")
-    edge.follow(made, haproxy, haproxy)
+    supervisor.follow(made, haproxy, haproxy)
     assert "FAIL: expected PEM in certificate.pem" in capsys.readouterr().out
     assert {file.name: file.read_text() for file in made.run.iterdir() if file.is_file()} == before
 
@@ -134,15 +135,19 @@ def test_what_haproxy_refuses_is_told_in_its_words(settings: MakeSettings) -> No
         HAProxy(made.run / CONFIG).check(made.run / CONFIG)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "releases.json", "keys", "certificate.pem", "private-key.pem"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "releases.json", "keys", "certificate.pem", "private-key.pem", "config.properties"]
+)
 def test_everything_that_it_reads_is_followed(settings: MakeSettings, name: str) -> None:
     made = settings(tls=True, keys=True)
-    before = edge.digest_of(made)
-    folder = made.store if name.endswith(".json") else made.secrets
+    before = supervisor.digest_of(made)
+    folder = {".json": made.store, ".properties": made.config.parent}.get(Path(name).suffix, made.secrets)
     (folder / name).write_text("changed")
-    assert edge.digest_of(made) != before
+    assert supervisor.digest_of(made) != before
     (folder / name).unlink()
-    assert edge.digest_of(made) != before or name.endswith(".json"), "a file that is gone is as none that never was"
+    assert supervisor.digest_of(made) != before or name.endswith(".json"), (
+        "a file that is gone is as none that never was"
+    )
 
 
 def test_no_log_format_names_a_header_or_a_query(settings: MakeSettings) -> None:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 import pytest
 from expositions import exposition
 
-from edge.numbers import Reading
-from edge.scrape import Readings, Scraper, read_torchserve
-from edge.server import Server
+from supervisor.numbers import Reading
+from supervisor.scrape import Readings, Scraper, read_torchserve
+from supervisor.server import Server
 
 GOOD = ("text/plain", exposition({"2xx": 1}).encode())
 

@@ -12,14 +12,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import make_certificate, record
-from edge import __main__ as edge
-from edge.certificate import expires_at
-from edge.cgroup import container_series
-from edge.haproxy import HAProxy
-from edge.render import CONFIG
-from edge.series import CONTENT_TYPE, Series, shares
-from edge.server import Server
-from edge.settings import Settings
+from supervisor import __main__ as supervisor
+from supervisor.certificate import expires_at
+from supervisor.cgroup import container_series
+from supervisor.haproxy import HAProxy
+from supervisor.render import CONFIG
+from supervisor.series import CONTENT_TYPE, Series, shares
+from supervisor.server import Server
+from supervisor.settings import Settings
 
 MakeSettings = Callable[..., Settings]
 CANARY = {"version": "2.0", "weight": 10}
@@ -40,8 +40,8 @@ def in_force(settings: MakeSettings, publish: Callable[..., None]) -> Settings:
     releases = {"m": {"stable": "1.0", "deployed": ["1.0", "2.0", "3.0"], "canary": CANARY}}
     publish(record("m", "3.0"), record("m", "2.0"), record("m", "1.0"), record("n"), releases=releases)
     made = settings(tls=True)
-    edge.apply(made, HAProxy(made.run / CONFIG))
-    edge.announce(made)
+    supervisor.apply(made, HAProxy(made.run / CONFIG))
+    supervisor.announce(made)
     return made
 
 
@@ -64,7 +64,7 @@ def test_it_says_when_the_certificate_in_force_ends(in_force: Settings, tmp_path
     (ends,) = samples(Series(in_force))["edge_certificate_expiry_timestamp_seconds"].values()
     assert ends == expires_at((in_force.secrets / "certificate.pem").read_text())
     make_certificate(in_force.secrets, days=30)
-    edge.apply(in_force, HAProxy(in_force.run / CONFIG))
+    supervisor.apply(in_force, HAProxy(in_force.run / CONFIG))
     (later,) = samples(Series(in_force))["edge_certificate_expiry_timestamp_seconds"].values()
     assert later - ends == pytest.approx(29 * 86400, abs=60)
 

@@ -13,10 +13,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from edge.certificate import expires_at
-from edge.cgroup import container_series
-from edge.render import CERTIFICATE_AND_KEY, SERVED
-from edge.settings import Settings
+from supervisor.certificate import expires_at
+from supervisor.cgroup import container_series
+from supervisor.render import CERTIFICATE_AND_KEY, SERVED
+from supervisor.settings import Settings
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

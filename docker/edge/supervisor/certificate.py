@@ -6,7 +6,7 @@ import ssl
 import subprocess
 from pathlib import Path
 
-from edge.errors import EdgeError
+from supervisor.errors import EdgeError
 
 CERTIFICATE, PRIVATE_KEY = "certificate.pem", "private-key.pem"
 REMEDY = "`scripts/stack certs`"

@@ -1,4 +1,4 @@
-"""`python3 -m edge`, the container's main process: starts HAProxy, follows what configures it, drains and stops."""
+"""`python3 -m supervisor`, the container's main process: starts HAProxy, follows what configures it, drains and stops."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from contract.failure import Failure
 from contract.keys import KEYS
 from contract.manifest import MANIFEST
 from contract.releases import RELEASES
-from edge.certificate import CERTIFICATE, PRIVATE_KEY, expiry_problem
-from edge.haproxy import HAProxy
-from edge.log import log
-from edge.render import CONFIG, DATA, KEYS_MAP, PAGE_CONFIG, SERVED, render, write
-from edge.series import Series
-from edge.server import start_server
-from edge.settings import Settings, read_settings
+from supervisor.certificate import CERTIFICATE, PRIVATE_KEY, expiry_problem
+from supervisor.haproxy import HAProxy
+from supervisor.log import log
+from supervisor.refused import start_reading
+from supervisor.render import CONFIG, DATA, KEYS_MAP, PAGE_CONFIG, SERVED, render, write
+from supervisor.series import Series
+from supervisor.server import start_server
+from supervisor.settings import Settings, read_settings
 
 LOOK_SECONDS = 0.5
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -43,8 +44,9 @@ def serve(settings: Settings) -> int:
     seen = digest_of(settings)
     apply(settings, edge)
     start_server(settings, series)
-    if settings.sampled_ppm is not None:
-        from edge.traces import start_spans  # costs nothing where nothing is traced
+    start_reading(settings.run, settings.request_seconds)
+    if settings.is_traced:
+        from supervisor.traces import start_spans  # costs nothing where nothing is traced
 
         start_spans(settings.run)
     page.start()
@@ -115,7 +117,7 @@ def announce(settings: Settings) -> None:
 
 def digest_of(settings: Settings) -> str:
     """Of everything that is followed; a file that is not there counts as empty."""
-    followed = [settings.store / name for name in (MANIFEST, RELEASES)]
+    followed = [settings.config, *(settings.store / name for name in (MANIFEST, RELEASES))]
     followed += [settings.secrets / name for name in (KEYS, CERTIFICATE, PRIVATE_KEY)]
     digest = hashlib.sha256()
     for path in followed:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Optional
 
-from edge.numbers import Reading, Replica, read_exposition
+from supervisor.numbers import Reading, Replica, read_exposition
 
 PORT = 8082
 # From one scrape to the next; from a first to the second, where there is no earlier one; as far back as it looks.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.errors import EdgeError
+from supervisor.errors import EdgeError
 
 LOGGED = ("all", "failures")
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*")
@@ -34,10 +34,17 @@ class Settings:
     # Of a million requests that come without a decision, how many are traced; None: no collector, no tracing.
     sampled_ppm: int | None = None
     store: Path = Path("/model_store")
+    # TorchServe's, of which the edge reads how large a request may be.
+    config: Path = Path("/config.properties")
     page: Path = Path("/opt/stack/page")
-    templates: Path = Path("/opt/stack")
+    templates: Path = Path("/opt/stack/templates")
     secrets: Path = Path("/run/edge-secrets")
     run: Path = Path("/run/edge")
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether there is a collector to send spans to."""
+        return self.sampled_ppm is not None
 
 
 def read_settings(env: Mapping[str, str]) -> Settings:

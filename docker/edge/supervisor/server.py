@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from edge.numbers import numbers
-from edge.scrape import Scraper, scrape_torchserves
-from edge.series import CONTENT_TYPE, Series, shares
-from edge.settings import Settings
+from supervisor.numbers import numbers
+from supervisor.scrape import Scraper, scrape_torchserves
+from supervisor.series import CONTENT_TYPE, Series, shares
+from supervisor.settings import Settings
 
 PORT = 8405
 SERIES_PATH, NUMBERS_PATH = "/metrics", "/playground/metrics.json"

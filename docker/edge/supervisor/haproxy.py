@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from edge.errors import EdgeError
-from edge.log import follow_haproxy
+from supervisor.errors import EdgeError
+from supervisor.log import follow_haproxy
 
 # Beside the configuration: the master's own socket, through which its workers answer as well, also one that takes no
 # connections any more; and what one worker knows of the TorchServes, for the next.
@@ -43,7 +43,7 @@ class HAProxy:
             raise EdgeError("a configuration that HAProxy accepts", found, "the last change undone")
 
     def start(self) -> None:
-        """In the foreground, as master with one worker; what they say passes through edge/log.py."""
+        """In the foreground, as master with one worker; what they say passes through supervisor/log.py."""
         self._keep_state(NO_STATE)
         command = ["haproxy", "-W", "-f", str(self.config), "-S", f"{self._socket},mode,600"]
         self._master = subprocess.Popen(

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.models import Model, Record
+from supervisor.models import Model, Record
 
 DATA_PATH = "/playground/models.json"
 # HAProxy answers with a file from a buffer: see tune.bufsize in page.cfg.j2.

@@ -1,24 +1,25 @@
-"""`python3 -m edge.ask`: the numbers as JSON, for scripts/stack to ask inside the container, without port and key."""
+"""`python3 -m supervisor.ask` prints the numbers as JSON: scripts/stack asks inside the container, without a key."""
 
 from __future__ import annotations
 
 import http.client
 import sys
 
-from edge.server import NUMBERS_PATH, PORT
+from contract.failure import Failure, failure_line
+from supervisor.server import NUMBERS_PATH, PORT
 
 # Above what all TorchServes together take that do not answer, twice.
 SECONDS = 15
 
 
 def main() -> int:
-    """A failure is one line on stderr and exit status 1."""
+    """Prints the numbers, or a failure with exit status 1."""
     try:
         connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=SECONDS)
         connection.request("GET", NUMBERS_PATH)
         print(connection.getresponse().read().decode())
     except (OSError, http.client.HTTPException) as error:
-        print(error, file=sys.stderr)
+        print(failure_line(Failure("the edge's numbers", str(error), "`docker compose logs edge`")))
         return 1
     return 0
 

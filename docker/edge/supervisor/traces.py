@@ -1,7 +1,7 @@
 """The edge's spans: HAProxy logs what each needs to a socket, from which they are made here and exported over OTLP.
 
-HAProxy decides what is sampled, makes the ids and passes its own span on (haproxy.cfg.j2); it waits for nothing here:
-what finds the socket's queue full is dropped.
+HAProxy decides what is sampled, makes the ids and passes its own span on (templates/trace.cfg.j2). It never waits for
+this process: a line that finds the socket's queue full is dropped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from edge.log import log
+from supervisor.log import log
 
 SOCKET = "spans.sock"
 LINE_BYTES = 1 << 16

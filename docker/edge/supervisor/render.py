@@ -9,10 +9,11 @@ import jinja2
 
 from contract.failure import Failure
 from contract.keys import KEYS, Key, read_keys
-from edge.certificate import read_certificate
-from edge.models import Loaded, read_models
-from edge.page import DATA_PATH, File, models_json, page_files, sample_files
-from edge.settings import Settings
+from supervisor.body_limit import read_body_limit
+from supervisor.certificate import read_certificate
+from supervisor.models import Loaded, read_models
+from supervisor.page import DATA_PATH, File, models_json, page_files, sample_files
+from supervisor.settings import Settings
 
 CONFIG, PAGE_CONFIG = "haproxy.cfg", "page.cfg"
 DATA, KEYS_MAP = "models.json", "keys.map"
@@ -53,6 +54,7 @@ def render(settings: Settings, loaded: Loaded | None = None) -> Rendered:
     facts = {
         "settings": settings,
         "canaries": [model for model in models.routed if model.canary],
+        "body_limit": read_body_limit(settings.config),
         "files": [*page_files(settings.page), data, *samples],
     }
     for name in (CONFIG, PAGE_CONFIG):
