@@ -1,4 +1,4 @@
-"""`python3 -m supervisor`, the container's main process: starts HAProxy, follows what configures it, drains and stops."""
+"""The main process, `python3 -m supervisor`: starts HAProxy, follows what configures it, drains and stops."""
 
 from __future__ import annotations
 
