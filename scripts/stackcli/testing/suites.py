@@ -50,5 +50,6 @@ def suite_commands(project: Project, suite: str, *arguments: str) -> tuple[list[
     mounts = {TESTS / suite: "/tests", (ROOT / project.settings.model_src).resolve(): "/model_src"}
     options = [f"--volume={folder}:{target}:ro" for folder, target in mounts.items()]
     options += ["--network=none", "--read-only", "--tmpfs=/tmp:mode=1777", "--env=HOME=/tmp", "--workdir=/tmp"]
-    run = ["docker", "run", "--rm", *options, tag, "-p", "no:cacheprovider", *arguments]
+    # Beside other tests: what serves, with 2048 shares of the CPUs, comes first.
+    run = ["docker", "run", "--rm", "--cpu-shares=64", *options, tag, "-p", "no:cacheprovider", *arguments]
     return build_command(project, SUITES[suite], tag, "--target=test"), run
