@@ -1,10 +1,13 @@
 """What all tests share: --write-docs, the marks that follow from folders and fixtures, and which files took longest."""
 
+import os
 from collections import defaultdict
 from operator import itemgetter
 from pathlib import Path
 
 import pytest
+
+from lanes import WORKERS, LaneScheduling, place_of, yield_to_other_lanes
 
 TESTS = Path(__file__).parent
 NEED_DOCKER = ("containers", "browser", "integration")
@@ -15,11 +18,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: place_of(item.nodeid))
     for item in items:
         if item.path.relative_to(TESTS).parts[0] in NEED_DOCKER:
             item.add_marker("docker")
         if "write_docs" in getattr(item, "fixturenames", ()):
             item.add_marker("writes_docs")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    return WORKERS
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> LaneScheduling:
+    return LaneScheduling(config)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    yield_to_other_lanes(item.nodeid)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -25,6 +25,7 @@ LAYERS = [
     ("compose.yaml", "benchmarks/metrics_cost/compose.yaml"),
     ("compose.yaml", "tests/integration/support/compose.fresh.yaml"),
     ("compose.yaml", "tests/integration/support/compose.config.yaml"),
+    ("compose.yaml", "tests/integration/support/compose.quick.yaml"),
 ]
 
 

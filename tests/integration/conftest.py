@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+import tempfile
 import uuid
 import zipfile
 from collections.abc import Callable, Generator, Iterator
@@ -182,10 +183,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, int]:
     cache = PROJECT_ROOT / ".stack/test-data"
     wheel = cache / FOOLBOX_WHEEL
     if not wheel.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        download = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(cache), "foolbox==3.3.4"]
-        ended = subprocess.run(download, capture_output=True, text=True, timeout=300, check=False)
-        assert ended.returncode == 0, f"{' '.join(download)}: {ended.stdout}{ended.stderr}"
+        with tempfile.TemporaryDirectory(dir=cache.parent) as partial:  # another lane may want it at the same time
+            download = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", partial, "foolbox==3.3.4"]
+            ended = subprocess.run(download, capture_output=True, text=True, timeout=300, check=False)
+            assert ended.returncode == 0, f"{' '.join(download)}: {ended.stdout}{ended.stderr}"
+            cache.mkdir(exist_ok=True)
+            (Path(partial) / FOOLBOX_WHEEL).replace(wheel)
     found = hashlib.sha256(wheel.read_bytes()).hexdigest()
     assert found == FOOLBOX_SHA256, f"{wheel}: expected sha256 {FOOLBOX_SHA256}, found {found}; delete it"
     folder = tmp_path_factory.mktemp("photos")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stackcli.testing.asked import pytests_words, reach, suite_of
+from stackcli.testing.asked import is_whole, pytests_words, reach, suite_of
 from stackcli.testing.suites import SUITES, TESTS
 
 
@@ -61,3 +61,17 @@ def test_a_suite_is_named_by_its_verb_or_by_a_path_in_its_folder(
 def test_every_folder_of_the_containers_tests_is_a_suite() -> None:
     found = {file.parent.name for file in TESTS.glob("*/test_*.py")}
     assert found == set(SUITES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "whole"),
+    [
+        ([], True),
+        (["-x"], True),
+        (["tests/integration"], True),
+        (["tests/integration/edge"], False),
+        (["tests/unit"], False),
+    ],
+)
+def test_only_a_whole_run_has_its_lanes_side_by_side(arguments: list[str], whole: bool) -> None:
+    assert is_whole(arguments) is whole

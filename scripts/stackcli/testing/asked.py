@@ -41,5 +41,11 @@ def reach(arguments: list[str], folder: str) -> bool:
     return not named or any(tests.is_relative_to(path) or path.is_relative_to(tests) for path in named)
 
 
+def is_whole(arguments: list[str]) -> bool:
+    """Whether pytest, so called, runs all tests, or all of the stack's: then they run side by side (tests/lanes.py)."""
+    named = [path for path in map(path_of, arguments) if path.exists()]
+    return all(path in (ROOT / "tests", ROOT / "tests/integration") for path in named)
+
+
 def path_of(word: str) -> Path:
     return (ROOT / word.partition("::")[0]).resolve()

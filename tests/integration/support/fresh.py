@@ -1,12 +1,23 @@
 """Compose projects of the tests' own, which they may damage, kill and stop."""
 
+import functools
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from integration.support.stack import Deployment, Observation, Ports
+from integration.support.stack import Deployment, Observation, Ports, docker_engine
 from integration.support.store import give_to_container_user
 from integration.support.users import PROJECT_ROOT, users_folder
+
+SUPPORT = PROJECT_ROOT / "tests/integration/support"
+START_INTERVAL_API = (1, 44)  # Docker 25
+
+
+@functools.cache
+def quick_start() -> tuple[Path, ...]:
+    """The overlay with which a start is seen within a second, where the engine knows it."""
+    api = tuple(int(number) for number in docker_engine.version()["ApiVersion"].split("."))
+    return (SUPPORT / "compose.quick.yaml",) if api >= START_INTERVAL_API else ()
 
 
 class FreshDeployments:
@@ -37,7 +48,8 @@ class FreshDeployments:
             compose_files=(
                 PROJECT_ROOT / "compose.yaml",
                 *overlays,
-                PROJECT_ROOT / "tests/integration/support/compose.fresh.yaml",
+                SUPPORT / "compose.fresh.yaml",
+                *quick_start(),
             ),
             variables=variables,
         )

@@ -157,7 +157,7 @@ class Deployment:
         self.compose("up", "--detach", "--no-deps", "--no-build", *(services or ("torchserve",)))
 
     def remove(self) -> None:
-        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "5")
+        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "0")
         # `scripts/stack up` of a test's project makes a cache volume of its own, which compose_files may not name.
         for volume in docker_engine.volumes.list(filters={"label": f"com.docker.compose.project={self.project}"}):
             volume.remove()

@@ -118,6 +118,8 @@ class Nodes:
             hostname=name,
             init=True,
             privileged=True,
+            # Together, four machines weigh as much as an edge of another test.
+            cpu_shares=512,
             # As on any machine, empty when it is started again.
             tmpfs={"/run": ""},
             environment={"NAME": name, "REGISTRY_PORT": str(self.registry.port)},

@@ -1,0 +1,96 @@
+"""Lanes run side by side, each in one worker and in its order; beside what runs alone, only what takes the rest."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from lanes import ALONE, LEFT_OVER, lane_of
+from stackcli.common.paths import ROOT
+
+LANES = {ALONE: ("alone/",), LEFT_OVER: ("rest/",), "first": ("first/b", "first/"), "second": ("second/",)}
+CONFTEST = """
+import os
+import pytest
+import lanes
+
+lanes.LANES = LANES
+
+
+def pytest_xdist_make_scheduler(config):
+    return lanes.LaneScheduling(config)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: lanes.place_of(item.nodeid))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    note("begin", item)
+    result = yield
+    note("end", item)
+    return result
+
+
+def note(event, item):
+    with open("notes", "a") as file:
+        print(os.environ["PYTEST_XDIST_WORKER"], event, item.nodeid, file=file)
+""".replace("= LANES", f"= {LANES!r}")
+TEST = """
+import pytest
+
+@pytest.mark.parametrize("number", range(5))
+def test_a_thing(number):
+    assert sum(range(100_000))
+"""
+
+
+@dataclass(frozen=True)
+class Note:
+    worker: str
+    event: str
+    test: str
+
+    @property
+    def lane(self) -> str:
+        return self.test.partition("/")[0]
+
+
+@pytest.fixture(scope="module", params=[2, 4])
+def notes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Note]:
+    """What began and ended, in the order of time, with so many workers."""
+    folder = tmp_path_factory.mktemp("lanes")
+    (folder / "conftest.py").write_text(CONFTEST)
+    for name in ("alone/test_a.py", "rest/test_b.py", "first/test_c.py", "first/b_test.py", "second/test_d.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(TEST)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"-n{request.param}"]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    env = {**kept, "PYTHONPATH": str(ROOT / "tests")}
+    ended = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.splitlines()[-1].startswith("25 passed"), ended.stdout
+    return [Note(*line.split()) for line in (folder / "notes").read_text().splitlines()]
+
+
+def test_a_lane_is_one_workers_and_in_order(notes: list[Note]) -> None:
+    for lane in ("alone", "rest", "first", "second"):
+        begun = [note for note in notes if note.event == "begin" and note.lane == lane]
+        assert len({note.worker for note in begun}) == 1, begun
+    first = [note.test.partition("::")[0] for note in notes if note.event == "begin" and note.lane == "first"]
+    assert first == ["first/b_test.py"] * 5 + ["first/test_c.py"] * 5
+
+
+def test_what_is_alone_ends_before_a_lane_begins(notes: list[Note]) -> None:
+    last = max(place for place, note in enumerate(notes) if note.lane == "alone")
+    assert not [note for note in notes[:last] if note.lane in ("first", "second")]
+
+
+def test_the_longest_beginning_counts_and_every_test_has_a_lane() -> None:
+    assert lane_of("tests/unit/test_lanes.py::test_a_lane") == LEFT_OVER
+    assert lane_of("tests/integration/observe/test_metrics.py::test_a_count[1.0]") == ALONE
+    with pytest.raises(AssertionError, match=r"expected a lane for elsewhere/test_x\.py, found none"):
+        lane_of("elsewhere/test_x.py")
