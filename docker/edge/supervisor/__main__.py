@@ -24,11 +24,13 @@ from supervisor.settings import Settings, read_settings
 
 LOOK_SECONDS = 0.5
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+# `scripts/stack dev` sends it once the page or a template has changed: everything is read again.
+_CHANGED = signal.SIGHUP
 
 
 def main() -> int:
     """Runs until a stop signal (143) or HAProxy's end (1); the restart policy does the rest."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOP_SIGNALS, signal.SIGCHLD})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOP_SIGNALS, _CHANGED, signal.SIGCHLD})
     try:
         return serve(read_settings(os.environ))
     except Failure as failure:
@@ -53,13 +55,14 @@ def serve(settings: Settings) -> int:
     edge.start()
     announce(settings)
     while edge.ended is None and page.ended is None:
-        if signal.sigtimedwait(_STOP_SIGNALS, LOOK_SECONDS):
+        received = signal.sigtimedwait({*_STOP_SIGNALS, _CHANGED}, LOOK_SECONDS)
+        if received and received.si_signo in _STOP_SIGNALS:
             log("stopping: no new connections, requests in flight are answered")
             edge.stop(settings.drain_seconds + 2)
             page.stop(0)
             return 128 + signal.SIGTERM
         now = digest_of(settings)
-        if now != seen:
+        if now != seen or received:
             seen = now
             series.reloaded(follow(settings, page, edge))
     log(f"FAIL: expected HAProxy to run, found it ended with {edge.ended or page.ended}; try the lines above")
