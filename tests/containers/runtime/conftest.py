@@ -2,10 +2,15 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from toy import serving
+from toy_store import TWO, Publish, sample, write_version
+
+from runtime import prepare, state
 
 
 def record(name: str, content: bytes, version: str = "1.0", **overrides: Any) -> dict[str, Any]:
@@ -36,5 +41,39 @@ def publish(store: Path) -> Callable[[list[dict[str, Any]]], None]:
 
     def write(models: list[dict[str, Any]]) -> None:
         (store / "manifest.json").write_text(json.dumps({"schema": 1, "models": models}))
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a server of toy 1.0."""
+    folder = tmp_path_factory.mktemp("served")
+    with serving(folder):
+        yield folder
+
+
+@pytest.fixture
+def container(served: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The container's own files are this server's."""
+    (served / "base.properties").write_text(f"model_store={store}\n")
+    monkeypatch.setenv("TORCHSERVE_WORKERS", "1")
+    monkeypatch.setattr(state, "TEMP", served)
+    monkeypatch.setattr(prepare, "CONFIG", served / "base.properties")
+    monkeypatch.setattr(prepare, "UNPACKED", served / "unpacked")
+    monkeypatch.setattr(prepare, "VERIFY_KEY", served / "no-key")
+
+
+@pytest.fixture
+def publish_toy(store: Path, publish: Callable[[list[dict[str, Any]]], None]) -> Publish:
+    """Builds a toy version into the store, with a sample; `changes` are made to its record."""
+
+    def write(
+        version: str, handler: str = TWO, described: Any = None, settings: Any = None, expected: str = "two", **changes: Any
+    ) -> dict[str, Any]:
+        archive = write_version(store, version, handler, described or {}, settings or {})
+        entry = record("toy", archive.read_bytes(), version, samples=[sample(expected)])
+        publish([{**entry, **changes}])
+        return entry
 
     return write

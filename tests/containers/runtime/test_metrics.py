@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from front_end import wait_until
-from toy import exchange, get, predict, serving, waiting, worker_pid
+from toy import exchange, get, predict, series, serving, waiting, worker_pid
 
 VERSION = 'model="toy",version="1.0",'
 NOBODY = 'model="-",version="-",'
@@ -24,13 +24,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("metrics")
     with serving(folder, job_queue_size=str(QUEUE)):
         yield folder
-
-
-def series() -> dict[str, float]:
-    """Every sample by its name and labels, as they are written."""
-    with urllib.request.urlopen("http://127.0.0.1:8082/metrics") as answer:
-        lines = answer.read().decode().splitlines()
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
 
 def requests(outcome: str, labels: str = VERSION) -> str:

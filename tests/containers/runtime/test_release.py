@@ -6,94 +6,22 @@ import os
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 from front_end import wait_until
-from toy import SECONDS, SETTINGS, exchange, get, serving, write_archive
+from toy import SECONDS, exchange, get
+from toy_store import QUEUE, TWO, Publish, labelled, post, queued, restored, workers
 
-from conftest import record
-from contract.archive import archive_sha256
 from contract.failure import read_failure
-from runtime import health, prepare, release, state, torchserve
+from runtime import health, release, state
 from runtime.errors import ServingError
 
-QUEUE = 2
-SAMPLE = b"a sample"
-TWO = """
-import pathlib, time
-
-def handle(requests, context):
-    for request in requests or []:
-        body = bytes(request["body"])
-        if body.startswith(b"/"):
-            path = pathlib.Path(body.decode())
-            path.touch()
-            while path.exists():
-                time.sleep(0.01)
-    return ["two"] * len(requests or [])
-"""
-Publish = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a server of toy 1.0."""
-    folder = tmp_path_factory.mktemp("release")
-    with serving(folder):
-        yield folder
-
-
-@pytest.fixture(autouse=True)
-def container(served: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The container's own files are this server's."""
-    (served / "base.properties").write_text(f"model_store={store}\n")
-    monkeypatch.setenv("TORCHSERVE_WORKERS", "1")
-    monkeypatch.setattr(state, "TEMP", served)
-    monkeypatch.setattr(prepare, "CONFIG", served / "base.properties")
-    monkeypatch.setattr(prepare, "UNPACKED", served / "unpacked")
-    monkeypatch.setattr(prepare, "VERIFY_KEY", served / "no-key")
-
-
-@pytest.fixture
-def publish_toy(store: Path, publish: Callable[[list[dict[str, Any]]], None]) -> Publish:
-    """A toy version in the store, with a sample whose answer should be `two`; `changes` are made to its record."""
-
-    def write(version: str, handler: str = TWO, described: Any = None, **changes: Any) -> dict[str, Any]:
-        archive = store / f"toy-{version}"
-        write_archive(archive, version, handler, configFile="model-config.yaml", **(described or {}))
-        (archive / "model-config.yaml").write_text(json.dumps({**SETTINGS, "jobQueueSize": QUEUE}))
-        samples = store / "samples" / f"toy-{version}"
-        samples.mkdir(parents=True)
-        (samples / "a.txt").write_bytes(SAMPLE)
-        sample = {"file": "a.txt", "expected": "two", "sha256": sha256(SAMPLE).hexdigest()}
-        entry = record("toy", b"", version, archive=archive.name, sha256=archive_sha256(archive), samples=[sample])
-        publish([{**entry, **changes}])
-        return entry
-
-    return write
-
-
-def post(path: str, body: bytes = b"x") -> "tuple[int, str]":
-    client = http.client.HTTPConnection("127.0.0.1", 8080, timeout=SECONDS)
-    client.request("POST", f"/predictions/{path}", body)
-    answer = client.getresponse()
-    text = answer.read().decode()
-    client.close()
-    return answer.status, text
-
+pytestmark = pytest.mark.usefixtures("container")
 
 def versions() -> list[str]:
     return sorted(described["modelVersion"] for described in health.describe("toy"))
-
-
-def restored(served: Path) -> dict[str, Any]:
-    """By version: whether Java would make it the default one when it is started again."""
-    snapshot = json.loads(torchserve.read_config(served / "config.properties")[torchserve.SNAPSHOT])
-    assert snapshot["modelCount"] == len(snapshot["models"]["toy"])
-    return {version: entry["defaultVersion"] for version, entry in snapshot["models"]["toy"].items()}
 
 
 @pytest.fixture
@@ -143,11 +71,6 @@ def test_its_queue_is_as_honest_as_the_others(served: Path, deployed: dict[str, 
         assert [client.result() for client in (first, *others)] == [(200, "two")] * (QUEUE + 1)
 
 
-def queued(version: str) -> int:
-    (found,) = [described for described in health.describe("toy") if described["modelVersion"] == version]
-    return int(found["jobQueueStatus"]["pendingRequests"])
-
-
 def test_the_default_version_is_changed_for_now_and_for_a_restart(served: Path, deployed: dict[str, Any]) -> None:
     assert release.set_default("toy", "2.0")["done"] == "default"
     assert post("toy") == (200, "two")
@@ -176,11 +99,6 @@ def assert_untouched(served: Path) -> None:
     assert json.loads(post("toy")[1])["batch"] == 1
 
 
-def workers() -> list[Path]:
-    lines = ((path, path.read_bytes()) for path in Path("/proc").glob("[0-9]*/cmdline"))
-    return [path for path, line in lines if b"model_service_worker.py" in line]
-
-
 BROKEN = {
     "does not load": (
         {"handler": "raise SystemError('no weights')"},
@@ -195,7 +113,7 @@ BROKEN = {
         "expected the answer two of toy 3.0 to its sample a.txt, found 500 ",
     ),
     "answers wrongly": (
-        {"handler": TWO.replace('["two"]', '["three"]')},
+        {"handler": labelled("three")},
         "expected the answer two of toy 3.0 to its sample a.txt, found three; try ",
     ),
     "altered archive": (

@@ -73,13 +73,21 @@ def starting(folder: Path, **properties: str) -> Iterator["subprocess.Popen[byte
     config = torchserve.effective_config(base, snapshot, folder / "unpacked", cpus=2.0)
     torchserve.write_config(config, folder / "config.properties")
     state.keep_chosen([MODEL], folder)
+    with launched(folder) as java:
+        yield java
+
+
+@contextmanager
+def launched(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """TorchServe's process, as the folder's configuration has it; its log is shown where a test fails."""
+    config = torchserve.read_config(folder / "config.properties")
     environment = {
         **torchserve.java_environment(1),
         "TEMP": str(folder),
         "LOG_LOCATION": str(folder),
         "METRICS_LOCATION": str(folder),
     }
-    with (folder / "log").open("w") as log:
+    with (folder / "log").open("a") as log:
         java = subprocess.Popen(
             torchserve.java_command(config, folder / "config.properties", folder, drain_seconds=SECONDS),
             env=environment,
@@ -92,14 +100,13 @@ def starting(folder: Path, **properties: str) -> Iterator["subprocess.Popen[byte
         finally:
             java.terminate()
             java.wait(SECONDS)
-            # Shown where a test fails.
             print((folder / "log").read_text())
 
 
-def write_archive(archive: Path, version: str, handler: str = HANDLER, **described: str) -> None:
-    """An unpacked archive of the toy model. described: of the model in its MANIFEST.json."""
+def write_archive(archive: Path, version: str, source: str = HANDLER, **described: str) -> None:
+    """An unpacked archive of the toy model. source: its handler's; described: of the model in its MANIFEST.json."""
     (archive / "MAR-INF").mkdir(parents=True)
-    (archive / "handler.py").write_text(textwrap.dedent(handler))
+    (archive / "handler.py").write_text(textwrap.dedent(source))
     about = {"modelName": MODEL.name, "modelVersion": version, "handler": "handler.py:handle", **described}
     manifest = {"createdOn": "", "runtime": "python", "model": about, "archiverVersion": "0.12.0"}
     (archive / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(manifest))
@@ -130,6 +137,13 @@ def worker_pid() -> int:
     """Of the toy model's one worker."""
     with urllib.request.urlopen("http://127.0.0.1:8081/models/toy", timeout=SECONDS) as response:
         return int(json.load(response)[0]["workers"][0]["pid"])
+
+
+def series() -> dict[str, float]:
+    """Every sample that port 8082 exports, by its name and labels as they are written."""
+    with urllib.request.urlopen("http://127.0.0.1:8082/metrics", timeout=SECONDS) as answer:
+        lines = answer.read().decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
 
 def exchange(*requests: str) -> "list[tuple[int, dict[str, str], Any]]":

@@ -32,7 +32,7 @@ public final class WorkerFacts {
     return facts;
   }
 
-  /** Keeps of a worker that was replaced only its restarts, so that its engine is no longer taken for the version's. */
+  /** Keeps of a worker that has gone only its restarts, so that its engine is no longer taken for the version's. */
   public static void forget(String model, String version, String worker) {
     Path file = FOLDER.resolve(model).resolve(version).resolve(worker + ".json");
     try {

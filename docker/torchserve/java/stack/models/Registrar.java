@@ -20,6 +20,7 @@ import org.pytorch.serve.wlm.Model;
 import org.pytorch.serve.wlm.ModelManager;
 import org.pytorch.serve.wlm.WorkerThread;
 import stack.metrics.ModelCollector;
+import stack.metrics.WorkerFacts;
 
 /**
  * Adds versions to the running server, and removes them, on request over a socket in TEMP that only the container's own
@@ -145,6 +146,7 @@ public final class Registrar implements Runnable {
     model.setMaxRetryTimeoutInMill(0);
     for (WorkerThread worker : models.getWorkers(model.getModelVersionName())) {
       end(worker.getLifeCycle().getProcess());
+      WorkerFacts.forget(name, version, worker.getWorkerId());
     }
     int status = models.unregisterModel(name, version);
     if (status != OK) {
