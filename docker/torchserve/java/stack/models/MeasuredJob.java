@@ -21,6 +21,7 @@ final class MeasuredJob extends Job {
   private final Job job;
   private final ModelMetrics metrics;
   private final boolean overGrpc;
+  private Runnable whenAnswered = () -> {};
 
   private MeasuredJob(Job job, ModelMetrics metrics) {
     super(job.getModelName(), job.getModelVersion(), job.getCmd(), job.getPayload());
@@ -42,6 +43,11 @@ final class MeasuredJob extends Job {
     if (ModelMetrics.ARE_ON && job instanceof GRPCJob) {
       metrics.answeredGrpc(503, 0);
     }
+  }
+
+  /** Runs the action, in the place of an earlier one, once the job is answered or refused. */
+  void whenAnswered(Runnable action) {
+    whenAnswered = action;
   }
 
   @Override
@@ -80,6 +86,7 @@ final class MeasuredJob extends Job {
   }
 
   private void ended(int status) {
+    whenAnswered.run();
     if (overGrpc) {
       metrics.left();
       metrics.answeredGrpc(status, System.nanoTime() - getBegin());

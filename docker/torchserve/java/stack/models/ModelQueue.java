@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.LinkedBlockingDeque;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.pytorch.serve.archive.model.ModelVersionNotFoundException;
 import org.pytorch.serve.http.ServiceUnavailableException;
 import org.pytorch.serve.job.Job;
@@ -21,8 +22,8 @@ import stack.metrics.ModelMetrics;
 
 /**
  * Takes the place of TorchServe's own queue in a model. A full queue says so to the client. If the snapshot marks the
- * model `greedy`, it batches without waiting: a batch is what lies in the queue, and a lone request goes at once. A queue
- * can be handed over to another one, and its workers end.
+ * model `greedy`, it batches without waiting: a batch is what lies in the queue, and a lone request goes at once. A
+ * queue can be handed over to another one; its workers then end.
  *
  * <p>TorchServe's Model.pollBatch blocks for a batch's first request, then waits up to maxBatchDelay, at least 1 ms, for
  * each further one. When TorchServe's own queue is full, the client is told that there is no worker.
@@ -33,7 +34,6 @@ final class ModelQueue extends LinkedBlockingDeque<Job> {
   // The time of queueing, in microseconds since 1970: the worker's spans begin there (worker/batch_spans.py).
   private static final String QUEUED = "x-stack-queued";
   private static final boolean IS_TRACED = !System.getenv().getOrDefault("OTEL_EXPORTER_OTLP_ENDPOINT", "").isEmpty();
-  private static final String HANDED_OVER = "the queue was handed over";
   // Wakes the worker that waits in a queue that is handed over; no worker computes it.
   private static final Job WAKE = new RestJob(null, "", "", WorkerCommands.STATS, new RequestInput("wake"));
 
@@ -42,6 +42,10 @@ final class ModelQueue extends LinkedBlockingDeque<Job> {
   private final transient ThreadLocal<Integer> taken = ThreadLocal.withInitial(() -> 0);
   private final int capacity;
   private final boolean greedy;
+  // With asyncCommunication a worker takes the next requests before it has answered the last ones. Those are counted
+  // here, and have to be answered before it ends; they are not counted where nothing is (STACK_METRICS=off).
+  private final boolean asynchronous;
+  private final AtomicInteger unanswered = new AtomicInteger();
   // The queue that this one was handed over to, or null.
   private transient volatile ModelQueue successor;
 
@@ -50,6 +54,7 @@ final class ModelQueue extends LinkedBlockingDeque<Job> {
     this.metrics = ModelMetrics.of(model);
     this.capacity = capacity;
     this.greedy = greedy;
+    this.asynchronous = model.isAsyncCommunication();
   }
 
   /** Replaces TorchServe's queue of a version, once; does nothing while the version is not registered. */
@@ -105,27 +110,40 @@ final class ModelQueue extends LinkedBlockingDeque<Job> {
   }
 
   /**
-   * A greedy queue blocks for a batch's first request only, for which TorchServe waits without a limit. Once the queue is
-   * handed over, that throws InterruptedException, at which a worker ends: it has no request in hand.
+   * A greedy queue blocks for a batch's first request only, for which TorchServe waits without a limit. Once the queue
+   * is handed over, that throws InterruptedException, at which a worker ends: it has no request in hand.
    */
   @Override
   public Job poll(long timeout, TimeUnit unit) throws InterruptedException {
     boolean first = timeout == Long.MAX_VALUE;
     if (first) {
       batchEnded();
-    }
-    if (first && successor != null) {
-      throw new InterruptedException(HANDED_OVER);
+      leaveIfHandedOver();
     }
     Job job = greedy && !first ? super.poll() : super.poll(timeout, unit);
     if (job == WAKE && first) {
-      throw new InterruptedException(HANDED_OVER);
+      leaveIfHandedOver();
     }
     if (job == null || job == WAKE) {
       return null;
     }
+    if (asynchronous && job instanceof MeasuredJob) {
+      unanswered.incrementAndGet();
+      ((MeasuredJob) job).whenAnswered(unanswered::decrementAndGet);
+    }
     taken.set(taken.get() + 1);
     return job;
+  }
+
+  /** Throws InterruptedException if the queue was handed over, also if the worker's process is killed meanwhile. */
+  private void leaveIfHandedOver() throws InterruptedException {
+    if (successor == null) {
+      return;
+    }
+    while (unanswered.get() > 0) {
+      Thread.sleep(20);
+    }
+    throw new InterruptedException("the queue was handed over");
   }
 
   /** Continuous batching adds to a batch by it. */

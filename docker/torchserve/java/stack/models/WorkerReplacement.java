@@ -21,16 +21,15 @@ import stack.metrics.WorkerFacts;
 /**
  * Gives a version that is served another archive while it answers, so that no request is lost.
  *
- * <p>The new archive gets a Model of its own, with a queue of its own, and workers that load it; TorchServe does not know
- * of them yet, and the old workers take every request. Once all the new workers are READY, the new Model takes the place
- * of the old one, and the old queue hands what waits in it to the new queue. An old worker answers the batch that it
- * computes, asks the old queue for the next one, and ends. If a new worker does not load, the new ones end, and nothing
- * has changed for the old ones. While both are there, the version takes the memory of both.
+ * <p>The new archive gets a Model and a queue of its own, and workers that load it. TorchServe does not know of them
+ * yet: the old workers take every request, and if a new worker does not load, the new ones end and nothing has changed.
+ * Once all of them are READY, the new Model takes the place of the old one, and the old queue hands what waits in it to
+ * the new queue. An old worker answers the batch that it computes, asks the old queue for the next one, and ends. Until
+ * then the version takes the memory of both.
  *
- * <p>What a worker of two kinds has taken is not known here: with asyncCommunication it takes the next request before it
- * has answered the last, and with sequenceBatching it holds the state of its clients' sequences. Old workers of these
- * kinds are scaled down by TorchServe, and the answer has a warning: requests that they compute may fail, and sequences
- * that have begun are cut.
+ * <p>A model with sequenceBatching is the exception, because its workers hold the state of their clients' sequences and
+ * take requests elsewhere than from the queue. Its old workers are ended at once, and the answer has a warning: what
+ * they compute is answered by an error, and sequences that have begun are cut.
  */
 final class WorkerReplacement {
   private static final int OK = 200;
@@ -48,8 +47,8 @@ final class WorkerReplacement {
   }
 
   /**
-   * Returns a warning if requests of the old workers may have been lost, or else an empty text, once the old workers
-   * are gone. settings: as in the snapshot. Throws IllegalStateException if a new worker does not load.
+   * Returns a warning if requests of the old workers were lost, or else an empty text, once these workers are gone.
+   * settings: as in the snapshot. Throws IllegalStateException if a new worker does not load.
    */
   static String replace(String name, String version, JsonObject settings) throws Exception {
     if (ConfigManager.getInstance().isCPULauncherEnabled()) {
@@ -66,9 +65,7 @@ final class WorkerReplacement {
     WorkerReplacement replacement = new WorkerReplacement(old, unregistered(name, version, settings));
     replacement.run(settings);
     ModelCollector.learn(name, version, settings);
-    return replacement.losesNothing()
-        ? ""
-        : "its old workers were scaled down at once, because it uses asyncCommunication or sequenceBatching";
+    return old.isSequenceBatching() ? "sequenceBatching: its old workers were ended with their clients' sequences" : "";
   }
 
   /** A Model as TorchServe makes it to register it, which no request finds yet. */
@@ -91,19 +88,15 @@ final class WorkerReplacement {
   }
 
   private void run(JsonObject settings) throws Exception {
-    ModelQueue waiting = ModelQueue.of(old);
-    ModelQueue successor = ModelQueue.install(fresh, settings);
+    ModelQueue queue = ModelQueue.install(fresh, settings);
     List<WorkerThread> workers = new ArrayList<>();
     try {
       start(workers);
     } catch (Exception error) {
-      successor.handOver(waiting, 0);
-      end(fresh, workers);
+      end(fresh, workers, ModelQueue.of(old));
       throw error;
     }
-    List<WorkerThread> leaving = register(workers);
-    waiting.handOver(successor, fresh.getResponseTimeout());
-    end(old, leaving);
+    end(old, register(workers), queue);
   }
 
   /** Adds workers that have loaded the new archive; a worker that does not is not started again. */
@@ -117,7 +110,7 @@ final class WorkerReplacement {
     Internals.call(workload, "addThreads", workers, fresh, fresh.getMinWorkers(), started);
     int status = started.get(fresh.getStartupTimeout() + Registrar.PROCESS_START_SECONDS, TimeUnit.SECONDS);
     fresh.setMaxRetryTimeoutInMill(retried);
-    if (status != OK || !areReady(workers)) {
+    if (status != OK || !reach(WorkerState.WORKER_MODEL_LOADED, workers)) {
       throw new IllegalStateException("a worker that does not load it");
     }
   }
@@ -135,37 +128,34 @@ final class WorkerReplacement {
     }
   }
 
-  /** Ends workers whose queue was handed over, and removes TorchServe's link to their archive. */
-  private void end(Model model, List<WorkerThread> workers) throws InterruptedException {
+  /** Hands the model's queue over to `next`, ends its workers, and removes TorchServe's link to its archive. */
+  private static void end(Model model, List<WorkerThread> workers, ModelQueue next) throws InterruptedException {
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(model.getResponseTimeout() + MARGIN_SECONDS);
-    // A worker that ends, or has ended before, is not started again.
-    model.setMaxRetryTimeoutInMill(0);
+    model.setMaxRetryTimeoutInMill(0); // no worker that ends, or has just ended, is started again
+    ModelQueue.of(model).handOver(next, model.getResponseTimeout());
     for (WorkerThread worker : workers) {
       Process process = worker.getLifeCycle().getProcess();
-      if (!losesNothing()) {
-        worker.shutdown();
-      } else if (process != null && isReady(worker)) {
+      boolean mayCompute = worker.getState() == WorkerState.WORKER_MODEL_LOADED && !model.isSequenceBatching();
+      if (mayCompute && process != null) {
         process.waitFor(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
       }
       Registrar.end(process);
       WorkerFacts.forget(model.getModelName(), model.getVersion(), worker.getWorkerId());
     }
+    if (model.isSequenceBatching() && reach(WorkerState.WORKER_STOPPED, workers)) {
+      workers.forEach(WorkerThread::shutdown); // ends the threads that sort requests by their sequence
+    }
     model.getModelArchive().clean();
   }
 
-  private boolean losesNothing() {
-    return !old.isAsyncCommunication() && !old.isSequenceBatching();
-  }
-
-  /** Waits a second at most, because TorchServe tells of a worker's state just before it sets it. */
-  private static boolean areReady(List<WorkerThread> workers) throws InterruptedException {
-    for (int tries = 0; tries < 100 && !workers.stream().allMatch(WorkerReplacement::isReady); tries++) {
+  /** Whether all workers come into the state; waits a second, because TorchServe tells of a state before it sets it. */
+  private static boolean reach(WorkerState state, List<WorkerThread> workers) throws InterruptedException {
+    for (int tries = 0; tries < 100; tries++) {
+      if (workers.stream().allMatch(worker -> worker.getState() == state)) {
+        return true;
+      }
       Thread.sleep(10);
     }
-    return workers.stream().allMatch(WorkerReplacement::isReady);
-  }
-
-  private static boolean isReady(WorkerThread worker) {
-    return worker.getState() == WorkerState.WORKER_MODEL_LOADED;
+    return false;
   }
 }
