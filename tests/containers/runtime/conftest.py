@@ -69,7 +69,12 @@ def publish_toy(store: Path, publish: Callable[[list[dict[str, Any]]], None]) ->
     """Builds a toy version into the store, with a sample; `changes` are made to its record."""
 
     def write(
-        version: str, handler: str = TWO, described: Any = None, settings: Any = None, expected: str = "two", **changes: Any
+        version: str,
+        handler: str = TWO,
+        described: Any = None,
+        settings: Any = None,
+        expected: str = "two",
+        **changes: Any,
     ) -> dict[str, Any]:
         archive = write_version(store, version, handler, described or {}, settings or {})
         entry = record("toy", archive.read_bytes(), version, samples=[sample(expected)])

@@ -49,7 +49,10 @@ def test_a_changed_handler_is_served_until_the_archive_is_deployed_again(
 ) -> None:
     with asking("toy/2.0") as clients:
         for label in ("one", "three"):
-            assert overlay_files({"handler.py": labelled(label)}) == (0, '{"done": "overlaid", "files": ["handler.py"]}\n')
+            assert overlay_files({"handler.py": labelled(label)}) == (
+                0,
+                '{"done": "overlaid", "files": ["handler.py"]}\n',
+            )
             assert post("toy/2.0") == (200, label)
             assert health.check() == (True, "healthy: toy 1.0 (1 worker), toy 2.0 (1 worker)")
         assert release.deploy("toy", "2.0")["done"] == "swapped"

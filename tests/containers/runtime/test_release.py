@@ -20,6 +20,7 @@ from runtime.errors import ServingError
 
 pytestmark = pytest.mark.usefixtures("container")
 
+
 def versions() -> list[str]:
     return sorted(described["modelVersion"] for described in health.describe("toy"))
 

@@ -1,4 +1,4 @@
-"""A version whose archive was built again is served from it without losing a request; one that fails changes nothing."""
+"""An archive that was built again is served without losing a request; one that does not load changes nothing."""
 
 import os
 import signal
@@ -202,7 +202,7 @@ def test_an_old_worker_that_dies_meanwhile_is_started_again_from_the_old_archive
 
 def is_another_ready(old: int) -> bool:
     (worker,) = described("2.0")["workers"]
-    return worker["status"] == "READY" and worker["pid"] != old
+    return bool(worker["status"] == "READY" and worker["pid"] != old)
 
 
 def test_an_old_worker_that_is_just_being_started_again_ends(served: Path, swap: Swap, publish_toy: Publish) -> None:
@@ -210,7 +210,8 @@ def test_an_old_worker_that_is_just_being_started_again_ends(served: Path, swap:
     publish_toy("2.0", labelled("two", while_it_exists(loading)))
     release.deploy("toy", "2.0")
     loading.touch()
-    os.kill(*pids("2.0"), signal.SIGKILL)
+    (old,) = pids("2.0")
+    os.kill(old, signal.SIGKILL)
     wait_until(lambda: len(workers()) == 2, "its successor's process")
     began = time.monotonic()
     assert swap("new")["done"] == "swapped"

@@ -56,7 +56,9 @@ def write_version(store: Path, version: str, handler: str, described: "dict[str,
     (content / "model-config.yaml").write_text(json.dumps({**SETTINGS, "jobQueueSize": QUEUE, **settings}))
     with zipfile.ZipFile(archive, "w") as packed:
         for path in sorted(path for path in content.rglob("*") if path.is_file()):
-            member = zipfile.ZipInfo(path.relative_to(content).as_posix())  # of one date, so that its hash is the content's
+            member = zipfile.ZipInfo(
+                path.relative_to(content).as_posix()
+            )  # of one date, so that its hash is the content's
             packed.writestr(member, path.read_bytes())
     shutil.rmtree(content)
     samples = store / "samples" / content.name
@@ -70,10 +72,10 @@ def sample(expected: str) -> dict[str, str]:
     return {"file": "a.txt", "expected": expected, "sha256": sha256(SAMPLE).hexdigest()}
 
 
-def post(path: str, body: bytes = b"x") -> "tuple[int, str]":
+def post(path: str, body: bytes = b"x", **headers: str) -> "tuple[int, str]":
     """Status and text of the answer to a prediction. path: model, or model and version."""
     client = http.client.HTTPConnection("127.0.0.1", 8080, timeout=SECONDS)
-    client.request("POST", f"/predictions/{path}", body)
+    client.request("POST", f"/predictions/{path}", body, headers)
     answer = client.getresponse()
     text = answer.read().decode()
     client.close()
