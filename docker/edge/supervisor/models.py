@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,16 +43,23 @@ class Model:
     is_released: bool = False
 
 
-def read_models(store: Path) -> tuple[list[Model], list[Record]]:
-    """The models served, and the records of those that are unavailable. Raises EdgeError."""
+def read_models(store: Path, served: Mapping[str, Set[str]] | None = None) -> tuple[list[Model], list[Record]]:
+    """The models served, and the records of those that are unavailable. Raises EdgeError.
+
+    `served`: the versions that TorchServe has, by model; None where that is not known, and the files alone decide.
+    """
     records = [record for record in _read(store / MANIFEST).get("models", []) if _is_safe(record)]
     releases = _read(store / RELEASES).get("models", {})
-    names = sorted({record["name"] for record in records if record.get("status") == "available"})
+    available = [record for record in records if record.get("status") == "available" and _is_among(record, served)]
     models = []
-    for name in names:
-        versions = [r for r in records if r["name"] == name and r.get("status") == "available"]
+    for name in sorted({record["name"] for record in available}):
+        versions = [record for record in available if record["name"] == name]
         models.append(_model(name, versions, releases.get(name)))
     return models, [record for record in records if record.get("status") == "unavailable"]
+
+
+def _is_among(record: Record, served: Mapping[str, Set[str]] | None) -> bool:
+    return served is None or record["version"] in served.get(record["name"], ())
 
 
 def _model(name: str, records: list[Record], release: Record | None) -> Model:

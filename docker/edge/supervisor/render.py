@@ -10,6 +10,7 @@ import jinja2
 from supervisor.body_limit import read_body_limit
 from supervisor.certificate import read_certificate
 from supervisor.keys import read_keys
+from supervisor.loaded import Versions
 from supervisor.models import read_models
 from supervisor.page import DATA_PATH, File, models_json, page_files, sample_files
 from supervisor.settings import Settings
@@ -28,9 +29,9 @@ class Rendered:
     files: dict[str, str]
 
 
-def render(settings: Settings) -> Rendered:
-    """Reads everything anew. Raises EdgeError where something cannot be used."""
-    models, unavailable = read_models(settings.store)
+def render(settings: Settings, served: Versions | None = None) -> Rendered:
+    """Reads what the edge follows; `served`: see read_models. Raises EdgeError where something cannot be used."""
+    models, unavailable = read_models(settings.store, served)
     samples = sample_files(settings.store, models)
     data = File(DATA_PATH, Path(DATA), "application/json", False)
     files = {
