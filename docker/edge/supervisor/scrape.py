@@ -1,4 +1,4 @@
-"""Reads the series of every TorchServe, only while somebody asks for numbers, and at most once a second."""
+"""Reads every TorchServe's series: at most once a second while a client asks for numbers, else every ten seconds."""
 
 from __future__ import annotations
 
@@ -41,6 +41,16 @@ class Scraper:
         self._scrape, self._clock, self._pause = scrape, clock, pause
         self._lock = threading.Lock()
         self._past: deque[Scrape] = deque()
+
+    def start(self) -> None:
+        """Keeps an earlier reading at hand, so that the first client to ask need not wait for a second one."""
+        threading.Thread(target=self._look_on, daemon=True).start()
+
+    def _look_on(self) -> None:
+        while True:
+            with self._lock:
+                self._look()
+            self._pause(WINDOW_SECONDS)
 
     def replicas(self) -> list[Replica]:
         """Each TorchServe as it is now, beside its oldest reading of the last seconds."""

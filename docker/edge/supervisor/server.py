@@ -74,6 +74,7 @@ class Server(ThreadingHTTPServer):
 def start_server(settings: Settings, series: Series) -> None:
     """In the background, for as long as this process lives."""
     scraper = Scraper(lambda: scrape_torchserves(settings.torchserve, settings.most_replicas))
+    scraper.start()
 
     def current_numbers() -> tuple[str, bytes]:
         return "application/json", json.dumps(numbers(scraper.replicas(), shares(settings))).encode()
