@@ -7,12 +7,12 @@ import sys
 
 from supervisor.server import NUMBERS_PATH, PORT
 
-# Above what all TorchServes together take that do not answer, twice.
+# Longer than two scrapes in which no TorchServe answers in time.
 SECONDS = 15
 
 
 def main() -> int:
-    """A failure is one line on stderr and exit status 1."""
+    """Prints a failure as one line on stderr, and returns 1."""
     try:
         connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=SECONDS)
         connection.request("GET", NUMBERS_PATH)

@@ -1,4 +1,4 @@
-"""Reads the series of every TorchServe, only while somebody asks for numbers, and at most once a second."""
+"""Reads every TorchServe's series, only while a client asks for numbers, and at most once a second."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Scraper:
             ]
 
     def _look(self) -> None:
-        """Scrapes, if the last time is long enough ago."""
+        """Scrapes unless the last time is too recent."""
         now = self._clock()
         if self._past and now - self._past[-1].at < MIN_SECONDS:
             return
