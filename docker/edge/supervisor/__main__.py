@@ -133,13 +133,13 @@ def apply(settings: Settings, haproxy: HAProxy, served: Versions | None = None) 
 
 
 def accepted_keys(settings: Settings) -> set[str]:
-    """The hashes in HAProxy's map, each with what it may do: a key whose scope changes is another one."""
+    """The lines of HAProxy's map: a hash and what it may do, so that a key whose scope changes is another one."""
     path = settings.run / KEYS_MAP
     return set(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else set()
 
 
 def announce(settings: Settings) -> None:
-    """Says what is in force."""
+    """Logs what is in force, and writes it down for the series and the numbers."""
     data = (settings.run / DATA).read_text(encoding="utf-8")
     (settings.run / f"{SERVED}.partial").write_text(data, encoding="utf-8")
     (settings.run / f"{SERVED}.partial").replace(settings.run / SERVED)
@@ -150,7 +150,7 @@ def announce(settings: Settings) -> None:
     if settings.tls and (problem := expiry_problem(settings.secrets)):
         log(f"WARNING: {problem}; try `scripts/stack certs --force`")
     if settings.keys and not accepted_keys(settings):
-        log("WARNING: expected an API key, found none: nobody may ask for anything; try `scripts/stack key add NAME`")
+        log("WARNING: expected an API key, found none: every request is refused; try `scripts/stack key add NAME`")
 
 
 def digest_of(settings: Settings) -> str:

@@ -71,7 +71,7 @@ def accepted_keys(folder: Path) -> list[Key]:
 
 
 def write(rendered: Rendered, folder: Path) -> None:
-    """Into the run folder, each file for this user alone: one of them is a private key."""
+    """Writes the files so that only this user can read them, for one is a private key."""
     for name, content in rendered.files.items():
         partial = folder / f"{name}.partial"
         partial.touch(mode=0o600)

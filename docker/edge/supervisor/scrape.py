@@ -66,7 +66,7 @@ class Scraper:
             ]
 
     def _look(self) -> None:
-        """Scrapes, if the last time is long enough ago."""
+        """Scrapes unless the last time is too recent."""
         now = self._clock()
         if self._past and now - self._past[-1].at < MIN_SECONDS:
             return
