@@ -47,7 +47,7 @@ def overlay(name: str, version: str, files: IO[bytes]) -> release.Done:
         shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__"))
         changed = write_files(files, folder)
         entry = {**before, "marName": folder.name}
-        release.replace_workers(name, version, entry)
+        answer = release.replace_workers(name, version, entry)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -55,7 +55,7 @@ def overlay(name: str, version: str, files: IO[bytes]) -> release.Done:
     shutil.rmtree(source, ignore_errors=True)
     # Another hash than the archive's, so that the next deployment serves the archive again.
     state.keep_chosen(state.with_chosen(state.read_chosen(), replace(served, sha256=archive_sha256(folder))))
-    return {"done": "overlaid", "files": changed}
+    return {"done": "overlaid", "files": changed, **answer}
 
 
 def other_folder(source: Path) -> Path:

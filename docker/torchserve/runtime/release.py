@@ -34,7 +34,8 @@ DESCRIPTION = "MAR-INF/MANIFEST.json"
 MARGIN_SECONDS = 60.0
 
 Snapshot = dict[str, dict[str, Any]]
-# What was done: `done` (deployed, swapped, unchanged, undeployed, default) and the number of `answers` checked.
+# What was done: `done` (deployed, swapped, unchanged, undeployed, default), the number of `answers` checked and, where
+# requests may have been lost, a `warning`.
 Done = dict[str, Any]
 
 
@@ -81,9 +82,9 @@ def deploy(name: str, version: str) -> Done:
         entry = {**torchserve.snapshot_entry(model, settings, is_default=False, base=base), "marName": folder.name}
         entry["defaultVersion"] = bool(before and before["defaultVersion"])
         if before:
-            replace_workers(name, version, entry)
+            answer = replace_workers(name, version, entry)
         else:
-            ask_java("register", name, version, entry["startupTimeout"] + MARGIN_SECONDS, settings=entry)
+            answer = ask_java("register", name, version, entry["startupTimeout"] + MARGIN_SECONDS, settings=entry)
         answers = check_samples(model, store, settings["minWorkers"])
     except BaseException:
         with suppress(ServingError, OSError):
@@ -96,7 +97,7 @@ def deploy(name: str, version: str) -> Done:
     state.keep_chosen(
         state.with_chosen(state.read_chosen(), replace(model.sized(settings), is_default=entry["defaultVersion"]))
     )
-    return {"done": "swapped" if before else "deployed", "answers": answers}
+    return {"done": "swapped" if before else "deployed", "answers": answers, **answer}
 
 
 def undeploy(name: str, version: str) -> Done:
@@ -147,13 +148,15 @@ def served_model(name: str, version: str) -> "Model | None":
     return next(chosen, Model(name, version))
 
 
-def replace_workers(name: str, version: str, entry: "dict[str, Any]") -> None:
+def replace_workers(name: str, version: str, entry: "dict[str, Any]") -> Done:
     """Gives the version workers of another archive, while those it has go on answering until the new ones are READY.
 
     entry: the version's part of the snapshot, from then on. Where a new worker does not load, all stays as it was.
-    Raises ServingError, OSError.
+    Returns a `warning` where requests may have been lost, else {}. Raises ServingError, OSError.
     """
-    ask_java("replace", name, version, entry["startupTimeout"] + MARGIN_SECONDS, settings=entry)
+    # The old workers answer what they compute before they end.
+    longest = max(one["responseTimeout"] for one in (entry, find_entry(name, version)))
+    return ask_java("replace", name, version, entry["startupTimeout"] + longest + MARGIN_SECONDS, settings=entry)
 
 
 def take_back(name: str, version: str, before: "dict[str, Any] | None") -> None:
@@ -223,18 +226,19 @@ def change_snapshot(change: Callable[[Snapshot], Any]) -> Any:
     return result
 
 
-def ask_java(action: str, name: str, version: str, seconds: float = MARGIN_SECONDS, **more: Any) -> None:
-    """Raises ServingError with Java's reason, OSError where Java does not answer within `seconds`."""
+def ask_java(action: str, name: str, version: str, seconds: float = MARGIN_SECONDS, **more: Any) -> Done:
+    """What Java answers. Raises ServingError with Java's reason, OSError where Java does not answer within `seconds`."""
     request = {"action": action, "name": name, "version": version, **more}
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(seconds)
         connection.connect(str(state.TEMP / SOCKET))
         connection.sendall(f"{json.dumps(request)}\n".encode())
         with connection.makefile(encoding="utf-8") as lines:
-            answer = json.loads(lines.readline() or '{"error": "no answer"}')
+            answer: Done = json.loads(lines.readline() or '{"error": "no answer"}')
     if "error" in answer:
         expected = f"TorchServe to {action.replace('default', 'make the default:')} {name} {version}"
         raise ServingError(expected, answer["error"], "`docker compose logs torchserve`")
+    return answer
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Set;
 
 /** Reads the file that each of a version's workers writes in TEMP (worker/facts.py): its starts, engine, precision. */
-final class WorkerFacts {
+public final class WorkerFacts {
   private static final Path FOLDER = Path.of(System.getProperty("java.io.tmpdir"), "workers");
 
   private int restarts;
@@ -28,6 +30,24 @@ final class WorkerFacts {
       }
     }
     return facts;
+  }
+
+  /** Keeps of a worker that was replaced only its restarts, so that its engine is no longer taken for the version's. */
+  public static void forget(String model, String version, String worker) {
+    Path file = FOLDER.resolve(model).resolve(version).resolve(worker + ".json");
+    try {
+      JsonObject facts = JsonParser.parseString(Files.readString(file)).getAsJsonObject();
+      if (facts.get("starts").getAsInt() == 1) {
+        Files.delete(file);
+        return;
+      }
+      facts.keySet().retainAll(Set.of("starts"));
+      Path partial = file.resolveSibling(worker + ".partial");
+      Files.writeString(partial, facts.toString());
+      Files.move(partial, file, StandardCopyOption.REPLACE_EXISTING);
+    } catch (IOException | JsonParseException | IllegalStateException unreadable) {
+      return; // nothing to forget
+    }
   }
 
   private void add(JsonObject worker) {

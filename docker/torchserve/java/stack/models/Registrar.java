@@ -27,14 +27,14 @@ import stack.metrics.ModelCollector;
  *
  * <p>TorchServe's APIs for it, HTTP and gRPC, stay closed (enable_model_api=false), because only runtime/release.py,
  * which asks here, has verified and unpacked the archive. A connection takes one request, a line of JSON with `action`
- * (register, unregister, default), `name`, `version` and, to register, `settings` as in the snapshot. The answer is a
- * line of JSON: {}, or an `error`.
+ * (register, replace, unregister, default), `name`, `version` and, for the first two, `settings` as in the snapshot. The
+ * answer is a line of JSON: {}, a `warning` to one that was done, or an `error`.
  */
 public final class Registrar implements Runnable {
   private static final String SOCKET = ".registrar.sock";
   private static final int OK = 200;
   // The start of a worker's process comes before the startupTimeout, which is for loading its model.
-  private static final int PROCESS_START_SECONDS = 30;
+  static final int PROCESS_START_SECONDS = 30;
 
   private final ServerSocketChannel server;
 
@@ -76,6 +76,12 @@ public final class Registrar implements Runnable {
       switch (request.get("action").getAsString()) {
         case "register":
           register(name, version, request.getAsJsonObject("settings"));
+          break;
+        case "replace":
+          String warning = WorkerReplacement.replace(name, version, request.getAsJsonObject("settings"));
+          if (!warning.isEmpty()) {
+            answer.addProperty("warning", warning);
+          }
           break;
         case "unregister":
           unregister(name, version);
@@ -148,7 +154,7 @@ public final class Registrar implements Runnable {
   }
 
   /** TorchServe would run the program `kill` for it, and keep the model if its base image has none. */
-  private static void end(Process worker) throws InterruptedException {
+  static void end(Process worker) throws InterruptedException {
     if (worker != null) {
       worker.destroyForcibly().waitFor();
     }
