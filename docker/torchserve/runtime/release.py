@@ -227,7 +227,7 @@ def change_snapshot(change: Callable[[Snapshot], Any]) -> Any:
 
 
 def ask_java(action: str, name: str, version: str, seconds: float = MARGIN_SECONDS, **more: Any) -> Done:
-    """What Java answers. Raises ServingError with Java's reason, OSError where Java does not answer within `seconds`."""
+    """What Java answers. Raises ServingError with its reason, OSError where it does not answer within `seconds`."""
     request = {"action": action, "name": name, "version": version, **more}
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(seconds)
