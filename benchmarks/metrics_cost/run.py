@@ -22,7 +22,7 @@ from docker.models.containers import Container
 
 from stackcli.bench.load import Run, find_server, read_stats
 from stackcli.build.base_image import ensure_base_image
-from stackcli.build.images import with_images
+from stackcli.build.images import ensure_images
 from stackcli.common import console
 from stackcli.common.command import run as run_command
 from stackcli.common.errors import ServeError
@@ -237,7 +237,7 @@ def main(
     settings = load_settings(ROOT, os.environ)
     client, secrets = connect(), write_secrets()
     project = Project(settings, ensure_base_image(client, settings, secrets, "auto", False), secrets)
-    project = with_images(client, project, ("torchserve", "load"))
+    ensure_images(client, project, ("torchserve", "load"))
     model = pick_version(read_manifest(settings).models, MODEL, None)
     sample = next(sample for sample in model.samples if sample.expected is not None)
     body = store_folder(settings) / "samples" / f"{model.name}-{model.version}" / sample.file

@@ -1,4 +1,4 @@
-"""Builds the peers' images, and finds the load's."""
+"""Builds the peers' images."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from docker.errors import ContainerError
 from peers.archives import Served
 from peers.errors import PeerFailure, last_words
 from peers.peer import FOLDER
-from stackcli.build.base_image import has_image, run_build
-from stackcli.common.errors import BuildError
+from stackcli.build.base_image import run_build
 from stackcli.project.compose import Project
 
 SECRETS = ("apt_conf", "pip_conf", "ca_bundle")
@@ -28,14 +27,6 @@ def build(project: Project, folder: str) -> None:
     for name in SECRETS:
         command += ["--secret", f"id={name},src={getattr(project.secrets, name)}"]
     run_build([*command, str(FOLDER)], image)
-
-
-def load_image(client: docker.DockerClient, project: Project) -> str:
-    """The image with wrk and matplotlib, which `scripts/stack bench` builds."""
-    image = f"torchserve-stack/load:{project.settings.stack_tag}"
-    if not has_image(client, image):
-        raise BuildError(f"the image {image}", "none", "`scripts/stack bench`, which builds it")
-    return image
 
 
 def reference_answers(client: docker.DockerClient, folder: str, served: Served, models: str) -> str:

@@ -25,6 +25,7 @@ from peers.tasks import CONNECTIONS, Task, make_task
 from peers.wire import frame
 from peers.wrk import Load, load_container
 from stackcli.build.base_image import ensure_base_image
+from stackcli.build.images import ensure_images
 from stackcli.common import console
 from stackcli.common.errors import ConfigError, StackError
 from stackcli.common.paths import ROOT
@@ -103,12 +104,14 @@ def prepared(client: docker.DockerClient, project: Project, options: Options) ->
     console.phase("Building the peers…")
     for folder in dict.fromkeys([REFERENCE, *(peer.build for peer in options.peers if peer.id != OURS)]):
         images.build(project, folder)
-    load_image = images.load_image(client, project)
     containers.remove_stale(client)
     served = {one.name: one for one in archives.unpack(project.settings, options.models, MODELS)}
     answers = {name: images.reference_answers(client, REFERENCE, one, str(MODELS)) for name, one in served.items()}
     expected = {name: json.loads(text)[0] for name, text in answers.items()}
-    with containers.network(client), load_container(client, load_image, OUT / "requests") as load:
+    with (
+        containers.network(client),
+        load_container(client, project.settings.image_of("load"), OUT / "requests") as load,
+    ):
         try:
             yield Bench(client, project, load, served, expected)
         finally:
@@ -164,8 +167,11 @@ def main(
     known = [read_peer(name) for name in peer_names()]
     settings = load_settings(ROOT, os.environ)
     client, secrets = connect(), write_secrets()
+    project = Project(settings, ensure_base_image(client, settings, secrets, "auto", False), secrets)
+    # With wrk and matplotlib.
+    ensure_images(client, project, ("load",))
     if report_only:
-        report.write(client, f"torchserve-stack/load:{settings.stack_tag}", RESULTS, known, ROOT / "docs")
+        report.write(client, settings.image_of("load"), RESULTS, known, ROOT / "docs")
         return
     options = Options(
         [peer for peer in known if peer.id in chosen(peers, peer_names(), "--peers")],
@@ -178,14 +184,13 @@ def main(
         workers,
         threads,
     )
-    project = Project(settings, ensure_base_image(client, settings, secrets, "auto", False), secrets)
     warn_of_others(client)
     asked = {key: value for key, value in vars(options).items() if key not in ("peers", "models", "tables")}
     results = load_results(RESULTS) if add and RESULTS.is_file() else Results(describe_machine(client), asked)
     run_all(client, project, options, results)
     # A part of the comparison is not what docs/ promises.
     folder = ROOT / "docs" if options.is_complete or add else OUT
-    report.write(client, images.load_image(client, project), RESULTS, known, folder)
+    report.write(client, settings.image_of("load"), RESULTS, known, folder)
     if results.failures:
         raise PeerFailure("every server to be measured", f"{len(results.failures)} that were not", f"{OUT}/logs")
 

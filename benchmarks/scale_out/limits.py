@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from statistics import median
 
 from scale_out.results import Measured
-from stackcli.plan.forecast import EDGE_REPLICAS, GIB, MOST_LOAD, Plan, make_plan
+from stackcli.plan.forecast import GIB, MOST_LOAD, Plan, make_plan
 from stackcli.plan.queueing import Replica
+from stackcli.project.settings import Settings
 
 RATES = [10**power for power in range(2, 7)]
 P99_MS = 250.0
+EDGE_REPLICAS = Settings().edge_most_replicas
 SCRAPE_SECONDS = 15  # SCRAPE_INTERVAL
 GIGABIT = 1e9 / 8  # bytes/s
 EDGE_CONNECTIONS = 2000  # maxconn in docker/edge/haproxy.cfg.j2
@@ -61,7 +63,7 @@ class Capacity:
         self.node_cores = int(self.bench.machine["cores"])
 
     def step(self, rate: float) -> Step:
-        plan = make_plan(self.bench, self.replica, rate, P99_MS)
+        plan = make_plan(self.bench, self.replica, rate, P99_MS, EDGE_REPLICAS)
         replicas, edge_cores = plan.spared.replicas, rate * self.edge_ms / 1000
         nodes = -(-(plan.spared.cores + edge_cores) // self.node_cores)
         return Step(

@@ -18,7 +18,7 @@ from scale_out.results import FILE, Facts, Loaded, Measured, read, write
 from stackcli.bench import load
 from stackcli.bench.run import QUICK_CONNECTIONS, describe, open_rates, path_of, served_settings
 from stackcli.build.base_image import ensure_base_image
-from stackcli.build.images import with_images
+from stackcli.build.images import ensure_images
 from stackcli.common import console
 from stackcli.common.command import run as run_command
 from stackcli.common.paths import ROOT
@@ -112,8 +112,8 @@ def find_facts(testbed: Testbed, settings: Settings, photo_model: Model) -> Fact
     assert photo is not None, f"a sample of {photo_model.name}"
     return Facts(
         machine=machine_today(client),
-        torchserve_image=client.images.get(settings.image).attrs["Size"],
-        edge_image=client.images.get(settings.edge_image).attrs["Size"],
+        torchserve_image=client.images.get(settings.image_of("torchserve")).attrs["Size"],
+        edge_image=client.images.get(settings.image_of("edge")).attrs["Size"],
         archives=sum(file.stat().st_size for file in store_folder(settings).glob("*.mar")),
         torchserve_series=count_series(testbed, "torchserve", "http://localhost:8082/metrics"),
         edge_series=count_series(testbed, "edge", "http://localhost:8404/metrics?no-maint")
@@ -142,7 +142,7 @@ def measure_on_this_machine(rounds: int, seconds: float) -> Measured:
     settings = load_settings(ROOT, os.environ)
     client, secrets = connect(), write_secrets()
     project = Project(settings, ensure_base_image(client, settings, secrets, "auto", False), secrets)
-    project = with_images(client, project, ("torchserve", "edge", "load"))
+    ensure_images(client, project, ("torchserve", "edge", "load"))
     models = read_manifest(settings).models
     model = pick_version(models, MODEL, None)
     body = find_sample(model, settings)

@@ -18,7 +18,7 @@ from docker.models.containers import Container
 from soak.results import Results, Sample, render
 from stackcli.bench.load import find_server, read_memory, run_generator
 from stackcli.build.base_image import ensure_base_image
-from stackcli.build.images import with_images
+from stackcli.build.images import ensure_images
 from stackcli.common import console
 from stackcli.common.command import run as run_command
 from stackcli.common.errors import ServeError
@@ -157,7 +157,7 @@ def main(
     settings = load_settings(ROOT, os.environ)
     client, secrets = connect(), write_secrets()
     project = Project(settings, ensure_base_image(client, settings, secrets, "auto", False), secrets)
-    project = with_images(client, project, ("torchserve", "load"))
+    ensure_images(client, project, ("torchserve", "load"))
     warn_of_others(client)
     model = pick_version(read_manifest(settings).models, MODEL, None)
     body, expected = pick_sample(model, store_folder(settings) / "samples" / f"{model.name}-{model.version}")

@@ -85,6 +85,5 @@ def test_a_models_state_is_its_own_versions_workers(served: list[Described] | No
 
 def test_the_look_alike_is_a_project_of_its_own() -> None:
     settings = chosen_settings(Options(base="official-alike"))
-    assert settings.compose_project_name == "torchserve-stack-official-alike"
-    assert settings.stack_tag == "official-alike"
+    assert settings.compose_project_name == settings.stack_tag == "torchserve-stack-official-alike"
     assert (ROOT / settings.model_store) == ROOT / ".stack/model_store-official-alike"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from stackcli.store.manifest import Manifest, Model
 # What the bench of the fixture has measured: at most 32 of 35 ms.
 TRUE = Replica(workers=1, batch_size=32, max_delay=0, fixed=3, each=1, outside=1, spread=0.5)
 BEST = 32 / 35 * 1000
+EDGE_REPLICAS = 8
 MACHINE = {"cpu": "a CPU", "cores": 4, "memory_gib": 16, "system": "Debian"}
 SETTINGS = {
     "workers": 1,
@@ -111,7 +113,7 @@ def test_a_replica_that_its_quota_stops_is_found_again() -> None:
 def test_the_fewest_replicas_keep_the_p99_and_one_more_may_be_lost(
     results: Results, replica: Replica, rate: float, p99_ms: float
 ) -> None:
-    made = make_plan(results, replica, rate, p99_ms)
+    made = make_plan(results, replica, rate, p99_ms, EDGE_REPLICAS)
     assert made.enough.p99_ms <= p99_ms
     assert made.enough.load <= 0.9
     assert made.spared.replicas == made.enough.replicas + 1
@@ -121,17 +123,17 @@ def test_the_fewest_replicas_keep_the_p99_and_one_more_may_be_lost(
 
 def test_cores_and_memory_are_those_of_the_replicas_that_were_measured(results: Results, replica: Replica) -> None:
     half = results.model_copy(update={"settings": {**SETTINGS, "TORCHSERVE_CPUS": "0.5"}})
-    made = make_plan(half, replica, 2000, 100)
+    made = make_plan(half, replica, 2000, 100, EDGE_REPLICAS)
     assert made.spared.cores == pytest.approx(0.5 * made.spared.replicas)
     assert made.spared.memory_gib == pytest.approx(0.5 * made.spared.replicas)
 
 
 def test_a_container_without_limit_may_use_the_machine(results: Results, replica: Replica) -> None:
-    assert make_plan(results, replica, 100, 100).cores_each == MACHINE["cores"]
+    assert make_plan(results, replica, 100, 100, EDGE_REPLICAS).cores_each == MACHINE["cores"]
 
 
 def test_a_rate_beyond_any_simulation_is_planned_by_its_parts(results: Results, replica: Replica) -> None:
-    made = make_plan(results, replica, 1_000_000, 100)
+    made = make_plan(results, replica, 1_000_000, 100, EDGE_REPLICAS)
     assert 1_000_000 / BEST < made.enough.replicas < 1.5 * 1_000_000 / BEST
     assert made.edges > 100
 
@@ -140,9 +142,9 @@ def test_a_p99_below_the_service_time_is_refused_with_the_smallest_that_can_be_p
     results: Results, replica: Replica
 ) -> None:
     with pytest.raises(ConfigError, match=r"expected a p99 of at least \S+ ms.*found --p99 2; try --p99 ") as refused:
-        make_plan(results, replica, 100, 2)
+        make_plan(results, replica, 100, 2, EDGE_REPLICAS)
     least = float(refused.value.remedy.split()[1].rstrip(","))
-    assert make_plan(results, replica, 100, least).enough.p99_ms <= least
+    assert make_plan(results, replica, 100, least, EDGE_REPLICAS).enough.p99_ms <= least
 
 
 @pytest.mark.parametrize(("value", "rounded"), [(9.61, 9.7), (123, 130), (0.0431, 0.044), (20, 20)])
@@ -213,6 +215,17 @@ def test_the_answer_is_for_machines_too(tmp_path: Path, results: Results, capsys
     assert answer["enough"]["p99_ms"] <= 100
 
 
+@pytest.mark.usefixtures("served")
+def test_the_edges_are_as_many_as_their_places_ask_for(
+    tmp_path: Path, results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_results(tmp_path, results.model_dump_json())
+    project = Project(Settings(edge_most_replicas=2), "", Secrets(*[Path()] * 4))
+    forecast.run_plan(None, project, forecast.Asked("mnist", 2000, 100, folder), as_json=True)  # type: ignore[arg-type]
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["edges"] == ceil(answer["spared"]["replicas"] / 2) > 1
+
+
 @pytest.mark.parametrize(
     ("cpus", "answer"),
     [("0.5", "TORCHSERVE_REPLICAS={} with compose.scale.yaml"), ("all", "{0} replicas on {0} machines like this one")],
@@ -221,7 +234,7 @@ def test_people_get_a_table_and_what_follows(
     results: Results, replica: Replica, capsys: pytest.CaptureFixture[str], cpus: str, answer: str
 ) -> None:
     results = results.model_copy(update={"settings": {**SETTINGS, "TORCHSERVE_CPUS": cpus}})
-    made = make_plan(results, replica, 2000, 100)
+    made = make_plan(results, replica, 2000, 100, EDGE_REPLICAS)
     forecast.show_plan(made, results)
     shown = capsys.readouterr().out
     assert answer.format(made.spared.replicas) in shown

@@ -3,15 +3,21 @@
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from stackcli.access.checks import check_keys, judge_key
+from stackcli.build.checks import build_checks
 from stackcli.common.errors import StackError
+from stackcli.common.paths import ROOT
 from stackcli.machine.checks import check_engine, check_memory, judge_disk
 from stackcli.machine.engine import Engine
+from stackcli.project.containers import check_checkout
 from stackcli.project.ports import check_replicas, is_taken, judge_ports
 from stackcli.project.settings import Settings
+from stackcli.up.preflight import run_preflight
 
 NO_ENGINE = Engine("", "", "", "", "Cannot connect to the Docker daemon")
 STOPPED = Engine("", "2.26.1", "v0.13.1", "/usr/sbin/dockerd", "Cannot connect to the Docker daemon")
@@ -138,3 +144,27 @@ def test_a_key_that_is_not_there_is_refused_before_compose_finds_out(tmp_path: P
 def test_without_keys_the_checks_say_that_nothing_is_signed() -> None:
     check = check_keys(Settings())
     assert (check.verdict, check.found) == ("ok", "not made, not verified")
+
+
+def test_a_build_needs_no_port_and_a_start_does() -> None:
+    built, started = (checks(None, Settings(), "auto", yes=False) for checks in (build_checks, run_preflight))
+    assert "ports" not in {check.name for check in built}
+    assert "ports" in {check.name for check in started}
+
+
+def engine_with_a_container_of(checkout: Path) -> Any:
+    """As much of a Docker client as is asked."""
+    labels = {"com.docker.compose.project.working_dir": str(checkout)}
+    return SimpleNamespace(containers=SimpleNamespace(list=lambda **_: [SimpleNamespace(labels=labels)]))
+
+
+def test_a_project_that_another_checkout_runs_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").touch()
+    (check,) = check_checkout(engine_with_a_container_of(tmp_path), Settings())
+    assert (check.verdict, check.found) == ("failed", f"torchserve-stack in use by {tmp_path}")
+    assert "another COMPOSE_PROJECT_NAME" in check.remedy
+
+
+def test_a_project_of_this_checkout_or_of_one_that_is_gone_is_ours(tmp_path: Path) -> None:
+    assert check_checkout(engine_with_a_container_of(ROOT), Settings()) == []
+    assert check_checkout(engine_with_a_container_of(tmp_path / "gone"), Settings()) == []

@@ -11,7 +11,7 @@ from stackcli.common.errors import ConfigError, ServeError, StackError
 from stackcli.machine.registries import Secrets
 from stackcli.project.compose import Project
 from stackcli.project.settings import Settings
-from stackcli.release import change
+from stackcli.release import change, commands
 from stackcli.store.releases import Canary, Release, read_releases, write_release
 
 
@@ -162,6 +162,11 @@ def test_what_cannot_be_done_is_said(stack: change.Stack, servers: Servers, word
     assert str(refused.value).startswith(f"FAIL: expected {text}")
     assert servers.done == []
     assert state_of(stack) is None
+
+
+def test_a_comparison_takes_no_version() -> None:
+    with pytest.raises(ConfigError, match=r"expected --auto alone.*, found --auto with 2\.0; try dropping one"):
+        commands.promote("mnist", "2.0", auto=True)
 
 
 def test_the_stable_version_is_no_canary(stack: change.Stack) -> None:

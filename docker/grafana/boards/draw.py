@@ -48,14 +48,14 @@ def answers(prometheus: Prometheus, dashboard: Json, window: Window, chosen: dic
 
 def plot(found: Json, target: Path) -> None:
     """In the builder's image: nothing on this machine needs matplotlib."""
-    image = f"torchserve-stack/builder:{os.environ.get('STACK_TAG') or 'latest'}"
+    tag = os.environ.get("STACK_TAG") or os.environ.get("COMPOSE_PROJECT_NAME") or "torchserve-stack"
     with tempfile.TemporaryDirectory() as folder:
         shared = Path(folder)
         shared.chmod(0o755)
         (shared / "answers.json").write_text(json.dumps(found))
         command = ["docker", "run", "--rm", "--network=none", f"--user={os.getuid()}:{os.getgid()}", "--env=HOME=/tmp"]
         command += [f"--volume={HERE}:/code/boards:ro", f"--volume={shared}:/shared", "--workdir=/code"]
-        command += ["--env=PYTHONDONTWRITEBYTECODE=1", "--entrypoint=python", image]
+        command += ["--env=PYTHONDONTWRITEBYTECODE=1", "--entrypoint=python", f"torchserve-stack/builder:{tag}"]
         subprocess.run([*command, "-m", "boards.plot", "/shared/answers.json", "/shared/out.png"], check=True)
         target.write_bytes((shared / "out.png").read_bytes())
 

@@ -97,7 +97,7 @@ def check_repository(repository: str, push: bool) -> None:
 
 def source_images(client: docker.DockerClient, settings: Settings) -> dict[str, str]:
     """The ids of the images that the models are added to, by target."""
-    names = {"torchserve": settings.image, "edge": settings.edge_image}
+    names = {target: settings.image_of(target) for target in TARGETS}
     found = {target: image_id(client, name) for target, name in names.items()}
     missing = [names[target] for target, known in found.items() if known is None]
     if missing:
@@ -117,7 +117,7 @@ def build_command(
     target: str, reference: str, contents: Contents, settings: Settings, sources: Mapping[str, str], context: Path
 ) -> list[str]:
     name, _, tag = reference.rpartition(":")
-    base = settings.image if target == "torchserve" else settings.edge_image
+    base = settings.image_of(target)
     labels = {
         "org.opencontainers.image.title": name,
         "org.opencontainers.image.description": TARGETS[target],
@@ -134,7 +134,7 @@ def build_command(
         f"--target={target}",
         f"--tag={reference}",
     ]
-    command += [f"--build-arg=TORCHSERVE_IMAGE={settings.image}", f"--build-arg=EDGE_IMAGE={settings.edge_image}"]
+    command += [f"--build-arg={source.upper()}_IMAGE={settings.image_of(source)}" for source in TARGETS]
     return [*command, *(f"--label={key}={value}" for key, value in labels.items()), str(context)]
 
 

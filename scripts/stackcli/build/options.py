@@ -36,8 +36,7 @@ def chosen_settings(options: Options) -> Settings:
     settings = with_weights(load_settings(ROOT, os.environ), list(options.weights))
     changes: dict[str, str] = {"strict": "1"} if options.strict else {}
     if options.base != "auto":
-        changes["stack_tag"] = options.base
-        changes["compose_project_name"] = f"torchserve-stack-{options.base}"
+        changes["compose_project_name"] = changes["stack_tag"] = f"{settings.compose_project_name}-{options.base}"
         changes["model_store"] = f".stack/model_store-{options.base}"
         changes["torchserve_image"] = RECIPES[options.base].tag
     return settings.model_copy(update=changes)

@@ -28,7 +28,6 @@ MOST_LOAD = 0.9
 # shorter are the queues, so that this errs to the safe side.
 MOST_SIMULATED = 16
 ALONE = 0.01  # of the best rate: no request waits for another one
-EDGE_REPLICAS = 8  # that one edge routes to, where EDGE_MOST_REPLICAS says nothing else
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Forecast:
 class Plan:
     """`enough`: the fewest replicas that keep the p99; `spared`: one more, so that one may be lost.
 
-    `machines`: like the one that was measured, for their cores.
+    `machines`: like the one that was measured, for their cores. `edge_replicas`: that one edge routes to at most.
     """
 
     model: str
@@ -69,13 +68,14 @@ class Plan:
     cores_each: float
     memory_each_gib: float
     machines: int
+    edge_replicas: int
     enough: Forecast
     spared: Forecast
     replica: Replica
 
     @property
     def edges(self) -> int:
-        return ceil(self.spared.replicas / EDGE_REPLICAS)
+        return ceil(self.spared.replicas / self.edge_replicas)
 
 
 def run_plan(client: docker.DockerClient, project: Project, asked: Asked, as_json: bool) -> None:
@@ -84,15 +84,16 @@ def run_plan(client: docker.DockerClient, project: Project, asked: Asked, as_jso
     served = pick_model(read_manifest(project.settings).models, asked.model)
     results = read_results(asked.folder, served.name)
     check_results(results, served, describe_machine(client), served_settings(container, project.settings, served))
-    plan = make_plan(results, results.replica(), asked.rate, asked.p99_ms)
+    most = project.settings.edge_most_replicas
+    plan = make_plan(results, results.replica(), asked.rate, asked.p99_ms, most)
     if as_json:
         console.out.print_json(json.dumps({"schema": SCHEMA, "edges": plan.edges, **asdict(plan)}))
     else:
         show_plan(plan, results)
 
 
-def make_plan(results: Results, replica: Replica, rate: float, p99_ms: float) -> Plan:
-    """`replica`: as measured. Raises ConfigError where no number of them keeps the p99."""
+def make_plan(results: Results, replica: Replica, rate: float, p99_ms: float, edge_replicas: int) -> Plan:
+    """`replica`: as measured; `edge_replicas`: EDGE_MOST_REPLICAS. Raises ConfigError where no number keeps the p99."""
     best = results.best.achieved_rate
     lone = open_loop(replica, ALONE * best).percentile(99)
     if lone > p99_ms:
@@ -123,6 +124,7 @@ def make_plan(results: Results, replica: Replica, rate: float, p99_ms: float) ->
         results.cores,
         results.memory_bytes / GIB,
         ceil((enough + 1) * results.cores / results.machine["cores"]),
+        edge_replicas,
         forecast(enough, simulate(replica, rate, enough)),
         forecast(enough + 1, simulate(replica, rate, enough + 1)),
         replica,
@@ -173,7 +175,7 @@ def show_plan(plan: Plan, results: Results) -> None:
     if any(run.generator_limited for run in results.runs):
         console.warn("the load generator has limited some of bench's runs: their latencies are its own in part")
     if plan.edges > 1:
-        console.say(f"{plan.edges} edges: each routes to {EDGE_REPLICAS} replicas at most")
+        console.say(f"{plan.edges} edges: each routes to {plan.edge_replicas} replicas at most (EDGE_MOST_REPLICAS)")
     many = f"{plan.spared.replicas:,} replicas on {plan.machines:,} machines like this one (docs/CAPACITY.md)"
     here = f"TORCHSERVE_REPLICAS={plan.spared.replicas} with compose.scale.yaml"
     console.done(f"{here if plan.machines == 1 else many}: any one may be lost, and the p99 is kept")

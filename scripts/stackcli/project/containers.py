@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import docker
 from docker.models.containers import Container
 
 from stackcli.common import console
+from stackcli.common.check import Check
 from stackcli.common.errors import ServeError
+from stackcli.common.paths import ROOT
 from stackcli.project.compose import Project
 from stackcli.project.log_lines import readable
 from stackcli.project.settings import Settings
@@ -40,6 +43,21 @@ def find_unwell(client: docker.DockerClient, project_name: str, service: str = "
     found = find_containers(client, project_name, service)
     unwell = (container for container in found if health_of(container)[0] != "healthy")
     return next(unwell, next(iter(found), None))
+
+
+def check_checkout(client: docker.DockerClient | None, settings: Settings) -> list[Check]:
+    """Another checkout may use the same project name: each would take the other's containers and images for its own.
+
+    Nothing is found where this one is alone, or the other one is gone.
+    """
+    name = settings.compose_project_name
+    label = f"com.docker.compose.project={name}"
+    for container in client.containers.list(all=True, filters={"label": label}) if client else []:
+        folder = Path(container.labels.get("com.docker.compose.project.working_dir", ROOT)).resolve()
+        if folder != ROOT and (folder / "compose.yaml").is_file():
+            remedy = f"another COMPOSE_PROJECT_NAME and other ports in .env, or `docker compose down` in {folder}"
+            return [Check("project", "failed", f"{name} in use by {folder}", "a project name of its own", remedy)]
+    return []
 
 
 def start_of(container: Container) -> str:

@@ -7,10 +7,10 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stackcli.common.errors import ConfigError
 
@@ -35,7 +35,7 @@ class Settings(BaseModel):
     torchserve_image: str = "pytorch/torchserve:0.12.0-cpu"
     torch_index_url: str = "https://download.pytorch.org/whl/cpu"
     debian_image: str = "debian:bookworm-slim"
-    stack_tag: str = "latest"
+    stack_tag: str = ""
     bind_address: str = "127.0.0.1"
     edge_port: Port = 8000
     inference_port: Port = 8080
@@ -85,6 +85,13 @@ class Settings(BaseModel):
     strict: str = ""
     stack_signing_key: str = NO_KEY
     stack_verify_key: str = NO_KEY
+
+    @model_validator(mode="before")
+    @classmethod
+    def tag_by_project(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """As compose.yaml does it: two stacks on one machine never take each other's images."""
+        project = values.get("compose_project_name", cls.model_fields["compose_project_name"].default)
+        return {"stack_tag": project, **values}
 
     @property
     def overlays(self) -> set[str]:
@@ -137,17 +144,9 @@ class Settings(BaseModel):
         scheme = "https" if self.is_closed else "http"
         return f"{scheme}://{'localhost' if self.host == '127.0.0.1' else self.host}:{port}"
 
-    @property
-    def image(self) -> str:
-        return f"torchserve-stack/torchserve:{self.stack_tag}"
-
-    @property
-    def edge_image(self) -> str:
-        return f"torchserve-stack/edge:{self.stack_tag}"
-
-    @property
-    def builder_image(self) -> str:
-        return f"torchserve-stack/builder:{self.stack_tag}"
+    def image_of(self, service: str) -> str:
+        """As compose.yaml names it; `service`: one that is built here, such as torchserve."""
+        return f"torchserve-stack/{service}:{self.stack_tag}"
 
 
 def documented_variables(example: Path) -> dict[str, str]:

@@ -62,7 +62,8 @@ def promote(
     if not auto:
         change.promote(running_stack(), model, version)
     elif version:
-        raise ConfigError("--auto, which compares the canary,", f"the version {version} with it", "one of both")
+        expected = "--auto alone: it compares the running canary and takes no VERSION"
+        raise ConfigError(expected, f"--auto with {version}", "dropping one of the two")
     else:
         change.decide(running_stack(), model, window, least)
 

@@ -37,8 +37,8 @@ def write_sboms(client: docker.DockerClient, settings: Settings, folder: Path) -
     base = find_base_image(client, settings, "auto")
     images = {
         "base": base or settings.torchserve_image,
-        "builder": settings.builder_image,
-        "torchserve": settings.image,
+        "builder": settings.image_of("builder"),
+        "torchserve": settings.image_of("torchserve"),
     }
     missing = [name for name in images.values() if image_id(client, name) is None]
     if missing:

@@ -113,7 +113,7 @@ def push_observer(client: docker.DockerClient, project: Project, repository: str
     debian = ensure_edge_base(client, project.settings, yes=False)
     project = replace(project, settings=project.settings.model_copy(update={"debian_image": debian}))
     ensure_images(client, project, (IMAGE_OF_ALL,))
-    image = f"torchserve-stack/{IMAGE_OF_ALL}:{project.settings.stack_tag}"
+    image = project.settings.image_of(IMAGE_OF_ALL)
     tag = str(image_id(client, image)).removeprefix("sha256:")[:TAG_DIGITS]
     reference = f"{repository}/{IMAGE_OF_ALL}:{tag}"
     client.images.get(image).tag(reference)

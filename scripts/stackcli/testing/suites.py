@@ -46,7 +46,7 @@ def build_command(project: Project, service: str, tag: str, *options: str) -> li
 
 def suite_commands(project: Project, suite: str, *arguments: str) -> tuple[list[str], list[str]]:
     """What builds the image, and what runs the suite in it; arguments: of the pytest in there."""
-    tag = f"torchserve-stack/{SUITES[suite]}-test:{project.settings.stack_tag}"
+    tag = project.settings.image_of(f"{SUITES[suite]}-test")
     mounts = {TESTS / suite: "/tests", (ROOT / project.settings.model_src).resolve(): "/model_src"}
     options = [f"--volume={folder}:{target}:ro" for folder, target in mounts.items()]
     options += ["--network=none", "--read-only", "--tmpfs=/tmp:mode=1777", "--env=HOME=/tmp", "--workdir=/tmp"]

@@ -11,7 +11,7 @@ DOCKERFILES = {
     "builder": "docker/builder/Dockerfile",
     "torchserve": "docker/torchserve/Dockerfile",
     "edge": "docker/edge/Dockerfile",
-    "load": "benchmarks/load/Dockerfile",
+    "load": "docker/load/Dockerfile",
     "prometheus": "docker/prometheus/Dockerfile",
     "alertmanager": "docker/prometheus/Dockerfile",
     "node-exporter": "docker/prometheus/Dockerfile",

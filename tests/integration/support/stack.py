@@ -15,7 +15,7 @@ from integration.support.commands import COMMAND_LIMIT_S, run_command
 from integration.support.polling import wait_until
 from integration.support.ports import DEFAULT_PORTS, Ports
 from integration.support.store import available_models
-from integration.support.users import PROJECT_ROOT, cache_volume
+from integration.support.users import PROJECT_ROOT, cache_volume, users_tag
 from stackcli.project.log_lines import readable
 
 HEALTHY_DEADLINE_S = 180
@@ -93,6 +93,7 @@ class Deployment:
             **os.environ,
             **self.ports.variables(),
             "COMPOSE_PROJECT_NAME": self.project,
+            "STACK_TAG": users_tag(),
             "MODEL_STORE": str(self.model_store),
             "MODEL_SRC": str(self.model_src),
             "TEST_CACHE_VOLUME": cache_volume(),

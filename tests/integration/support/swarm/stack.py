@@ -22,7 +22,7 @@ from integration.support.signatures import signed
 from integration.support.stack import session
 from integration.support.store import archive_sha256, read_manifest
 from integration.support.swarm.nodes import Node, Nodes
-from integration.support.users import PROJECT_ROOT
+from integration.support.users import PROJECT_ROOT, users_tag
 from stackcli.swarm.state import UPDATING
 
 STACK = "models"
@@ -58,7 +58,8 @@ class SwarmStack:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`scripts/stack swarm …`"""
         settings = {"SWARM_MANAGER": self.nodes.manager.host, "SWARM_REPOSITORY": self.registry.repository}
-        environment = {**os.environ, **VARIABLES, **settings, "MODEL_STORE": str(self.store), **self.variables}
+        environment = {**os.environ, **VARIABLES, **settings, "MODEL_STORE": str(self.store)}
+        environment |= {"STACK_TAG": users_tag(), **self.variables}
         ended = run_command([str(PROJECT_ROOT / "scripts/stack"), "swarm", *arguments], environment, COMMAND_LIMIT_S)
         print(ended.stdout)  # pytest shows it where a test fails
         return ended
