@@ -1,5 +1,6 @@
 """What a Swarm says is understood, what is wrong is named, and files and variables fit together."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,8 +183,21 @@ def test_the_closed_edge_is_that_of_compose_prod_yaml() -> None:
     ours = yaml.safe_load(render(SWARM))["services"]["edge"]
     theirs = yaml.safe_load(render(("compose.yaml", "compose.prod.yaml")))["services"]["edge"]
     assert ours["environment"] == theirs["environment"]
-    (folder,) = (volume["target"] for volume in theirs["volumes"] if volume["target"] != "/model_store")
+    (folder,) = {volume["target"] for volume in theirs["volumes"]} - baked_files("edge")
     assert {Path(secret["target"]).parent for secret in ours["secrets"]} == {Path(folder)}
+
+
+@pytest.mark.parametrize("name", ["torchserve", "edge"])
+def test_what_compose_yaml_mounts_is_in_the_baked_image(name: str) -> None:
+    mounted = {volume["target"] for volume in yaml.safe_load(render(("compose.yaml",)))["services"][name]["volumes"]}
+    assert mounted == baked_files(name)
+
+
+def baked_files(stage: str) -> set[str]:
+    """Where docker/bake copies something to, in its stage of that name."""
+    _, _, lines = (ROOT / "docker/bake/Dockerfile").read_text().partition(f" AS {stage}\n")
+    copied = re.findall(r"^COPY \S+ (\S+?)/?$", lines.partition("\nFROM ")[0], re.MULTILINE)
+    return set(copied)
 
 
 def test_beside_a_compose_project_of_the_same_name_nothing_of_it_is_taken() -> None:
