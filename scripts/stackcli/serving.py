@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import docker
@@ -56,7 +55,7 @@ def find_unwell(client: docker.DockerClient, project_name: str, service: str = "
 
 
 def start(client: docker.DockerClient, project: Project) -> None:
-    """Starts what serves, or restarts what has read something at its start that has changed since."""
+    """Starts what serves, or restarts torchserve where what it read at its start has changed since."""
     name = project.settings.compose_project_name
     before = find_container(client, name)
     project.do("up", "--detach", "--no-deps", "--no-build", *SERVING)
@@ -67,11 +66,6 @@ def start(client: docker.DockerClient, project: Project) -> None:
         after = find_container(client, name)
     if after:
         note_served(after, inputs_of(project))
-    edge = find_container(client, name, "edge")
-    if edge and is_older(edge, CONFIG):
-        # Its mount goes on showing the file that it started with when another takes that file's name.
-        console.say("edge: restarting with what changed")
-        project.do("restart", "--no-deps", "edge")
 
 
 def start_of(container: Container) -> str:
@@ -84,15 +78,10 @@ def is_outdated(project: Project, container: Container) -> bool:
     known = noted_inputs(container)
     if known is not None:
         return known != inputs_of(project)
+    started = datetime.fromisoformat(f"{container.attrs['State']['StartedAt'][:19]}+00:00").timestamp()
     settings = project.settings
     read = (store_folder(settings) / "manifest.json", tuned_file(settings), releases_file(settings), CONFIG)
-    return any(is_older(container, file) for file in read)
-
-
-def is_older(container: Container, file: Path) -> bool:
-    """Whether the file has changed since the container started."""
-    started = datetime.fromisoformat(f"{container.attrs['State']['StartedAt'][:19]}+00:00").timestamp()
-    return file.is_file() and file.stat().st_mtime > started
+    return any(file.is_file() and file.stat().st_mtime > started for file in read)
 
 
 def inputs_of(project: Project) -> Inputs:

@@ -92,7 +92,7 @@ RELEASED = release("2.0", "1.0", "2.0", previous="1.0", canary={"version": "3.0"
 
 
 @pytest.mark.parametrize(
-    ("releases", "served", "stable", "versions"),
+    ("releases", "loaded", "stable", "versions"),
     [
         ({}, {"m": {"1.0"}}, "1.0", ["1.0"]),
         ({}, {"m": {"1.0", "2.0"}, "n": {"9.0"}}, "2.0", ["2.0", "1.0"]),
@@ -103,11 +103,11 @@ RELEASED = release("2.0", "1.0", "2.0", previous="1.0", canary={"version": "3.0"
     ],
 )
 def test_a_version_that_torchserve_does_not_have_is_not_routed_to(
-    store: Path, publish: Publish, releases: Any, served: Any, stable: str, versions: list[str]
+    store: Path, publish: Publish, releases: Any, loaded: Any, stable: str, versions: list[str]
 ) -> None:
     """Whatever manifest and release say; where nothing is known of TorchServe, they alone decide."""
     publish(record("m", "2.0"), record("m", "1.0"), releases=releases)
-    (model,), _ = read_models(store, served)
+    (model,), _ = read_models(store, loaded)
     assert (model.stable, versions_of(model), model.canary) == (stable, versions, None)
 
 

@@ -43,14 +43,14 @@ class Model:
     is_released: bool = False
 
 
-def read_models(store: Path, served: Mapping[str, Set[str]] | None = None) -> tuple[list[Model], list[Record]]:
+def read_models(store: Path, loaded: Mapping[str, Set[str]] | None = None) -> tuple[list[Model], list[Record]]:
     """The models served, and the records of those that are unavailable. Raises EdgeError.
 
-    `served`: the versions that TorchServe has, by model; None where that is not known, and the files alone decide.
+    `loaded`: the versions that TorchServe has, by model; None where that is not known, and the files alone decide.
     """
     records = [record for record in _read(store / MANIFEST).get("models", []) if _is_safe(record)]
     releases = _read(store / RELEASES).get("models", {})
-    available = [record for record in records if record.get("status") == "available" and _is_among(record, served)]
+    available = [record for record in records if record.get("status") == "available" and _is_among(record, loaded)]
     models = []
     for name in sorted({record["name"] for record in available}):
         versions = [record for record in available if record["name"] == name]
@@ -58,8 +58,8 @@ def read_models(store: Path, served: Mapping[str, Set[str]] | None = None) -> tu
     return models, [record for record in records if record.get("status") == "unavailable"]
 
 
-def _is_among(record: Record, served: Mapping[str, Set[str]] | None) -> bool:
-    return served is None or record["version"] in served.get(record["name"], ())
+def _is_among(record: Record, loaded: Mapping[str, Set[str]] | None) -> bool:
+    return loaded is None or record["version"] in loaded.get(record["name"], ())
 
 
 def _model(name: str, records: list[Record], release: Record | None) -> Model:

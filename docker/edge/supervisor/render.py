@@ -29,9 +29,9 @@ class Rendered:
     files: dict[str, str]
 
 
-def render(settings: Settings, served: Versions | None = None) -> Rendered:
-    """Reads what the edge follows; `served`: see read_models. Raises EdgeError where something cannot be used."""
-    models, unavailable = read_models(settings.store, served)
+def render(settings: Settings, loaded: Versions | None = None) -> Rendered:
+    """Reads what the edge follows; `loaded`: see read_models. Raises EdgeError where something cannot be used."""
+    models, unavailable = read_models(settings.store, loaded)
     samples = sample_files(settings.store, models)
     data = File(DATA_PATH, Path(DATA), "application/json", False)
     files = {

@@ -1,7 +1,7 @@
 """Which of the manifest's versions are served, and which of a model's is the default: as releases.json says.
 
 `scripts/stack release` writes that file. Nothing in it is a reason not to start: what cannot be used is said and passed
-over. The edge reads the same file (docker/edge/supervisor/models.py) and comes to the same versions.
+over. The edge reads the same file (edge/models.py) and comes to the same versions.
 """
 
 import json
