@@ -16,7 +16,7 @@ from contract.manifest import MANIFEST
 from contract.releases import RELEASES
 from supervisor.certificate import CERTIFICATE, PRIVATE_KEY, expiry_problem
 from supervisor.haproxy import HAProxy
-from supervisor.loaded import ANSWER_SECONDS, Loaded, Versions, read_report
+from supervisor.loaded import ANSWER_SECONDS, LoadedVersions, Versions, read_report
 from supervisor.log import log
 from supervisor.refused import start_reading
 from supervisor.render import CONFIG, DATA, KEYS_MAP, PAGE_CONFIG, SERVED, render, write
@@ -56,9 +56,9 @@ def serve(settings: Settings) -> int:
     """Prepares, starts and follows HAProxy; returns the container's exit status."""
     page, edge = HAProxy(settings.run / PAGE_CONFIG, "page"), HAProxy(settings.run / CONFIG)
     series = Series(settings)
-    loaded = Loaded(lambda: ask_each(settings.torchserve, settings.most_replicas, read_report).values())
-    loaded.start()
-    seen, _ = look(settings, loaded, NOTHING)
+    torchserves = LoadedVersions(lambda: ask_each(settings.torchserve, settings.most_replicas, read_report).values())
+    torchserves.start()
+    seen, _ = look(settings, torchserves, NOTHING)
     apply(settings, edge, seen.versions)
     start_server(settings, series)
     start_reading(settings.run, settings.request_seconds)
@@ -77,38 +77,38 @@ def serve(settings: Settings) -> int:
             edge.stop(settings.drain_seconds + 2)
             page.stop(0)
             return 128 + signal.SIGTERM
-        seen, has_changed = look(settings, loaded, seen)
+        seen, has_changed = look(settings, torchserves, seen)
         if has_changed or received:
             series.reloaded(follow(settings, page, edge, seen.versions))
     log(f"FAIL: expected HAProxy to run, found it ended with {edge.ended or page.ended}; try the lines above")
     return 1
 
 
-def look(settings: Settings, loaded: Loaded, before: Seen) -> tuple[Seen, bool]:
+def look(settings: Settings, torchserves: LoadedVersions, before: Seen) -> tuple[Seen, bool]:
     """What there is to follow now, and whether HAProxy has to take over anything since `before`."""
     files = digest_of(settings)
     are_new = files != before.files
     if are_new:
         # TorchServe may have loaded a moment ago what a changed file now routes to.
-        loaded.look_now(ANSWER_SECONDS)
-    now = Seen(files, loaded.versions)
+        torchserves.look_now(ANSWER_SECONDS)
+    now = Seen(files, torchserves.versions)
     return now, are_new or (now.versions != before.versions and not is_in_force(settings, now.versions))
 
 
-def is_in_force(settings: Settings, served: Versions | None) -> bool:
+def is_in_force(settings: Settings, loaded: Versions | None) -> bool:
     """Whether HAProxy's files would be rendered as they are, or cannot be rendered."""
     try:
-        rendered = render(settings, served)
+        rendered = render(settings, loaded)
     except Failure:
         return True
     return all((settings.run / name).read_text(encoding="utf-8") == text for name, text in rendered.files.items())
 
 
-def follow(settings: Settings, page: HAProxy, edge: HAProxy, served: Versions | None) -> str:
+def follow(settings: Settings, page: HAProxy, edge: HAProxy, loaded: Versions | None) -> str:
     """Takes a change over and returns "ok", or "refused" where it cannot be used and changes nothing."""
     known = accepted_keys(settings)
     try:
-        apply(settings, edge, served)
+        apply(settings, edge, loaded)
         edge.forget(KEYS_MAP, known - accepted_keys(settings))
         page.reload()
         edge.reload()
@@ -119,11 +119,11 @@ def follow(settings: Settings, page: HAProxy, edge: HAProxy, served: Versions | 
     return "ok"
 
 
-def apply(settings: Settings, haproxy: HAProxy, served: Versions | None = None) -> None:
-    """Writes HAProxy's files once HAProxy has approved of them; `served`: see read_models. Raises Failure."""
+def apply(settings: Settings, haproxy: HAProxy, loaded: Versions | None = None) -> None:
+    """Writes HAProxy's files once HAProxy has approved of them; `loaded`: see read_models. Raises Failure."""
     trial = settings.run / "trial"
     trial.mkdir(exist_ok=True)
-    rendered = render(settings, served)
+    rendered = render(settings, loaded)
     for problem in rendered.problems:
         log(f"WARNING: {problem}")
     write(rendered, trial)

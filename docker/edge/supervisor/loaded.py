@@ -28,7 +28,7 @@ class Report:
     versions: Versions
 
 
-class Loaded:
+class LoadedVersions:
     """Looks once a second, in the background; while no TorchServe answers, what was last known holds."""
 
     def __init__(self, ask: Callable[[], Iterable[Report | None]]) -> None:

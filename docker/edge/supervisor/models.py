@@ -12,7 +12,7 @@ from contract.releases import Canary, read_releases
 from contract.served import Version, decide
 
 # The versions that TorchServe has, by model.
-Served = Mapping[str, Collection[str]]
+Loaded = Mapping[str, Collection[str]]
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Models:
     problems: tuple[Failure, ...]
 
 
-def read_models(store: Path, served: Served | None = None) -> Models:
-    """Reads the store; a version that TorchServe does not have (`served`, if that is known) is not routed to.
+def read_models(store: Path, loaded: Loaded | None = None) -> Models:
+    """Reads the store; a version that TorchServe does not have (`loaded`, if that is known) is not routed to.
 
     Raises Failure where the manifest cannot be read.
     """
@@ -50,7 +50,7 @@ def read_models(store: Path, served: Served | None = None) -> Models:
     found = [
         Version(name, version, is_candidate=bool(record.get("candidate")))
         for (name, version), record in available.items()
-        if served is None or version in served.get(name, ())
+        if loaded is None or version in loaded.get(name, ())
     ]
     decision = decide(found, releases)
     routed = []

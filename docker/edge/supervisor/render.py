@@ -11,7 +11,7 @@ from contract.failure import Failure
 from contract.keys import KEYS, Key, read_keys
 from supervisor.body_limit import read_body_limit
 from supervisor.certificate import read_certificate
-from supervisor.models import Served, read_models
+from supervisor.models import Loaded, read_models
 from supervisor.page import DATA_PATH, File, models_json, page_files, sample_files
 from supervisor.settings import Settings
 
@@ -30,9 +30,9 @@ class Rendered:
     problems: tuple[Failure, ...] = ()
 
 
-def render(settings: Settings, served: Served | None = None) -> Rendered:
-    """Reads what the edge follows; `served`: see read_models. Raises Failure where something cannot be used."""
-    models = read_models(settings.store, served)
+def render(settings: Settings, loaded: Loaded | None = None) -> Rendered:
+    """Reads what the edge follows; `loaded`: see read_models. Raises Failure where something cannot be used."""
+    models = read_models(settings.store, loaded)
     samples = sample_files(settings.store, models.routed)
     data = File(DATA_PATH, Path(DATA), "application/json", False)
     files = {

@@ -14,7 +14,7 @@ import pytest
 from conftest import record
 from supervisor import __main__ as supervisor
 from supervisor.haproxy import HAProxy
-from supervisor.loaded import PATH, Loaded, Report, common_versions, read_report
+from supervisor.loaded import PATH, LoadedVersions, Report, common_versions, read_report
 from supervisor.render import CONFIG, DATA
 from supervisor.server import Server
 from supervisor.settings import Settings
@@ -84,7 +84,7 @@ def world() -> World:
 
 
 def test_before_the_first_answer_nothing_is_known_and_afterwards_the_last_holds(world: World) -> None:
-    loaded = Loaded(world.ask)
+    loaded = LoadedVersions(world.ask)
     loaded.look()
     assert loaded.versions is None
     for reports in ([report(m="1.0")], [None], [report(STARTING)], []):
@@ -97,7 +97,7 @@ def test_before_the_first_answer_nothing_is_known_and_afterwards_the_last_holds(
 
 
 def test_it_looks_by_itself_and_at_once_when_it_is_told(world: World) -> None:
-    loaded = Loaded(world.ask)
+    loaded = LoadedVersions(world.ask)
     loaded.start()
     loaded.look_now(10)
     world.reports = [report(m="1.0")]
@@ -116,7 +116,7 @@ def test_a_look_that_hangs_holds_nobody_up() -> None:
         over.wait(30)
         return []
 
-    loaded = Loaded(hang)
+    loaded = LoadedVersions(hang)
     loaded.start()
     began = time.monotonic()
     loaded.look_now(0.2)
@@ -170,7 +170,7 @@ def made(settings: Callable[..., Settings], publish: Callable[..., None]) -> Set
 
 
 def test_a_change_of_what_is_loaded_is_taken_over_once(made: Settings, world: World) -> None:
-    loaded = Loaded(world.ask)
+    loaded = LoadedVersions(world.ask)
     loaded.start()
     seen, has_changed = supervisor.look(made, loaded, supervisor.NOTHING)
     assert has_changed
@@ -195,7 +195,7 @@ def test_a_change_of_what_is_loaded_is_taken_over_once(made: Settings, world: Wo
 def test_a_file_that_changes_has_torchserve_asked_before_it_is_followed(
     made: Settings, publish: Callable[..., None], world: World
 ) -> None:
-    loaded = Loaded(world.ask)
+    loaded = LoadedVersions(world.ask)
     loaded.start()
     seen, _ = supervisor.look(made, loaded, supervisor.NOTHING)
     world.reports = [report(m="3.0")]
@@ -206,7 +206,7 @@ def test_a_file_that_changes_has_torchserve_asked_before_it_is_followed(
 
 
 def test_a_damaged_file_is_no_reason_to_change_anything(made: Settings, world: World) -> None:
-    loaded = Loaded(world.ask)
+    loaded = LoadedVersions(world.ask)
     loaded.start()
     (made.store / "manifest.json").write_text("{")
     seen, _ = supervisor.look(made, loaded, supervisor.NOTHING)

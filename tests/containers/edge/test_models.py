@@ -95,7 +95,7 @@ RELEASED = release("2.0", "1.0", "2.0", previous="1.0", canary={"version": "3.0"
 
 
 @pytest.mark.parametrize(
-    ("releases", "served", "stable", "versions"),
+    ("releases", "loaded", "stable", "versions"),
     [
         ({}, {"m": {"1.0"}}, "1.0", ["1.0"]),
         ({}, {"m": {"1.0", "2.0"}, "n": {"9.0"}}, "2.0", ["2.0", "1.0"]),
@@ -106,25 +106,24 @@ RELEASED = release("2.0", "1.0", "2.0", previous="1.0", canary={"version": "3.0"
     ],
 )
 def test_a_version_that_torchserve_does_not_have_is_not_routed_to(
-    store: Path, publish: Publish, releases: Any, served: Any, stable: str, versions: list[str]
+    store: Path, publish: Publish, releases: Any, loaded: Any, stable: str, versions: list[str]
 ) -> None:
     """Whatever manifest and release say; where nothing is known of TorchServe, they alone decide."""
     publish(record("m", "2.0"), record("m", "1.0"), releases=releases)
-    (model,), _ = read_models(store, served)
+    (model,) = read_models(store, loaded).routed
     assert (model.stable, versions_of(model), model.canary) == (stable, versions, None)
 
 
 def test_a_canary_that_torchserve_does_not_have_gets_no_requests(store: Path, publish: Publish) -> None:
     releases = release("1.0", "1.0", "2.0", canary={"version": "2.0", "weight": 10})
     publish(record("m", "2.0"), record("m", "1.0"), releases=releases)
-    (model,), _ = read_models(store, {"m": {"1.0"}})
+    (model,) = read_models(store, {"m": {"1.0"}}).routed
     assert (model.stable, model.canary) == ("1.0", None)
 
 
 def test_a_model_that_torchserve_does_not_have_is_none(store: Path, publish: Publish) -> None:
     publish(record("m"), record("n"))
-    models, _ = read_models(store, {"n": {"1.0"}})
-    assert [model.name for model in models] == ["n"]
+    assert [model.name for model in read_models(store, {"n": {"1.0"}}).routed] == ["n"]
 
 
 def test_what_is_unavailable_is_told_and_not_served(store: Path, publish: Publish) -> None:

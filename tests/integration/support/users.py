@@ -25,11 +25,6 @@ def users_folder(variable: str, default: str) -> Path:
     return (PROJECT_ROOT / (os.environ.get(variable) or default)).resolve()
 
 
-def users_tag() -> str:
-    """Of the images: what is tested is what the user's stack runs."""
-    return os.environ.get("STACK_TAG") or users_project()
-
-
 def image(part: str) -> str:
     """part: "builder", "torchserve", "edge" or "load"."""
     return f"torchserve-stack/{part}:{users_tag()}"
