@@ -5,6 +5,8 @@ What compares a client's times with a server's comes first, beside nothing but t
 containers have few shares of the CPUs. Without -n all tests run one after the other, in pytest's own order.
 """
 
+from typing import Any
+
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
@@ -63,9 +65,9 @@ def lane_of(test: str) -> str:
 class LaneScheduling(LoadScopeScheduling):  # type: ignore[misc]
     """A free worker takes the next lane, but none other than WITHOUT_STACK before ALONE is done."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, log: Any = None) -> None:
         config.option.loadscopereorder = False  # the lanes come in the order of the tests
-        super().__init__(config)
+        super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
         return lane_of(nodeid)
