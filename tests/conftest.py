@@ -1,13 +1,14 @@
-"""What all tests share: --write-docs, the marks that follow from folders and fixtures, and which files took longest."""
+"""What all tests share: --write-docs, the marks that folders and fixtures give, the lanes, and what took longest."""
 
 import os
 from collections import defaultdict
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lanes import WORKERS, LaneScheduling, place_of, yield_to_other_lanes
+from lanes import WORKERS, LaneScheduling, lane_of, place_of
 
 TESTS = Path(__file__).parent
 NEED_DOCKER = ("containers", "browser", "integration")
@@ -33,27 +34,26 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> LaneScheduling:
-    return LaneScheduling(config)
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    yield_to_other_lanes(item.nodeid)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LaneScheduling:
+    return LaneScheduling(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Beside the slowest tests, which --durations=N shows, as many files: what modules share is in their sum."""
+    """As many files as --durations=N shows tests, and the lanes; what tests share counts for the first of them."""
     shown = config.getoption("durations")
     if not shown:
         return
-    seconds: defaultdict[str, float] = defaultdict(float)
+    files: defaultdict[str, float] = defaultdict(float)
+    lanes: defaultdict[str, float] = defaultdict(float)
     for reports in terminalreporter.stats.values():
         for report in reports:
             if isinstance(report, pytest.TestReport):
-                seconds[report.nodeid.partition("::")[0]] += report.duration
-    terminalreporter.write_sep("=", f"slowest {shown} files")
-    for file, spent in sorted(seconds.items(), key=itemgetter(1), reverse=True)[:shown]:
-        terminalreporter.write_line(f"{spent:.1f}s {file}")
+                files[report.nodeid.partition("::")[0]] += report.duration
+                lanes[lane_of(report.nodeid)] += report.duration
+    terminalreporter.write_sep("=", f"slowest {shown} files, and all lanes")
+    for file, seconds in sorted(files.items(), key=itemgetter(1), reverse=True)[:shown]:
+        terminalreporter.write_line(f"{seconds:.1f}s {file}")
+    terminalreporter.write_line(", ".join(f"{lane}: {seconds:.0f}s" for lane, seconds in lanes.items()))
 
 
 @pytest.fixture(scope="session")

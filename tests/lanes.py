@@ -1,40 +1,49 @@
 """Which tests run side by side where pytest has several workers (-n), and which run before the others, alone.
 
 A lane is run by one worker, in the order that is written here: its tests share stacks, or count what a stack answers.
-What compares times comes first, while nothing runs beside it but the tests without a stack, which take the CPU time
-that is left over. Without -n all tests run one after the other, in pytest's own order.
+What compares a client's times with a server's comes first, beside nothing but the suites inside the images, whose
+containers have few shares of the CPUs. Without -n all tests run one after the other, in pytest's own order.
 """
 
-import os
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
-ALONE, LEFT_OVER = "alone", "left over"
-# Lane → how the names of its tests begin; a test belongs to the longest that fits. The longest lanes are taken first.
+ALONE, WITHOUT_STACK = "alone", "without a stack"
+# Lane → how the names of its tests begin; a test belongs to the longest that fits. The lanes are taken in this order.
 LANES = {
-    ALONE: ("tests/integration/observe/test_metrics.py", "tests/browser/"),
-    LEFT_OVER: ("tests/containers/", "tests/checks/", "tests/unit/"),
+    ALONE: ("tests/integration/observe/test_metrics.py",),
+    WITHOUT_STACK: ("tests/containers/", "tests/checks/", "tests/unit/"),
+    # A registry, and machines with engines of their own: it mostly waits.
     "swarm": ("tests/integration/build/test_bake.py", "tests/integration/scale/"),
-    "own stacks": (
+    # Loads at a constant rate, once the Swarm has started.
+    "loads": (
+        "tests/integration/observe/",
         "tests/integration/faults/",
         "tests/integration/release/",
-        "tests/integration/observe/",
-        "tests/integration/build/",
-        "tests/integration/tune/",
     ),
+    # The running stack, the closed one and the workshop.
     "shared stacks": (
         "tests/integration/observe/test_status.py",
         "tests/integration/observe/test_metrics.py::test_a_killed_worker",
         "tests/integration/faults/test_resilience.py",
+        "tests/integration/api/",
         "tests/integration/edge/",
         "tests/integration/security/",
-        "tests/integration/api/",
+        "tests/browser/",
+    ),
+    # What takes all of the CPUs that it gets, for as long as it takes.
+    "work": (
+        "tests/integration/faults/test_fuzz.py",
+        "tests/integration/build/",
+        "tests/integration/tune/",
         "tests/integration/docs/",
+        "tests/integration/security/test_provenance.py",
     ),
 }
-WORKERS = len(LANES) - 1
+WORKERS = 4
 
 
 def place_of(test: str) -> tuple[int, int]:
@@ -53,18 +62,12 @@ def lane_of(test: str) -> str:
     return list(LANES)[place_of(test)[0]]
 
 
-def yield_to_other_lanes(test: str) -> None:
-    """Gives this worker the lowest priority, where the lane of the test is the only one that it runs."""
-    if lane_of(test) == LEFT_OVER and int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")) >= WORKERS:
-        os.nice(19)
-
-
 class LaneScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """A free worker takes the next lane, but none other than LEFT_OVER before ALONE is done."""
+    """A free worker takes the next lane, but none other than WITHOUT_STACK before ALONE is done."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, log: Any = None) -> None:
         config.option.loadscopereorder = False  # the lanes come in the order of the tests
-        super().__init__(config)
+        super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
         return lane_of(nodeid)
@@ -76,7 +79,7 @@ class LaneScheduling(LoadScopeScheduling):  # type: ignore[misc]
     def _is_held_back(self, node: WorkerController) -> bool:
         """No: the worker that runs ALONE. A worker begins its last test only when it knows what comes after it."""
         may_go = not self._left_alone() or ALONE in self.assigned_work[node]
-        return not may_go and next(iter(self.workqueue)) != LEFT_OVER
+        return not may_go and next(iter(self.workqueue)) != WITHOUT_STACK
 
     def _left_alone(self) -> int:
         """How many tests of ALONE are not done, once a worker has them."""

@@ -14,6 +14,12 @@ class Failure(Exception):
         super().__init__(expected, found, remedy, subject)
         self.expected, self.found, self.remedy, self.subject = expected, found, remedy, subject
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Failure) and self.as_data() == other.as_data()
+
+    def __hash__(self) -> int:
+        return hash(self.args)
+
     def __str__(self) -> str:
         """One sentence without its subject."""
         return f"expected {self.expected}, found {self.found}; try {self.remedy}"

@@ -57,6 +57,14 @@ def candidates(entry: Record) -> list[Record]:
     return [record for record in records if record.get("status") == AVAILABLE]
 
 
+def why_unavailable(record: Record) -> Failure:
+    """Why the builder could not build the version."""
+    label = label_of(record)
+    expected = str(record.get("expected", f"{label} to be built"))
+    found = str(record.get("found", record.get("reason", "no reason given")))
+    return Failure(expected, found, str(record.get("remedy", REBUILD)), label)
+
+
 def is_safe(text: object) -> bool:
     """Whether `text` may be a model's name, its version or its archive's name."""
     return isinstance(text, str) and _SAFE.fullmatch(text) is not None

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The container's HEALTHCHECK: one readable line, and exit status 0 where HAProxy answers and a TorchServe is ready behind it;
-# with the argument `alive`, where HAProxy answers.
+# The container's HEALTHCHECK: prints one readable line, and exits 0 if HAProxy answers and a TorchServe is ready behind it;
+# with the argument `alive`, if HAProxy answers.
 path=${1:-health}
 if ! exec 3<>/dev/tcp/127.0.0.1/8404; then
   echo "unhealthy: HAProxy does not answer"

@@ -1,51 +1,65 @@
-"""The commands, and nothing else: `scripts/stack X` is the module X, or the room X."""
+"""The commands, and nothing else: `scripts/stack X` is the module X, or the room X.
+
+Only the room of the command that is called is imported: some rooms take longer to import than others take to work.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
 import typer
 
-from stackcli import doctor, logs, predict
-from stackcli.access import commands as access
-from stackcli.bake import commands as bake
-from stackcli.bench import commands as bench
-from stackcli.build import commands as build
 from stackcli.common import command
-from stackcli.dev import commands as dev
-from stackcli.plan import commands as plan
-from stackcli.release import commands as release
-from stackcli.sbom import commands as sbom
-from stackcli.status import commands as status
-from stackcli.swarm import commands as swarm
-from stackcli.testing import commands as testing
-from stackcli.tune import commands as tune
-from stackcli.up import commands as up
 
-app = typer.Typer(
-    help="Train, archive and serve PyTorch models with TorchServe.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command()(up.up)
-app.command()(up.down)
-app.command()(status.status)
-app.command()(logs.logs)
-app.command()(build.build)
-app.command()(dev.dev)
-app.command()(bake.bake)
-app.command()(predict.predict)
-app.command()(access.certs)
-app.command()(bench.bench)
-app.command()(plan.plan)
-app.command()(tune.tune)
-app.command()(sbom.sbom)
-app.command()(doctor.doctor)
-app.command(context_settings=testing.TO_PYTEST)(testing.test)
-app.add_typer(access.key_app, name="key")
-app.add_typer(release.release_app, name="release")
-app.add_typer(swarm.swarm_app, name="swarm")
+# Command → the module that has it as a function; of a group, the typer app with its commands.
+COMMANDS = {
+    "up": "up.commands",
+    "down": "up.commands",
+    "status": "status.commands",
+    "logs": "logs",
+    "build": "build.commands",
+    "dev": "dev.commands",
+    "bake": "bake.commands",
+    "predict": "predict",
+    "certs": "access.commands",
+    "bench": "bench.commands",
+    "plan": "plan.commands",
+    "tune": "tune.commands",
+    "sbom": "sbom.commands",
+    "doctor": "doctor",
+    "test": "testing.commands",
+}
+GROUPS = {"key": "access.commands", "release": "release.commands", "swarm": "swarm.commands"}
+# All that follows `test`, pytest's own options too, is for the command to read.
+CONTEXT = {"test": {"allow_extra_args": True, "ignore_unknown_options": True}}
+
+
+def make_app(words: Sequence[str] = ()) -> typer.Typer:
+    """The app with the command that the first of `words` names, and with every command where it names none."""
+    app = typer.Typer(
+        help="Train, archive and serve PyTorch models with TorchServe.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(lambda: None)  # without it, an app with a single command is that command
+    wanted = set(words[:1]) & {*COMMANDS, *GROUPS} or {*COMMANDS, *GROUPS}
+    for name, module in COMMANDS.items():
+        if name in wanted:
+            app.command(name, context_settings=CONTEXT.get(name))(member(module, name))
+    for name, module in GROUPS.items():
+        if name in wanted:
+            app.add_typer(member(module, f"{name}_app"), name=name)
+    return app
+
+
+def member(module: str, name: str) -> Any:
+    return getattr(import_module(f"stackcli.{module}"), name)
 
 
 def main() -> None:
-    command.run(app, "scripts/stack")
+    command.run(make_app(sys.argv[1:]), "scripts/stack")

@@ -9,7 +9,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from browser.playground import ARTIFACTS, DESKTOP, EDGE, PHONE, Open, Watch
+from browser.playground import ARTIFACTS, DESKTOP, EDGE, PHONE, Open, Watch, load
 from stackcli.common.paths import ROOT
 from stackcli.machine.browser import PROGRAMS, find_browser
 
@@ -83,7 +83,7 @@ def open_page(browser: Browser, watch: Watch, request: pytest.FixtureRequest) ->
         page = context.new_page()
         watch.follow(page)
         before(page)
-        page.goto(f"{EDGE}/")
+        load(page)
         return page
 
     yield open_page

@@ -15,7 +15,7 @@ from browser.playground import ARTIFACTS, DESKTOP, PHONE, Open
 from stackcli.common.paths import ROOT
 
 PICTURE_OF_README = ROOT / "docs/playground.png"
-MOST_BYTES = 200_000
+MAX_BYTES = 200_000
 SEEN_FOCUS = """() => {
   const element = document.activeElement;
   const style = getComputedStyle(element.matches("[type=radio]") ? element.nextElementSibling : element);
@@ -186,7 +186,7 @@ def test_the_pictures_of_the_page_are_kept(open_page: Open, write_docs: bool) ->
     target = ARTIFACTS / "playground.png"
     page.screenshot(path=target, clip={"x": 56, "y": 0, "width": 1168, "height": 1090}, full_page=True)
     Image.open(target).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
-    assert target.stat().st_size < MOST_BYTES
+    assert target.stat().st_size < MAX_BYTES
     if write_docs:
         PICTURE_OF_README.write_bytes(target.read_bytes())
-    assert PICTURE_OF_README.stat().st_size < MOST_BYTES
+    assert PICTURE_OF_README.stat().st_size < MAX_BYTES

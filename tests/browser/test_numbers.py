@@ -120,12 +120,12 @@ def test_an_untrained_version_is_told(open_page: Open) -> None:
 def test_without_numbers_it_says_so_and_comes_back(open_page: Open, watch: Watch) -> None:
     watch.network_fails = True
     page = open_page(before=lambda page: page.route(NUMBERS, lambda route: route.abort()))
-    expect(page.locator("#now-note")).to_contain_text("no numbers just now")
+    expect(page.locator("#now-note")).to_contain_text("No live numbers")
     expect(page.locator("#now-box")).to_be_hidden()
     assert violations(page) == []
     page.unroute(NUMBERS)
     page.route(NUMBERS, answered({**numbers_of(), "models": []}))
-    expect(page.locator("#now-note")).to_contain_text("no numbers just now")
+    expect(page.locator("#now-note")).to_contain_text("No live numbers")
     page.unroute(NUMBERS)
     expect(row(page, "mnist 1.0")).to_be_visible()
 
@@ -156,5 +156,5 @@ def test_the_numbers_are_asked_for_with_the_pages_key(open_page: Open, watch: Wa
         page.route(NUMBERS, lambda route: route.fulfill(**refusal))
 
     page = open_page(before=with_keys)
-    expect(page.locator("#now-note")).to_contain_text("no numbers just now")
+    expect(page.locator("#now-note")).to_contain_text("No live numbers")
     assert "Bearer good" in keys

@@ -90,10 +90,12 @@ def selected(selector: dict[str, str], labels: dict[str, str]) -> bool:
 
 
 def asked_by_the_edge() -> set[int]:
-    """The ports of TorchServe that HAProxy and the page's numbers go to."""
+    """The ports of TorchServe that HAProxy and its supervisor go to."""
     routed = re.findall(r"\{\{ servers\((\d+)", (EDGE / "templates/backends.cfg.j2").read_text())
-    scraped = re.findall(r"^PORT = (\d+)$", (EDGE / "supervisor/scrape.py").read_text(), re.MULTILINE)
-    return {int(port) for port in routed + scraped}
+    modules = [EDGE / "supervisor" / name for name in ("scrape.py", "loaded.py")]
+    asked = [port for file in modules for port in re.findall(r"^PORT\b.* = (\d+)", file.read_text(), re.MULTILINE)]
+    assert len(asked) == len(modules)
+    return {int(port) for port in routed + asked}
 
 
 def probes_of(container: Object) -> dict[str, Object]:

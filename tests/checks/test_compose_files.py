@@ -1,5 +1,6 @@
 """Compose and its linter accept the compose files, in every combination in which they are used."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -44,5 +45,17 @@ def test_the_closed_edge_is_that_of_compose_prod_yaml() -> None:
     ours = yaml.safe_load(render(SWARM))["services"]["edge"]
     theirs = yaml.safe_load(render(("compose.yaml", "compose.prod.yaml")))["services"]["edge"]
     assert ours["environment"] == theirs["environment"]
-    (folder,) = (volume["target"] for volume in theirs["volumes"] if volume["target"] != "/model_store")
+    (folder,) = {volume["target"] for volume in theirs["volumes"]} - baked_files("edge")
     assert {Path(secret["target"]).parent for secret in ours["secrets"]} == {Path(folder)}
+
+
+@pytest.mark.parametrize("name", ["torchserve", "edge"])
+def test_what_compose_yaml_mounts_is_in_the_baked_image(name: str) -> None:
+    mounted = {volume["target"] for volume in yaml.safe_load(render(("compose.yaml",)))["services"][name]["volumes"]}
+    assert mounted == baked_files(name)
+
+
+def baked_files(stage: str) -> set[str]:
+    """Where docker/bake copies something to, in its stage of that name."""
+    _, _, lines = (ROOT / "docker/bake/Dockerfile").read_text().partition(f" AS {stage}\n")
+    return set(re.findall(r"^COPY \S+ (\S+?)/?$", lines.partition("\nFROM ")[0], re.MULTILINE))

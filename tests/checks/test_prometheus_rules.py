@@ -8,7 +8,7 @@ import pytest
 import typer
 import yaml
 
-from stackcli.cli import app
+from stackcli.cli import make_app
 from stackcli.common.paths import ROOT
 
 PROMETHEUS = ROOT / "docker/prometheus"
@@ -62,7 +62,7 @@ def test_the_runbook_has_a_section_for_every_alert_and_for_no_other() -> None:
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"`scripts/stack ([^`]+)`", RUNBOOK.read_text()))))
 def test_the_runbook_names_a_command_that_there_is(command: str) -> None:
-    found, words = typer.main.get_command(app), command.split()
+    found, words = typer.main.get_command(make_app()), command.split()
     while isinstance(found, typer.core.TyperGroup):
         found, words = found.commands[words[0]], words[1:]
     found.make_context("stack", words)  # raises for an option or an argument that it does not take

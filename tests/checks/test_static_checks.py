@@ -19,6 +19,7 @@ HOST_CODE = [
     "benchmarks/soak",
     "docker/grafana/boards",
     "tests/conftest.py",
+    "tests/lanes.py",
     "tests/unit",
     "tests/checks",
     "tests/containers",

@@ -12,7 +12,7 @@ CASES = ROOT / "tests/checks/prometheus"
 
 @pytest.fixture(scope="module")
 def image(project: Project) -> str:
-    tag = f"torchserve-stack/prometheus:{project.settings.stack_tag}"
+    tag = project.settings.image_of("prometheus")
     run(build_command(project, "prometheus", tag))
     return tag
 

@@ -17,8 +17,9 @@ from integration.support.evidence import keep_evidence
 from integration.support.fresh import FreshDeployments, Workshop
 from integration.support.models.folders import answer_in_words, copy_mnist, write_brightness_model
 from integration.support.pages.faults import FaultTable
+from integration.support.ports import Ports
 from integration.support.registry import Registry, start_registry
-from integration.support.stack import Deployment, Ports, docker_engine
+from integration.support.stack import Deployment, docker_engine
 from integration.support.store import copy_models, entry_of
 from integration.support.users import PROJECT_ROOT, cache_volume, image, users_folder, users_project
 

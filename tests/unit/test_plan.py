@@ -1,6 +1,8 @@
 """What plan promises: enough replicas for rate and p99, one to lose, and a refusal where it cannot know or keep it."""
 
 import json
+from collections.abc import Iterator
+from functools import cache
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 
 from stackcli.common.errors import ConfigError
 from stackcli.machine.registries import Secrets
-from stackcli.plan import forecast
+from stackcli.plan import calibration, forecast
 from stackcli.plan.forecast import make_plan, rounded_up, simulate
 from stackcli.plan.measured import Results, check_results, read_results
 from stackcli.plan.queueing import Replica, Simulated, closed_loop, open_loop
@@ -29,6 +31,7 @@ SETTINGS = {
     "TORCHSERVE_CPUS": "all",
     "TORCHSERVE_MEMORY": "4g",
 }
+open_once, closed_once = cache(open_loop), cache(closed_loop)
 MODEL = Model(name="mnist", version="1.0", status="available", sha256="aa11")
 
 
@@ -49,10 +52,10 @@ def run(simulated: Simulated, connections: int, rate: float | None = None, **cha
 
 
 def measured(true: Replica = TRUE, **settings: Any) -> dict[str, Any]:
-    closed = [run(closed_loop(true, count, seed=7), count) for count in (1, 8, 64)]
+    closed = [run(closed_once(true, count, seed=7), count) for count in (1, 8, 64)]
     best = closed[-1]["achieved_rate"]
     rates = [share * best for share in (0.3, 0.5, 0.7, 0.9)]
-    opened = [run(open_loop(true, rate, arrivals="even", seed=7), 20, rate) for rate in rates]
+    opened = [run(open_once(true, rate, arrivals="even", seed=7), 20, rate) for rate in rates]
     return {
         "date": "2026-11-25 10:00 UTC",
         "machine": MACHINE,
@@ -62,6 +65,16 @@ def measured(true: Replica = TRUE, **settings: Any) -> dict[str, Any]:
         "settings": {**SETTINGS, **settings},
         "runs": closed + opened,
     }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def remembered() -> Iterator[None]:
+    """What was simulated once is not simulated again: it comes to the same every time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (forecast, calibration):
+            patch.setattr(module, "open_loop", open_once)
+        patch.setattr(calibration, "closed_loop", closed_once)
+        yield
 
 
 @pytest.fixture(scope="module")

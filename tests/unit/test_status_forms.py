@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.testing import CliRunner
 
-from stackcli.cli import app
+from stackcli.cli import make_app
 from stackcli.common import console
 from stackcli.common.errors import EngineError
 from stackcli.common.paths import ROOT
@@ -189,7 +189,7 @@ def test_without_an_engine_stdout_is_json_too_and_the_exit_status_1(monkeypatch:
 
     monkeypatch.setattr(commands, "running_project", refuse)
     monkeypatch.setattr(console.out, "stderr", False)
-    ended = CliRunner().invoke(app, ["status", "--json"])
+    ended = CliRunner().invoke(make_app(), ["status", "--json"])
     assert ended.exit_code == 1
     assert json.loads(ended.stdout)["warnings"] == [
         "FAIL: expected a running Docker Engine, found none; try `scripts/stack up --yes`"
@@ -199,7 +199,7 @@ def test_without_an_engine_stdout_is_json_too_and_the_exit_status_1(monkeypatch:
 
 @pytest.mark.parametrize("other", ["--json", "--watch"])
 def test_a_picture_is_of_one_moment(other: str, tmp_path: Path) -> None:
-    ended = CliRunner().invoke(app, ["status", "--svg", str(tmp_path / "x.svg"), other])
+    ended = CliRunner().invoke(make_app(), ["status", "--svg", str(tmp_path / "x.svg"), other])
     assert ended.exit_code == 1
     assert "expected --svg alone" in str(ended.exception)
 

@@ -146,7 +146,7 @@ class Build:
             unsigned = "" if self._is_ours(old) else ", which is not signed with this key"
             print(f"{spec}: keeping the archive built at {old['built_at']}{unsigned}", flush=True)
         else:
-            why = {"reason": error.reason, "remedy": error.remedy}
+            why = {"reason": error.reason, "expected": error.expected, "found": error.found, "remedy": error.remedy}
             self.store.publish_unavailable({"name": spec.name, "version": spec.version, "status": UNAVAILABLE, **why})
         self._note(spec, UNAVAILABLE, began, error)
         if self.strict:

@@ -2,11 +2,14 @@
 
 const TYPES = { 400: "notAnImage", 401: "keyMissing", 403: "keyWrong", 404: "notServed", 413: "tooLarge",
   415: "unsupported", 429: "tooFast", 408: "timeout", 503: "busy", 504: "timeout" };
+// A full queue, or a server that is only starting, says 503 with this type; a model that fails says 503 with another one.
+const BUSY_TYPE = "ServiceUnavailableException";
+const ASKED_AGAIN = ["busy", "tooFast"];
 const KEY = "apiKey";
 const RESEND_MS = 300;
 const RESEND_BYTES = 1_000_000; // a larger body may itself be why the connection broke
 
-/** Why a request got no answer: `kind` names its text in en.js, `retryAfter` is in seconds, or 0. */
+/** Why a request got no answer: `kind` names its text in en.js; `retryAfter`: seconds, 0 where asking again would not help. */
 export class Problem extends Error {
   constructor(kind, { message = "", retryAfter = 0, requestId = "", status = 0 } = {}) {
     super(message || kind);
@@ -103,9 +106,9 @@ function refusal(response, text) {
   } catch {
     said = {};
   }
-  const retryAfter = Number(response.headers.get("Retry-After")) || 0;
   let kind = TYPES[response.status] ?? (response.status < 500 ? "notAnImage" : "serverError");
-  if (kind === "busy" && !retryAfter) kind = "serverError";
+  if (kind === "busy" && said.type !== BUSY_TYPE) kind = "serverError";
+  const retryAfter = ASKED_AGAIN.includes(kind) ? Number(response.headers.get("Retry-After")) || 1 : 0;
   if (kind === "keyMissing" && readKey()) kind = "keyWrong";
   const requestId = said.request_id ?? response.headers.get("X-Request-Id") ?? "";
   return new Problem(kind, { message: said.message, requestId, retryAfter, status: response.status });

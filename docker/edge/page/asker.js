@@ -1,6 +1,6 @@
 // One request at a time, and the latest input wins: what was overtaken while waiting is never sent.
 
-// From one start to the next: a drawing hand needs no more often than the first, and any server bears the last.
+// Pause between requests: 80 ms feels live while drawing; back off to at most 1 s when the server answers 429.
 const PAUSE_MS = [80, 1000];
 
 export class Asker {

@@ -80,7 +80,7 @@ export default {
   nowWorkersOf: "{ready} of {all}",
   nowUntrained: "untrained",
   nowOver: "All clients’ requests, over the last {seconds} s.",
-  nowNone: "There are no numbers just now: no model’s server has told any.",
+  nowNone: "No live numbers: no TorchServe has reported any yet.",
   unavailable: "Not available",
   remedy: "Try {remedy}",
   footer: "Your pictures go to this server and nowhere else.",

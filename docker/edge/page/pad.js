@@ -36,7 +36,7 @@ export class Pad {
     this.#changed();
   }
 
-  /** Draws everything anew, in the colour that the style sheet gives the canvas. */
+  /** Draws everything again, in the colour that the style sheet gives the canvas. */
   draw() {
     const canvas = this.#canvas;
     const side = Math.round(canvas.clientWidth * devicePixelRatio);

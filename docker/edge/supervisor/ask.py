@@ -8,7 +8,7 @@ import sys
 from contract.failure import Failure, failure_line
 from supervisor.server import NUMBERS_PATH, PORT
 
-# Above what all TorchServes together take that do not answer, twice.
+# Longer than two scrapes in which no TorchServe answers in time.
 SECONDS = 15
 
 

@@ -1,4 +1,4 @@
-"""The certificate and its private key, checked before HAProxy sees them."""
+"""Checks the certificate and its private key before HAProxy gets them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def read_certificate(folder: Path) -> str:
 
 
 def expiry_problem(folder: Path) -> str:
-    """Why clients refuse the certificate as of now; empty where its time has not run out."""
+    """Says why clients refuse the certificate today; empty while it is valid."""
     ended = _openssl("x509", "-noout", "-enddate", "-checkend", "0", text=(folder / CERTIFICATE).read_text())
     end = _end_of(ended.stdout)
     return "" if ended.returncode == 0 else f"expected a certificate that is valid today, found it expired on {end}"
 
 
 def expires_at(text: str) -> float:
-    """When the time of the (first) certificate in a PEM text runs out, in seconds since 1970."""
+    """When the (first) certificate in a PEM text expires, in seconds since 1970."""
     return float(ssl.cert_time_to_seconds(_end_of(_openssl("x509", "-noout", "-enddate", text=text).stdout)))
 
 

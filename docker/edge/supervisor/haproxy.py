@@ -1,4 +1,4 @@
-"""HAProxy's processes: a master that this one starts, and its workers, of which a reload makes a new one."""
+"""Starts, reloads and stops HAProxy: a master process, and its workers, to which every reload adds a new one."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from pathlib import Path
 from supervisor.errors import EdgeError
 from supervisor.log import follow_haproxy
 
-# Beside the configuration: the master's own socket, through which its workers answer as well, also one that takes no
-# connections any more; and what one worker knows of the TorchServes, for the next.
+# Beside the configuration: the master's socket, through which all workers answer, even those that take no connections
+# any longer; and what a worker knows of the TorchServes, for the next one.
 SOCKET, STATE, NO_STATE = ".sock", ".state", "1\n"
 RELOAD_SECONDS = 15.0
-# How often is looked whether a stop is complete, and how many looks without a request make it so.
-LOOK_SECONDS, IDLE_LOOKS = 0.2, 5
-# HAProxy drops log lines rather than wait for their reader. So long its last words may take, once it has ended.
+# Poll interval while stopping, and how many idle polls in a row end it.
+POLL_SECONDS, IDLE_POLLS = 0.2, 5
+# HAProxy drops log lines rather than wait for their reader: hence a large pipe. And how long to wait for the last lines
+# after exit.
 PIPE_BYTES, LAST_WORDS_SECONDS = 1 << 20, 2.0
 
 
 class HAProxy:
-    """One HAProxy with the configuration in `config`, of which `check` has to approve before start and reload.
+    """One HAProxy with the configuration in `config`; call `check` before start and reload.
 
-    `frontend`: the one whose requests a stop waits for.
+    `frontend`: a stop waits for the requests of this one.
     """
 
     def __init__(self, config: Path, frontend: str = "edge") -> None:
@@ -59,13 +60,13 @@ class HAProxy:
         self._wait_for_another(0)
 
     def forget(self, name: str, lines: Iterable[str]) -> None:
-        """Takes lines (`KEY VALUE`) from a map at once: a connection's next request may still go to an older worker."""
+        """Removes lines (`KEY VALUE`) from a map at once, for an open connection may still send to an older worker."""
         for line in lines:
             for worker in self._workers():
                 self._ask(f"@!{worker} del map {name} {line.split()[0]}")
 
     def reload(self) -> None:
-        """A new worker takes over the listening socket; the old one answers what it has accepted, and ends."""
+        """Has a new worker take over the listening socket; the old one answers what it has accepted, and ends."""
         before = self.worker()
         self._keep_state(self._ask("@1 show servers state"))
         self._signal(signal.SIGUSR2)
@@ -74,16 +75,16 @@ class HAProxy:
     def stop(self, seconds: float) -> None:
         """Closes the port, and ends once every request that was accepted is answered, at the latest after `seconds`.
 
-        HAProxy itself waits for connections that are idle, too: for their next request, to close with its answer.
+        HAProxy alone would also wait for idle connections until they send their next request.
         """
         worker = self.worker()
         self._signal(signal.SIGUSR1)
         deadline = time.monotonic() + seconds
-        idle_looks = 0
-        while self.ended is None and time.monotonic() < deadline and idle_looks < IDLE_LOOKS:
-            time.sleep(LOOK_SECONDS)
+        idle_polls = 0
+        while self.ended is None and time.monotonic() < deadline and idle_polls < IDLE_POLLS:
+            time.sleep(POLL_SECONDS)
             requests = self._ask(f"@!{worker} show sess").count(f" fe={self.frontend} ")
-            idle_looks = 0 if requests else idle_looks + 1
+            idle_polls = 0 if requests else idle_polls + 1
         self._signal(signal.SIGTERM)
         self._running.wait()
         self._hear_out()
@@ -108,7 +109,7 @@ class HAProxy:
         return 0
 
     def _workers(self) -> list[str]:
-        """The process ids of all workers, those too that only answer what they have accepted."""
+        """The process ids of all workers, including those that only answer what they have accepted."""
         found = (line.split() for line in self._ask("show proc").splitlines())
         return [words[0] for words in found if words[1:2] == ["worker"]]
 
@@ -137,7 +138,7 @@ class HAProxy:
         raise EdgeError("HAProxy to start", "none that answers", "the lines above")
 
     def _ask(self, command: str) -> str:
-        """The answer on the master's socket; empty where nobody answers."""
+        """Returns the answer on the master's socket, empty where there is none."""
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(2)

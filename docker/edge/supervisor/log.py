@@ -1,4 +1,4 @@
-"""What the supervisor and HAProxy say of themselves, one JSON object a line, as the access log is."""
+"""Writes what the supervisor and HAProxy report of themselves as JSON, one object a line, like the access log."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from contract.log_line import level_of, log_line
 
 _HAPROXY = re.compile(r"\[(NOTICE|WARNING|ALERT)\] +\(\d+\) : (?:config : )?(.*)")
 _HAPROXY_LEVELS = {"WARNING": "WARN", "ALERT": "ERROR"}
-# What HAProxy 2.6 says at every start, reload and stop, some of it once for each server: nobody has to act on it.
+# HAProxy 2.6 says these at every start, reload and stop, some of them once per server; they call for no action.
 _USUAL = re.compile(
     r"Proxy \S+ stopped \(|Former worker \(\d+\) exited with code 0 |.* changed from server-state after a reload"
     r"|server-state partially applied for |\S+ changed its IP from |Server \S+ administratively READY thanks to "
     r"|Server \S+ \('\S+'\) is UP/READY \(resolves again\)"
-    r"|Exiting Master process|Current worker \(\d+\) exited with code 0 |All workers exited. Exiting... \(0\)"
+    r"|Exiting Master process|Current worker \(\d+\) exited with code (0|143) "
+    r"|All workers exited. Exiting... \((0|143)\)"
 )
 _CHUNK = 1 << 16
 
@@ -28,7 +29,7 @@ def log(line: str) -> None:
 
 
 def write(level: str, logger: str, message: str) -> None:
-    """One line, whole: several threads write."""
+    """Writes a whole line in one piece, because several threads write."""
     _print(log_line(level, logger, message))
 
 
@@ -40,7 +41,7 @@ def follow_haproxy(said: IO[bytes]) -> threading.Thread:
 
 
 def _pass_on(said: IO[bytes]) -> None:
-    """By the chunk, not by the line: with ACCESS_LOG=all there is a line for every request."""
+    """Reads by the chunk, not by the line, because ACCESS_LOG=all makes a line for every request."""
     rest = b""
     while chunk := said.read(_CHUNK):
         whole, end, rest = (rest + chunk).rpartition(b"\n")
@@ -49,7 +50,7 @@ def _pass_on(said: IO[bytes]) -> None:
 
 
 def haproxy_lines(said: str) -> Iterator[str]:
-    """The access log's lines as they are, warnings and alerts as JSON, nothing of the rest."""
+    """Yields the access log's lines as they are, warnings and alerts as JSON, and nothing of the rest."""
     for line in said.split("\n"):
         words = _HAPROXY.fullmatch(line)
         kind, message = words.groups() if words else ("", line.strip())

@@ -17,7 +17,7 @@ Key = frozenset[tuple[str, str]]  # a series' labels
 Exposition = Mapping[str, Mapping[Key, float]]  # series' name → labels → value
 
 OUTCOMES, WORKER_STATES = ("2xx", "4xx", "5xx"), ("ready", "starting", "failed")
-# Nothing else is parsed: of all series, these are a fifth.
+# Only these are parsed, a fifth of all series.
 READ = (
     "model_requests_total",
     "model_request_duration_seconds_bucket",

@@ -1,4 +1,4 @@
-"""What the playground is made of: its files, the models as JSON, their samples, each with the path it has here."""
+"""Lists what the playground consists of, each part with its path: its files, the models as JSON, their samples."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from supervisor.models import Model, Record
 
 DATA_PATH = "/playground/models.json"
 # HAProxy answers with a file from a buffer: see tune.bufsize in page.cfg.j2.
-MOST_BYTES = 1_000_000
+MAX_BYTES = 1_000_000
 _SAFE_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _TEXTS = {".js": "text/javascript", ".html": "text/html", ".css": "text/css"}
 
 
 @dataclass(frozen=True)
 class File:
-    """A file that HAProxy returns at `path`; `public`: also to who has no key."""
+    """A file that HAProxy returns at `path`; `public`: even to clients without a key."""
 
     path: str
     file: Path
@@ -34,14 +34,14 @@ def page_files(folder: Path) -> list[File]:
     """The page's own files: index.html at /, the others below /playground/."""
     files = []
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and file.stat().st_size <= MOST_BYTES:
+        if file.is_file() and file.stat().st_size <= MAX_BYTES:
             name = file.relative_to(folder).as_posix()
             files.append(File("/" if name == "index.html" else f"/playground/{name}", file, _type_of(file), True))
     return files
 
 
 def sample_files(store: Path, models: Sequence[Model]) -> list[File]:
-    """The samples of every version, as the builder published them; one that is not the manifest's is left out."""
+    """The samples of every version; a file that is not the one in the manifest is left out."""
     files = []
     for model in models:
         for record in model.versions:
@@ -97,7 +97,7 @@ def _sample_file(store: Path, name: str, version: str, sample: Record) -> Path |
     if not _SAFE_FILE.fullmatch(str(sample.get("file", ""))):
         return None
     file = store / "samples" / f"{name}-{version}" / sample["file"]
-    if not file.is_file() or file.stat().st_size > MOST_BYTES:
+    if not file.is_file() or file.stat().st_size > MAX_BYTES:
         return None
     return file if hashlib.sha256(file.read_bytes()).hexdigest() == sample.get("sha256") else None
 

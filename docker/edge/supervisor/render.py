@@ -31,7 +31,7 @@ class Rendered:
 
 
 def render(settings: Settings, loaded: Loaded | None = None) -> Rendered:
-    """Reads everything again. `loaded`: the versions that TorchServe has. Raises Failure for what cannot be used."""
+    """Reads what the edge follows; `loaded`: see read_models. Raises Failure where something cannot be used."""
     models = read_models(settings.store, loaded)
     samples = sample_files(settings.store, models.routed)
     data = File(DATA_PATH, Path(DATA), "application/json", False)
@@ -71,7 +71,7 @@ def accepted_keys(folder: Path) -> list[Key]:
 
 
 def write(rendered: Rendered, folder: Path) -> None:
-    """Into the run folder, each file for this user alone: one of them is a private key."""
+    """Writes the files so that only this user can read them, for one is a private key."""
     for name, content in rendered.files.items():
         partial = folder / f"{name}.partial"
         partial.touch(mode=0o600)

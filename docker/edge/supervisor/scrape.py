@@ -1,27 +1,22 @@
-"""Reads the series of every TorchServe, only while somebody asks for numbers, and at most once a second.
-
-A TorchServe that is slow or dead costs who asked a moment, and nothing else: the edge routes on meanwhile.
-"""
+"""Reads every TorchServe's series: at most once a second while a client asks for numbers, else every ten seconds."""
 
 from __future__ import annotations
 
-import http.client
-import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Optional
 
 from supervisor.numbers import Reading, Replica, read_exposition
+from supervisor.torchserves import ask_each, get
 
 PORT = 8082
-# From one scrape to the next; from a first to the second, where there is no earlier one; as far back as it looks.
-LEAST_SECONDS, FIRST_SECONDS, WINDOW_SECONDS = 1.0, 2.0, 10.0
-# One TorchServe's whole answer.
-ANSWER_SECONDS, MOST_BYTES = 2.0, 8 << 20
+# Between two scrapes at least; between the first two of a series; and how far back rates are taken.
+MIN_SECONDS, FIRST_SECONDS, WINDOW_SECONDS = 1.0, 2.0, 10.0
+# For one TorchServe's whole answer.
+ANSWER_SECONDS = 2.0
 
 Readings = Mapping[str, Optional[Reading]]  # by instance; None: it did not answer
 
@@ -47,6 +42,16 @@ class Scraper:
         self._lock = threading.Lock()
         self._past: deque[Scrape] = deque()
 
+    def start(self) -> None:
+        """Keeps an earlier reading at hand, so that the first client to ask need not wait for a second one."""
+        threading.Thread(target=self._look_on, daemon=True).start()
+
+    def _look_on(self) -> None:
+        while True:
+            with self._lock:
+                self._look()
+            self._pause(WINDOW_SECONDS)
+
     def replicas(self) -> list[Replica]:
         """Each TorchServe as it is now, beside its oldest reading of the last seconds."""
         with self._lock:
@@ -61,12 +66,12 @@ class Scraper:
             ]
 
     def _look(self) -> None:
-        """Scrapes, if the last time is long enough ago."""
+        """Scrapes unless the last time is too recent."""
         now = self._clock()
-        if self._past and now - self._past[-1].at < LEAST_SECONDS:
+        if self._past and now - self._past[-1].at < MIN_SECONDS:
             return
-        # A little more, so that who asks every two seconds has ten.
-        while self._past and now - self._past[0].at > WINDOW_SECONDS + LEAST_SECONDS:
+        # One interval more, so that a client polling every 2 s still gets a full 10 s window.
+        while self._past and now - self._past[0].at > WINDOW_SECONDS + MIN_SECONDS:
             self._past.popleft()
         self._past.append(Scrape(now, self._scrape()))
 
@@ -75,39 +80,20 @@ def _first(scrapes: Sequence[Scrape], instance: str) -> Reading | None:
     return next((found for scrape in scrapes if (found := scrape.readings.get(instance))), None)
 
 
-def scrape_torchserves(name: str, most: int) -> Readings:
-    """Those that DNS has under the name, `most` of them, at the same time."""
-    try:
-        found = socket.getaddrinfo(name, PORT, socket.AF_INET, socket.SOCK_STREAM)
-    except OSError:
-        return {}
-    addresses = sorted({str(address[0]) for *_, address in found})[:most]
-    with ThreadPoolExecutor(most) as readers:
-        readings = readers.map(lambda address: read_torchserve(address, PORT), addresses)
-        return {f"{address}:{PORT}": reading for address, reading in zip(addresses, readings)}
+def scrape_torchserves(name: str, max_replicas: int) -> Readings:
+    """Reads them all at the same time."""
+    return {
+        f"{address}:{PORT}": reading
+        for address, reading in ask_each(name, max_replicas, lambda address: read_torchserve(address, PORT)).items()
+    }
 
 
 def read_torchserve(address: str, port: int, seconds: float = ANSWER_SECONDS) -> Reading | None:
-    """None where no whole answer came in time, or one that is none."""
-    connection = http.client.HTTPConnection(address, port, timeout=seconds)
-    began = time.monotonic()
+    """Returns None where no whole answer came in time, or one that is no exposition."""
+    answer = get(address, port, "/metrics", seconds)
     try:
-        connection.connect()
-        # The timeout is for each part of an answer: one that comes byte by byte is cut off all the same.
-        deadline = threading.Timer(seconds, connection.sock.shutdown, [socket.SHUT_RDWR])
-        deadline.daemon = True
-        deadline.start()
-        try:
-            connection.request("GET", "/metrics", headers={"Host": "torchserve"})
-            answer = connection.getresponse()
-            body = answer.read(MOST_BYTES)
-        finally:
-            deadline.cancel()
-        at = time.monotonic()
-        # http.client takes an answer that was cut off in its head for a whole one.
-        is_whole = answer.status == 200 and answer.isclosed() and at - began < seconds
-        return Reading(at, read_exposition(body.decode("utf-8"))) if is_whole else None
-    except (OSError, http.client.HTTPException, ValueError, LookupError):
+        if answer is None or answer.status != 200:
+            return None
+        return Reading(answer.at, read_exposition(answer.body.decode("utf-8")))
+    except (ValueError, LookupError):
         return None
-    finally:
-        connection.close()

@@ -22,7 +22,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Series:
-    """A collector of prometheus-client. What is in force it reads when it is asked; reloads it is told."""
+    """Collects for prometheus-client: reads what is in force at every scrape, and counts the reloads it is told of."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -81,7 +81,7 @@ def shares(settings: Settings) -> dict[tuple[str, str], float]:
 
 
 def _served(settings: Settings) -> list[dict[str, Any]]:
-    """The models in force; none before the first are."""
+    """The models in force; an empty list until HAProxy has taken over the first."""
     try:
         models: list[dict[str, Any]] = json.loads((settings.run / SERVED).read_text(encoding="utf-8"))["models"]
     except FileNotFoundError:

@@ -19,7 +19,7 @@ from supervisor.settings import Settings
 PORT = 8405
 SERIES_PATH, NUMBERS_PATH = "/metrics", "/playground/metrics.json"
 NOT_FOUND = {"code": 404, "type": "ResourceNotFoundException", "message": f"expected {SERIES_PATH} or {NUMBERS_PATH}"}
-# For one request to arrive in, and for its answer to be taken.
+# How long a client may take to send its request, and to read the answer.
 CLIENT_SECONDS = 5
 
 Pages = Mapping[str, Callable[[], "tuple[str, bytes]"]]  # path → its content type and content
@@ -46,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def version_string(self) -> str:
-        """Nobody has to know which Python this is."""
+        """Keeps the version of Python to itself."""
         return "edge"
 
     def log_message(self, format: str, *args: object) -> None:
@@ -54,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Answers with `pages`, each request in a thread of its own that ends with the process."""
+    """Answers with `pages`, each request in its own thread, which ends with the process."""
 
     daemon_threads = True
 
@@ -63,7 +63,7 @@ class Server(ThreadingHTTPServer):
         self.pages = pages
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is nobody's fault."""
+        """Says nothing of a client that went away."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -72,8 +72,9 @@ class Server(ThreadingHTTPServer):
 
 
 def start_server(settings: Settings, series: Series) -> None:
-    """In the background, for as long as this process lives."""
+    """Serves in the background for as long as this process lives."""
     scraper = Scraper(lambda: scrape_torchserves(settings.torchserve, settings.most_replicas))
+    scraper.start()
 
     def current_numbers() -> tuple[str, bytes]:
         return "application/json", json.dumps(numbers(scraper.replicas(), shares(settings))).encode()

@@ -1,4 +1,4 @@
-"""What compose.yaml decides for the edge, from the environment."""
+"""Reads the edge's settings from the environment, where compose.yaml puts them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Settings:
     threads: int
     request_seconds: int
     drain_seconds: int
-    # Under which name DNS has every TorchServe's address. HAProxy asks for it as it is: in a cluster, the whole name.
+    # DNS has every TorchServe's address under this name. In a cluster it is the full name, for HAProxy completes none.
     torchserve: str = "torchserve"
-    # Of that name's addresses, to how many it routes.
+    # How many of these addresses the edge can route to.
     most_replicas: int = 8
-    # Of a million requests that come without a decision, how many are traced; None: no collector, no tracing.
+    # How many of a million requests are traced when their client has not decided; None where there is no collector.
     sampled_ppm: int | None = None
     store: Path = Path("/model_store")
-    # TorchServe's, of which the edge reads how large a request may be.
+    # TorchServe's own file, for the size of a request.
     config: Path = Path("/config.properties")
     page: Path = Path("/opt/stack/page")
     templates: Path = Path("/opt/stack/templates")

@@ -33,7 +33,7 @@ from supervisor.log import log
 SOCKET = "spans.sock"
 LINE_BYTES = 1 << 16
 EXPORT_SECONDS, SCHEDULE_MS = 5, 1000
-# Of what HAProxy logs, what a span says, by the names of OpenTelemetry's conventions where they have one.
+# What a span takes from HAProxy's line, under the names of OpenTelemetry's conventions where they have one.
 ATTRIBUTES = {
     "method": "http.request.method",
     "path": "url.path",
@@ -69,9 +69,9 @@ class Spans:
         self.provider = provider
 
     def add(self, line: bytes) -> None:
-        """line: one of HAProxy's log; nothing is made of what is not sampled, or is no request."""
+        """Makes a span of one line of HAProxy's log; ignores a line that is not sampled, or is no request."""
         try:
-            # "-" is how HAProxy logs what it knows nothing of.
+            # HAProxy logs "-" where it has no value.
             said = {name: value for name, value in json.loads(line).items() if value != "-"}
             if said.get("sampled") == "1":
                 self._make(said)
@@ -122,6 +122,6 @@ class OneWarning(logging.Handler):
 
 
 def quieten() -> None:
-    """The SDK's own words go to `OneWarning`."""
+    """Hands the SDK's own log to `OneWarning`."""
     logger = logging.getLogger("opentelemetry")
     logger.handlers, logger.propagate = [OneWarning(logging.WARNING)], False

@@ -19,6 +19,7 @@ from contract.manifest import (
     key_of,
     label_of,
     read_manifest,
+    why_unavailable,
 )
 from contract.releases import RELEASES, read_releases
 from contract.served import Decision, State, Version, decide
@@ -94,9 +95,7 @@ def judge(store: Path, entry: Record, verifier: Optional[RecordVerifier] = None)
     key, label = key_of(entry), label_of(entry)
     records = candidates(entry)
     if not records:
-        expected, remedy = f"{label} as the builder makes it", str(entry.get("remedy", REBUILD))
-        reason = Failure(expected, str(entry.get("reason", "no reason given")), remedy, label)
-        return Model(*key, State.UNAVAILABLE, reason)
+        return Model(*key, State.UNAVAILABLE, why_unavailable(entry))
     if verifier:
         problems = [_distrust(verifier, record, key) for record in records]
         records = [record for record, problem in zip(records, problems) if not problem]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from contract.keys import KEYS
 from stackcli.access.api_keys import read_keys
-from stackcli.access.certificates import days_left, read_pair, time_problem
 from stackcli.access.folder import CERTIFICATE, EDGE_ID, PRIVATE_KEY, secrets_folder
 from stackcli.common.check import Check
 from stackcli.common.errors import StackError
@@ -61,6 +60,9 @@ def check_edge(settings: Settings) -> list[Check]:
 
 def check_certificate(settings: Settings) -> Check:
     """Also as clients would: one whose time has run out, or soon will."""
+    # Imported here, because `status` of an open stack checks no certificate and need not wait for it.
+    from stackcli.access.certificates import days_left, read_pair, time_problem
+
     folder = secrets_folder(settings)
     make, renew = "`scripts/stack certs`", "`scripts/stack certs --force`"
     files = folder / CERTIFICATE, folder / PRIVATE_KEY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import docker
@@ -83,7 +84,11 @@ def read_serving(client: docker.DockerClient, project: Project, with_numbers: bo
     problems: list[str] = []
     container, edge = find_unwell(client, name), find_unwell(client, name, "edge")
     health, edge_health = (health_of(found) if found else ("not running", "") for found in (container, edge))
-    inside = inside_of(container)
+    # Each runs a program in its container: they need not wait for each other.
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(known_numbers, edge, problems.append) if with_numbers else None
+        inside = inside_of(container)
+        numbers = asked.result() if asked else None
     decision = decide_served(project.settings, inside.chosen if inside else ())
     problems += troubles(decision)
     models = read_manifest(project.settings).models
@@ -93,7 +98,7 @@ def read_serving(client: docker.DockerClient, project: Project, with_numbers: bo
         [(model, state_of(version, inside)) for model, version in zip(models, decision.versions, strict=True)],
         tuned_models(project.settings, problems.append),
         published_ports(container),
-        known_numbers(edge, problems.append) if with_numbers else None,
+        numbers,
         tuple(problems),
         observer_urls(client, project.settings),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from contract.failure import Failure
-from contract.manifest import AVAILABLE, REBUILD, Record, key_of, label_of, read_manifest
+from contract.manifest import AVAILABLE, Record, key_of, read_manifest, why_unavailable
 from contract.releases import read_releases
 from contract.served import Decision, State, Version, decide
 from stackcli.common.errors import BuildError
@@ -34,9 +34,7 @@ def version_of(record: Record, found: Mapping[str, Any] | None) -> Version:
     name, version = key_of(record)
     is_candidate = bool(record.get("candidate"))
     if record.get("status") != AVAILABLE:
-        found_, remedy = str(record.get("reason", "no reason given")), str(record.get("remedy", REBUILD))
-        reason = Failure(f"{label_of(record)} as the builder makes it", found_, remedy, label_of(record))
-        return Version(name, version, State.UNAVAILABLE, reason)
+        return Version(name, version, State.UNAVAILABLE, why_unavailable(record))
     if found:
         return Version(name, version, State(found["state"]), Failure.from_data(found["reason"]), is_candidate)
     return Version(name, version, is_candidate=is_candidate)

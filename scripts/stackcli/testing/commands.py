@@ -24,7 +24,6 @@ from stackcli.testing.requirements import install_requirements
 from stackcli.testing.suites import prepare_bases, suite_commands
 from stackcli.up.bring_up import bring_up
 
-TO_PYTEST = {"allow_extra_args": True, "ignore_unknown_options": True}
 SLOWEST = ["--durations=10"]
 SIDE_BY_SIDE = ["-n", "auto"]  # as many as tests/lanes.py has lanes
 

@@ -46,12 +46,12 @@ def build_command(project: Project, service: str, tag: str, *options: str) -> li
 
 def suite_commands(project: Project, suite: str, *arguments: str) -> tuple[list[str], list[str]]:
     """What builds the image, and what runs the suite in it; arguments: of the pytest in there."""
-    tag = f"torchserve-stack/{SUITES[suite]}-test:{project.settings.stack_tag}"
+    tag = project.settings.image_of(f"{SUITES[suite]}-test")
     mounts = {TESTS: "/tests", (ROOT / project.settings.model_src).resolve(): "/model_src"}
     options = [f"--volume={folder}:{target}:ro" for folder, target in mounts.items()]
     options += ["--network=none", "--read-only", "--tmpfs=/tmp:mode=1777", "--env=HOME=/tmp", "--workdir=/tmp"]
     # They share the table of store states, which lies beside their folders; none sees another's conftest.py.
-    words = ["-p", "no:cacheprovider", "-o", "pythonpath=/tests", f"--confcutdir=/tests/{suite}", *arguments]
+    words = ["-p", "no:cacheprovider", "-c", "/tests/inside.ini", f"--confcutdir=/tests/{suite}", *arguments]
     # Beside other tests: what serves, with 2048 shares of the CPUs, comes first.
     run = ["docker", "run", "--rm", "--cpu-shares=64", *options, tag, *words]
     return build_command(project, SUITES[suite], tag, "--target=test"), run

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import SpecError
-from builder.export import settings_of
+from builder.export.folder import settings_of
 from builder.spec import RandomWeights, load_spec, override_weights
 
 FOLDERS = sorted(Path("/model_src").glob("*/model.yaml"))

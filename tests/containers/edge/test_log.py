@@ -24,6 +24,8 @@ Proxy <HTTPCLIENT> stopped (cumulated conns: FE: 0, BE: 0).
 [WARNING]  (27) : Exiting Master process...
 [WARNING]  (27) : Current worker (30) exited with code 0 (Exit)
 [WARNING]  (27) : All workers exited. Exiting... (0)
+[ALERT]    (27) : Current worker (30) exited with code 143 (Terminated)
+[WARNING]  (27) : All workers exited. Exiting... (143)
 """  # noqa: E501
 DOWN = "Server torchserve/torchserve1 is DOWN, reason: Layer4 connection problem"
 

@@ -91,6 +91,41 @@ def test_a_release_of_versions_that_are_all_gone_counts_as_none(store: Path, pub
     assert (only_model(store).stable, versions_of(only_model(store))) == ("2.0", ["2.0", "1.0"])
 
 
+RELEASED = release("2.0", "1.0", "2.0", previous="1.0", canary={"version": "3.0", "weight": 10})
+
+
+@pytest.mark.parametrize(
+    ("releases", "loaded", "stable", "versions"),
+    [
+        ({}, {"m": {"1.0"}}, "1.0", ["1.0"]),
+        ({}, {"m": {"1.0", "2.0"}, "n": {"9.0"}}, "2.0", ["2.0", "1.0"]),
+        (RELEASED, {"m": {"1.0"}}, "1.0", ["1.0"]),
+        (RELEASED, {"m": {"1.0", "2.0"}}, "2.0", ["2.0", "1.0"]),
+        (RELEASED, {"m": {"1.0", "2.0", "9.0"}}, "2.0", ["2.0", "1.0"]),
+        (RELEASED, None, "2.0", ["2.0", "1.0"]),
+    ],
+)
+def test_a_version_that_torchserve_does_not_have_is_not_routed_to(
+    store: Path, publish: Publish, releases: Any, loaded: Any, stable: str, versions: list[str]
+) -> None:
+    """Whatever manifest and release say; where nothing is known of TorchServe, they alone decide."""
+    publish(record("m", "2.0"), record("m", "1.0"), releases=releases)
+    (model,) = read_models(store, loaded).routed
+    assert (model.stable, versions_of(model), model.canary) == (stable, versions, None)
+
+
+def test_a_canary_that_torchserve_does_not_have_gets_no_requests(store: Path, publish: Publish) -> None:
+    releases = release("1.0", "1.0", "2.0", canary={"version": "2.0", "weight": 10})
+    publish(record("m", "2.0"), record("m", "1.0"), releases=releases)
+    (model,) = read_models(store, {"m": {"1.0"}}).routed
+    assert (model.stable, model.canary) == ("1.0", None)
+
+
+def test_a_model_that_torchserve_does_not_have_is_none(store: Path, publish: Publish) -> None:
+    publish(record("m"), record("n"))
+    assert [model.name for model in read_models(store, {"n": {"1.0"}}).routed] == ["n"]
+
+
 def test_what_is_unavailable_is_told_and_not_served(store: Path, publish: Publish) -> None:
     publish(record("n", status="unavailable", reason="no weights"), record("m"))
     models = read_models(store)

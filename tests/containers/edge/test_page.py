@@ -11,7 +11,7 @@ import pytest
 
 from conftest import record
 from supervisor.models import read_models
-from supervisor.page import MOST_BYTES, models_json, page_files, sample_files
+from supervisor.page import MAX_BYTES, models_json, page_files, sample_files
 
 PICTURE = b"a picture"
 
@@ -46,7 +46,7 @@ def test_samples_are_for_who_has_a_key(store: Path, sampled: Callable[..., list[
     "changes",
     [
         {"content": b"another picture"},
-        {"content": bytes(MOST_BYTES + 1), "sha256": hashlib.sha256(bytes(MOST_BYTES + 1)).hexdigest()},
+        {"content": bytes(MAX_BYTES + 1), "sha256": hashlib.sha256(bytes(MAX_BYTES + 1)).hexdigest()},
         {"file": "../../manifest.json"},
         {"file": 'a" b'},
         {"file": "none.png"},
@@ -95,7 +95,7 @@ def test_the_generation_names_the_content(store: Path, publish: Callable[..., No
 def test_the_pages_own_files_are_for_everybody(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<p>")
     (tmp_path / "app.js").write_text("1")
-    (tmp_path / "large.bin").write_bytes(bytes(MOST_BYTES + 1))
+    (tmp_path / "large.bin").write_bytes(bytes(MAX_BYTES + 1))
     found = [(file.path, file.type, file.public) for file in page_files(tmp_path)]
     assert found == [
         ("/playground/app.js", "text/javascript; charset=utf-8", True),

@@ -49,7 +49,9 @@ def test_a_failure_is_one_line(image, capsys) -> None:
 
 def test_a_missing_body_is_refused(capsys) -> None:
     assert main(["run", "--url", "http://127.0.0.1:9/", "--body", "/nowhere", "--rate", "1"]) == 1
-    assert "found /nowhere" in capsys.readouterr().err
+    failure = read_failure(capsys.readouterr().err)
+    assert failure
+    assert failure.found == "/nowhere"
 
 
 @pytest.mark.parametrize("mode", [[], ["--rate", "1", "--connections", "1"], ["--rate", "0"], ["--connections", "0"]])

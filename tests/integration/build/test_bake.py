@@ -15,11 +15,12 @@ from docker.errors import ImageNotFound
 from docker.models.containers import Container
 
 from integration.support.polling import wait_until
-from integration.support.registry import Registry, free_port
+from integration.support.ports import free_ports
+from integration.support.registry import Registry
 from integration.support.stack import docker_engine, session
 
 DEADLINE_S = 180
-PORT = free_port()
+(PORT,) = free_ports(1)
 TEMPORARY = {
     "torchserve": {"/home/model-server/tmp": "size=1g,mode=1777", "/home/model-server/logs": "", "/tmp": "mode=1777"},
     "edge": {"/run/edge": "uid=1000,gid=1000,mode=700"},

@@ -37,10 +37,17 @@ def day_and_night(shared_store: Deployment, sources: Path) -> Deployment:
     """Both models are there and built, whatever the test before did."""
     if not (sources / "night").exists():
         write_brightness_model(sources, "night")
-    shared_store.build_models()
+    if not is_whole(shared_store):
+        shared_store.build_models()
     assert [entry["name"] for entry in available_models(shared_store.model_store)] == ["day", "night"]
     assert broken_entries(shared_store.model_store) == []
     return shared_store
+
+
+def is_whole(stack: Deployment) -> bool:
+    """Both models are there, as they were built; else the builder, which takes seconds to say so, is asked."""
+    store = stack.model_store
+    return (store / "manifest.json").exists() and len(available_models(store)) == 2 and not broken_entries(store)
 
 
 def test_a_second_up_with_nothing_changed_builds_nothing(

@@ -5,7 +5,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from integration.support.stack import Deployment, Observation, Ports, docker_engine
+from integration.support.ports import Ports
+from integration.support.stack import Deployment, Observation, docker_engine
 from integration.support.store import give_to_container_user
 from integration.support.users import PROJECT_ROOT, users_folder
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from docker.models.containers import Container
 
 from integration.support.commands import run_command
 from integration.support.polling import wait_until
+from integration.support.ports import free_ports
 from integration.support.stack import docker_engine, session
 from integration.support.users import image
 from stackcli.common.paths import ROOT
@@ -67,7 +67,7 @@ class Registry:
 def start_registry() -> Registry:
     for left_over in docker_engine.containers.list(all=True, filters={"name": f"^{NAME}$"}):
         left_over.remove(force=True)
-    port = free_port()
+    (port,) = free_ports(1)
     container = docker_engine.containers.run(
         build_image("registry"),
         detach=True,
@@ -78,12 +78,6 @@ def start_registry() -> Registry:
     registry = Registry(container, port)
     wait_until("the registry answers", lambda: answers(f"http://{registry.address}/v2/"), DEADLINE_S)
     return registry
-
-
-def free_port() -> int:
-    """Of this machine's loopback."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def answers(url: str) -> bool:

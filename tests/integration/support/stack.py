@@ -1,10 +1,9 @@
 """One compose project as the tests see it: its URLs, containers and builder; knows nothing of what is asserted."""
 
 import os
-import socket
 import subprocess
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,13 @@ from docker.models.containers import Container
 
 from integration.support.commands import COMMAND_LIMIT_S, run_command
 from integration.support.polling import wait_until
+from integration.support.ports import DEFAULT_PORTS, Ports
 from integration.support.store import available_models
 from integration.support.users import PROJECT_ROOT, cache_volume, users_tag
 from stackcli.project.log_lines import readable
 
 HEALTHY_DEADLINE_S = 180
 STOPPED_DEADLINE_S = 60
-PORT_VARIABLES = (
-    "INFERENCE_PORT",
-    "MANAGEMENT_PORT",
-    "METRICS_PORT",
-    "GRPC_INFERENCE_PORT",
-    "GRPC_MANAGEMENT_PORT",
-    "EDGE_PORT",
-    "PROMETHEUS_PORT",
-    "ALERTMANAGER_PORT",
-    "GRAFANA_PORT",
-)
-DEFAULT_PORTS = (8080, 8081, 8082, 7070, 7071, 8000, 9090, 9093, 3000)
 CLOSED = PROJECT_ROOT / "compose.prod.yaml"
 SERVING = ("torchserve", "edge")
 
@@ -46,36 +34,6 @@ def new_session() -> requests.Session:
 
 session = new_session()
 live_deployments: dict[str, "Deployment"] = {}
-
-
-@dataclass(frozen=True)
-class Ports:
-    inference: int
-    management: int
-    metrics: int
-    grpc_inference: int
-    grpc_management: int
-    edge: int
-    prometheus: int
-    alertmanager: int
-    grafana: int
-
-    @classmethod
-    def of_the_user(cls) -> "Ports":
-        return cls(*(int(os.environ.get(name, port)) for name, port in zip(PORT_VARIABLES, DEFAULT_PORTS, strict=True)))
-
-    @classmethod
-    def free(cls) -> "Ports":
-        """Ports that nothing listens on; all are held until the last is known, so no two are the same."""
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in PORT_VARIABLES]
-        try:
-            return cls(*(listener.getsockname()[1] for listener in sockets))
-        finally:
-            for listener in sockets:
-                listener.close()
-
-    def variables(self) -> dict[str, str]:
-        return {name: str(port) for name, port in zip(PORT_VARIABLES, astuple(self), strict=True)}
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from lanes import ALONE, LEFT_OVER, lane_of
+from lanes import ALONE, WITHOUT_STACK, lane_of
 from stackcli.common.paths import ROOT
 
-LANES = {ALONE: ("alone/",), LEFT_OVER: ("rest/",), "first": ("first/b", "first/"), "second": ("second/",)}
+LANES = {ALONE: ("alone/",), WITHOUT_STACK: ("rest/",), "first": ("first/b", "first/"), "second": ("second/",)}
 CONFTEST = """
 import os
 import pytest
@@ -90,7 +90,7 @@ def test_what_is_alone_ends_before_a_lane_begins(notes: list[Note]) -> None:
 
 
 def test_the_longest_beginning_counts_and_every_test_has_a_lane() -> None:
-    assert lane_of("tests/unit/test_lanes.py::test_a_lane") == LEFT_OVER
+    assert lane_of("tests/checks/test_lanes.py::test_a_lane") == WITHOUT_STACK
     assert lane_of("tests/integration/observe/test_metrics.py::test_a_count[1.0]") == ALONE
     with pytest.raises(AssertionError, match=r"expected a lane for elsewhere/test_x\.py, found none"):
         lane_of("elsewhere/test_x.py")
