@@ -59,7 +59,7 @@ final class WorkerReplacement {
     if (old == null) {
       throw new IllegalStateException("no such model");
     }
-    if (old.getModelUrl().equals(settings.get(Model.MAR_NAME).getAsString())) {
+    if (settings.get(Model.MAR_NAME).getAsString().equals(old.getModelUrl())) {
       return ""; // whoever takes back a replacement that failed finds it as it was
     }
     WorkerReplacement replacement = new WorkerReplacement(old, unregistered(name, version, settings));
