@@ -15,6 +15,7 @@ from docker.errors import APIError
 from docker.models.containers import Container
 
 from contract.failure import read_failure
+from stackcli.common import console
 from stackcli.common.errors import ServeError
 
 Described = dict[str, Any]  # one version of a model, as TorchServe's management API describes it
@@ -75,7 +76,13 @@ def read_models(container: Container) -> list[Described]:
 
 def overlay(container: Container, name: str, version: str, files: bytes) -> None:
     """Serves a version with the files of a tar in the place of its own. Raises ServeError."""
-    run_with_stdin(container, files, "runtime.overlay", name, version)
+    warn_of(run_with_stdin(container, files, "runtime.overlay", name, version), f"{name} {version}")
+
+
+def warn_of(done: Data, label: str) -> None:
+    """Says what a change of what is served may have cost, if anything."""
+    if done.get("warning"):
+        console.warn(f"{label}: {done['warning']}")
 
 
 def predict(container: Container, model: str, version: str | None, file: Path) -> Answer:

@@ -20,7 +20,7 @@ from stackcli.common import console
 from stackcli.common.errors import ConfigError, ServeError, StackError
 from stackcli.project.compose import Project
 from stackcli.project.containers import find_containers
-from stackcli.project.inside import read_models, run_inside
+from stackcli.project.inside import read_models, run_inside, warn_of
 from stackcli.release.canary import Verdict, judge, read_samples, samples_table
 from stackcli.store.manifest import Model, read_manifest
 from stackcli.store.releases import read_releases, write_release
@@ -92,6 +92,7 @@ def deploy(stack: Stack, name: str, version: str) -> Release:
             with console.waiting(f"{server.name}: {name} {version}"):
                 done = run_inside(server, "runtime.release", "deploy", name, version)
             console.done(f"{server.name}: {name} {version}: {SAID[done['done']].format(**done)}")
+            warn_of(done, f"{name} {version}")
             deployed += [server] if done["done"] == "deployed" else []
     except BaseException:
         for server in deployed:

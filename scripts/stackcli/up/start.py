@@ -17,7 +17,7 @@ from stackcli.common.errors import ServeError
 from stackcli.common.paths import CONFIG, ROOT
 from stackcli.project.compose import Project
 from stackcli.project.containers import SERVING, find_containers, start_of
-from stackcli.project.inside import ServedState, read_state, run_inside
+from stackcli.project.inside import ServedState, read_state, run_inside, warn_of
 from stackcli.store.manifest import store_folder
 from stackcli.store.served import decide_served
 from stackcli.store.tuned import tuned_file
@@ -81,6 +81,7 @@ def bring_up_to_date(project: Project, server: Container, state: ServedState) ->
     for change in find_changes(project, state):
         with console.waiting(f"{server.name}: {change.action} {change.name} {change.version}"):
             done = run_inside(server, "runtime.release", change.action, change.name, change.version)
+        warn_of(done, f"{change.name} {change.version}")
         if done["done"] != "unchanged":
             console.done(f"{server.name}: {change.name} {change.version} {done['done']}")
 
