@@ -56,7 +56,7 @@ class Scraper:
         """Each TorchServe as it is now, beside its oldest reading of the last seconds."""
         with self._lock:
             self._look()
-            if len(self._past) < 2 and any(self._past[-1].readings.values()):
+            if self._is_new():
                 self._pause(FIRST_SECONDS)
                 self._look()
             *earlier, now = self._past
@@ -64,6 +64,11 @@ class Scraper:
                 Replica(instance, _first(earlier, instance), reading)
                 for instance, reading in sorted(now.readings.items())
             ]
+
+    def _is_new(self) -> bool:
+        """Whether a TorchServe answers now that has not answered in the last seconds, so that it has no rates yet."""
+        *earlier, now = self._past
+        return any(reading and not _first(earlier, instance) for instance, reading in now.readings.items())
 
     def _look(self) -> None:
         """Scrapes unless the last time is too recent."""
