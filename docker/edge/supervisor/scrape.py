@@ -56,7 +56,7 @@ class Scraper:
         """Each TorchServe as it is now, beside its oldest reading of the last seconds."""
         with self._lock:
             self._look()
-            if self._is_new():
+            if self._are_new():
                 self._pause(FIRST_SECONDS)
                 self._look()
             *earlier, now = self._past
@@ -65,10 +65,11 @@ class Scraper:
                 for instance, reading in sorted(now.readings.items())
             ]
 
-    def _is_new(self) -> bool:
-        """Whether a TorchServe answers now that has not answered in the last seconds, so that it has no rates yet."""
+    def _are_new(self) -> bool:
+        """Whether TorchServes answer now, and none of them has in the last seconds, so that there are no rates yet."""
         *earlier, now = self._past
-        return any(reading and not _first(earlier, instance) for instance, reading in now.readings.items())
+        answering = [instance for instance, reading in now.readings.items() if reading]
+        return bool(answering) and not any(_first(earlier, instance) for instance in answering)
 
     def _look(self) -> None:
         """Scrapes unless the last time is too recent."""

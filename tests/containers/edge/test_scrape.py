@@ -97,6 +97,15 @@ def test_one_that_comes_later_counts_from_its_first_reading(world: World, scrape
     assert [found.seconds for found in scraper.replicas()] == [6.0, 2.0]
 
 
+def test_where_the_first_has_only_just_come_up_its_rates_are_waited_for(world: World, scraper: Scraper) -> None:
+    world.answering = set()
+    scraper.replicas()
+    world.pause(5)
+    world.answering = {"a"}
+    (found,) = scraper.replicas()
+    assert found.seconds == 2.0
+
+
 @contextmanager
 def listening(answer: bytes, pause: float = 0.0) -> Iterator[tuple[str, int]]:
     """A server that sends this to whoever connects, byte by byte where `pause` (seconds) says so."""
