@@ -36,7 +36,8 @@ def read_keys(path: Path) -> list[Key]:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise Failure(f"a file of API keys in {path}", str(error), f"`ls -l {path}`") from None
+        remedy = f"`scripts/stack key add NAME`, or `ls -l {path}`"
+        raise Failure(f"a file of API keys in {path}", str(error), remedy) from None
     return [_key(line.split(), number, path) for number, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
 
 

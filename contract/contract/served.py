@@ -123,7 +123,7 @@ def _in_force(release: Release, served: Sequence[str], default: str) -> Release:
     """The release without what cannot be served."""
     previous = release.previous if release.previous in served and release.previous != default else None
     canary: Canary | None = release.canary
-    if canary and (canary.version not in served or canary.version == default):
+    if canary and canary.version not in served:
         canary = None
     return Release(default, tuple(served), previous, canary)
 

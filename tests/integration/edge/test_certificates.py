@@ -83,7 +83,8 @@ def test_an_expired_certificate_is_refused_by_clients_and_named_by_doctor(closed
     trusting = ssl.create_default_context(cafile=str(closed_stack.secrets / "certificate.pem"))
     with pytest.raises(ssl.SSLCertVerificationError, match="certificate has expired"):
         closed_stack.connect(trusting)
-    assert "edge: WARNING: expected a certificate that is valid today" in closed_stack.stack.said("edge")
+    warning = "edge: WARNING: expected a certificate that is valid today"
+    wait_until("the edge names it", lambda: warning in closed_stack.stack.said("edge"), 30)
     told = closed_stack.command("doctor")
     assert told.returncode == 1
     assert "expected a certificate that is valid today, found one that expired on" in told.stdout
