@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lanes import WORKERS, LaneScheduling, lane_of, place_of
+from lanes import WORKERS, LaneScheduling, lane_of, place_of, yield_to_other_lanes
 
 TESTS = Path(__file__).parent
 NEED_DOCKER = ("containers", "browser", "integration")
@@ -31,6 +31,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     return WORKERS
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        yield_to_other_lanes(item.nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
