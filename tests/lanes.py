@@ -1,8 +1,8 @@
 """Which tests run side by side where pytest has several workers (-n), and which run before the others, alone.
 
 A lane is run by one worker, in the order that is written here: its tests share stacks, or count what a stack answers.
-What compares a client's times with a server's comes first, beside nothing but the suites inside the images, whose
-containers have few shares of the CPUs. Without -n all tests run one after the other, in pytest's own order.
+What may lose no request under a constant load comes first, beside nothing but the tests without a stack, which take the
+CPU time that is left over. Without -n all tests run one after the other, in pytest's own order.
 """
 
 import os
@@ -15,16 +15,15 @@ from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 ALONE, WITHOUT_STACK = "alone", "without a stack"
 # Lane → how the names of its tests begin; a test belongs to the longest that fits. The lanes are taken in this order.
 LANES = {
-    ALONE: ("tests/integration/observe/test_metrics.py",),
-    WITHOUT_STACK: ("tests/containers/", "tests/checks/", "tests/unit/"),
-    # A registry, and machines with engines of their own: it mostly waits.
-    "swarm": ("tests/integration/build/test_bake.py", "tests/integration/scale/"),
-    # Loads at a constant rate, once the Swarm has started.
-    "loads": (
+    # Constant loads of which no request may be lost, and clients' times beside a server's.
+    ALONE: (
         "tests/integration/observe/",
         "tests/integration/faults/",
         "tests/integration/release/",
     ),
+    WITHOUT_STACK: ("tests/containers/", "tests/checks/", "tests/unit/"),
+    # A registry, and machines with engines of their own: it mostly waits.
+    "swarm": ("tests/integration/build/test_bake.py", "tests/integration/scale/"),
     # The running stack, the closed one and the workshop.
     "shared stacks": (
         "tests/integration/observe/test_status.py",
