@@ -19,13 +19,12 @@ from stackcli.machine.engine import connect_if_running
 from stackcli.machine.registries import write_secrets
 from stackcli.project.compose import Project
 from stackcli.project.containers import find_container
-from stackcli.testing.asked import is_whole, pytests_words, reach, suite_of
+from stackcli.testing.asked import pytests_words, reach, side_by_side, suite_of
 from stackcli.testing.requirements import install_requirements
 from stackcli.testing.suites import prepare_bases, suite_commands
 from stackcli.up.bring_up import bring_up
 
 SLOWEST = ["--durations=10"]
-SIDE_BY_SIDE = ["-n", "auto"]  # as many as tests/lanes.py has lanes
 
 
 def test(context: typer.Context, yes: Yes = False, base: Base = "auto") -> None:
@@ -91,7 +90,7 @@ def has_compose() -> bool:
 def pytest(words: list[str], environment: Mapping[str, str]) -> int:
     """The linters lie beside this Python."""
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
-    command = [sys.executable, "-m", "pytest", *SLOWEST, *(SIDE_BY_SIDE if is_whole(words) else []), *words]
+    command = [sys.executable, "-m", "pytest", *SLOWEST, *side_by_side(words, len(os.sched_getaffinity(0))), *words]
     sys.stdout.flush()
     return subprocess.run(command, cwd=ROOT, env={**environment, "PATH": path}, check=False).returncode
 
