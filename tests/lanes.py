@@ -2,8 +2,8 @@
 
 A lane is run by one worker, in the order that is written here: its tests share stacks, or count what a stack answers.
 What may lose no request under a constant load comes first, beside nothing but the tests without a stack, which take the
-CPU time that is left over. `scripts/stack test` gives -n on machines with four CPUs or more; without it all tests run one
-after the other, in pytest's own order.
+CPU time that is left over. `scripts/stack test` gives -n on machines with four CPUs or more; without it all tests run
+one after the other, in pytest's own order.
 """
 
 import os
