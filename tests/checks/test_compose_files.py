@@ -1,6 +1,8 @@
 """Compose and its linter accept the compose files, in every combination in which they are used."""
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import yaml
 from checks.compose_files import LAYERS, SWARM, render
 from checks.files import FILES, run
 from stackcli.common.paths import ROOT
+from stackcli.project.settings import load_settings
 
 pytestmark = pytest.mark.docker
 
@@ -59,3 +62,22 @@ def baked_files(stage: str) -> set[str]:
     """Where docker/bake copies something to, in its stage of that name."""
     _, _, lines = (ROOT / "docker/bake/Dockerfile").read_text().partition(f" AS {stage}\n")
     return set(re.findall(r"^COPY \S+ (\S+?)/?$", lines.partition("\nFROM ")[0], re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("environment", "tag"),
+    [
+        ({}, "torchserve-stack"),
+        ({"COMPOSE_PROJECT_NAME": "second"}, "second"),
+        ({"COMPOSE_PROJECT_NAME": "second", "STACK_TAG": ""}, "second"),
+        ({"COMPOSE_PROJECT_NAME": "second", "STACK_TAG": "1.2"}, "1.2"),
+    ],
+)
+def test_two_projects_never_take_each_others_images(tmp_path: Path, environment: dict[str, str], tag: str) -> None:
+    """Neither by the command line nor by Compose."""
+    assert load_settings(tmp_path, environment).image_of("edge") == f"torchserve-stack/edge:{tag}"
+    command = ["docker", "compose", "--env-file=/dev/null", "--profile=*", "config", "--images"]
+    known = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
+    named = subprocess.run(command, cwd=ROOT, env={**known, **environment}, capture_output=True, text=True, check=True)
+    ours = {f"torchserve-stack/{part}:{tag}" for part in ("builder", "torchserve", "edge", "load", "prometheus")}
+    assert {name for name in named.stdout.split() if name.startswith("torchserve-stack/")} == ours

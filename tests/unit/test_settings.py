@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 from dataclasses import fields
 from pathlib import Path
 
@@ -50,25 +49,6 @@ def test_the_command_line_and_the_documentation_agree_on_every_default() -> None
 
 def test_the_project_name_is_the_one_in_compose_yaml() -> None:
     assert yaml.safe_load((ROOT / "compose.yaml").read_text())["name"] == Settings().compose_project_name
-
-
-@pytest.mark.parametrize(
-    ("environment", "tag"),
-    [
-        ({}, "torchserve-stack"),
-        ({"COMPOSE_PROJECT_NAME": "second"}, "second"),
-        ({"COMPOSE_PROJECT_NAME": "second", "STACK_TAG": ""}, "second"),
-        ({"COMPOSE_PROJECT_NAME": "second", "STACK_TAG": "1.2"}, "1.2"),
-    ],
-)
-def test_two_projects_never_take_each_others_images(tmp_path: Path, environment: dict[str, str], tag: str) -> None:
-    """Neither by the command line nor by Compose."""
-    assert load_settings(tmp_path, environment).image_of("edge") == f"torchserve-stack/edge:{tag}"
-    command = ["docker", "compose", "--env-file=/dev/null", "--profile=*", "config", "--images"]
-    known = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
-    named = subprocess.run(command, cwd=ROOT, env={**known, **environment}, capture_output=True, text=True, check=True)
-    ours = {f"torchserve-stack/{part}:{tag}" for part in ("builder", "torchserve", "edge", "load", "prometheus")}
-    assert {name for name in named.stdout.split() if name.startswith("torchserve-stack/")} == ours
 
 
 def test_the_example_copied_to_env_changes_nothing(tmp_path: Path) -> None:

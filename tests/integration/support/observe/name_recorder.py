@@ -6,6 +6,7 @@ It runs by itself in a container beside a stack (asked_names.py): standard libra
 import json
 import socket
 import socketserver
+import sys
 import threading
 
 PORT = 53
@@ -27,7 +28,9 @@ def name_in(message: bytes) -> str:
 
 def record(client: str, message: bytes) -> None:
     """Prints who asked, and for which name."""
-    print(json.dumps({"client": client, "name": name_in(message)}), flush=True)
+    # One write: print would write the line's end by itself, and another thread's line could come between.
+    sys.stdout.write(json.dumps({"client": client, "name": name_in(message)}) + "\n")
+    sys.stdout.flush()
 
 
 class OverUdp(socketserver.BaseRequestHandler):
