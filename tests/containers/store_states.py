@@ -6,8 +6,9 @@ STORE_STATES (test_store_states.py), so that they cannot come to different resul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 # What may lie in the store for a version.
@@ -227,3 +228,23 @@ STORE_STATES = (
         warned="a canary of m",
     ),
 )
+
+
+def write_version(
+    store: Path, version: str, condition: str, signed_record: Callable[..., dict[str, Any]]
+) -> dict[str, Any]:
+    """Writes what lies in the store for a version and returns its entry: `signed_record(version, content, **more)`."""
+    if condition == UNAVAILABLE:
+        why = {"reason": "expected weights, found no network", "remedy": "a file"}
+        return {"name": "m", "version": version, "status": "unavailable", **why}
+    entry = signed_record(version, b"good", candidate=condition == CANDIDATE)
+    if condition == PENDING:
+        entry["pending"] = signed_record(version, b"next")
+    if condition == UNSIGNED:
+        del entry["signature"]
+    if condition == ALTERED:
+        entry["serving"] = {"batchSize": 4096}
+    if condition != MISSING:
+        content = {CORRUPT: b"bad", PENDING: b"next"}.get(condition, b"good")
+        (store / f"m-{version}.mar").write_bytes(content)
+    return entry

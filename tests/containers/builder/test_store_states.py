@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from store_states import ALTERED, CANDIDATE, CORRUPT, MISSING, PENDING, STORE_STATES, UNAVAILABLE, UNSIGNED, StoreState
+from store_states import STORE_STATES, StoreState, write_version
 
 from builder.build import Build
 from builder.publish.signing import RecordSigner
@@ -31,27 +31,15 @@ def record(version: str, content: bytes, **more: Any) -> dict[str, Any]:
     return {**made, "source_sha256": SOURCE, "samples": [], **more}
 
 
-def write_version(store: Path, signer: RecordSigner, version: str, condition: str) -> dict[str, Any]:
-    if condition == UNAVAILABLE:
-        return {"name": "m", "version": version, "status": "unavailable", "reason": "no network", "remedy": "a file"}
-    entry = signer.sign(record(version, b"good", candidate=condition == CANDIDATE))
-    if condition == PENDING:
-        entry["pending"] = signer.sign(record(version, b"next"))
-    if condition == UNSIGNED:
-        del entry["signature"]
-    if condition == ALTERED:
-        entry["serving"] = {"batchSize": 4096}
-    if condition != MISSING:
-        content = {CORRUPT: b"bad", PENDING: b"next"}.get(condition, b"good")
-        (store / f"m-{version}.mar").write_bytes(content)
-    return entry
-
-
 @pytest.mark.parametrize("described", STORE_STATES, ids=lambda described: described.sentence)
 def test_the_builder_makes_again_what_the_table_says(
     tmp_path: Path, signer: RecordSigner, described: StoreState
 ) -> None:
-    entries = [write_version(tmp_path, signer, *item) for item in described.archives.items()]
+
+    def signed_record(version: str, content: bytes, **more: Any) -> dict[str, Any]:
+        return signer.sign(record(version, content, **more))
+
+    entries = [write_version(tmp_path, *item, signed_record) for item in described.archives.items()]
     (tmp_path / "manifest.json").write_text(json.dumps({"schema": 1, "models": entries}))
     store = ModelStore(tmp_path)
     with store.locked():

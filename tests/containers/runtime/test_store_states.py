@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from signing import OWN, public_pem, signed
-from store_states import ALTERED, CANDIDATE, CORRUPT, MISSING, PENDING, STORE_STATES, UNAVAILABLE, UNSIGNED, StoreState
+from store_states import STORE_STATES, StoreState, write_version
 
 from conftest import record
 from contract.served import Decision, State
@@ -19,27 +19,14 @@ from runtime.signatures import RecordVerifier
 
 def write_store(store: Path, described: StoreState) -> None:
     """Archives, the manifest and releases.json; every record is signed but the one that is UNSIGNED."""
-    entries = [write_version(store, version, condition) for version, condition in described.archives.items()]
+    entries = [write_version(store, *item, signed_record) for item in described.archives.items()]
     (store / "manifest.json").write_text(json.dumps({"schema": 1, "models": entries}))
     if described.release is not None:
         (store / "releases.json").write_text(json.dumps({"schema": 1, "models": {"m": described.release}}))
 
 
-def write_version(store: Path, version: str, condition: str) -> dict[str, Any]:
-    if condition == UNAVAILABLE:
-        why = {"reason": "expected weights, found no network", "remedy": "a file"}
-        return {"name": "m", "version": version, "status": "unavailable", **why}
-    entry = signed(record("m", b"good", version, candidate=condition == CANDIDATE))
-    if condition == PENDING:
-        entry["pending"] = signed(record("m", b"next", version))
-    if condition == UNSIGNED:
-        del entry["signature"]
-    if condition == ALTERED:
-        entry["serving"] = {"batchSize": 4096}
-    if condition != MISSING:
-        content = {CORRUPT: b"bad", PENDING: b"next"}.get(condition, b"good")
-        (store / f"m-{version}.mar").write_bytes(content)
-    return entry
+def signed_record(version: str, content: bytes, **more: Any) -> dict[str, Any]:
+    return signed(record("m", content, version, **more))
 
 
 def workers_of(decision: Decision[Model]) -> tuple[bool, str]:
