@@ -2,9 +2,6 @@
 
 import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -12,6 +9,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from browser.accessibility import violations
 from browser.playground import EDGE, Open, Watch
+from integration.support.load.without_a_pause import asked_constantly
 from stackcli.common.paths import ROOT
 
 NUMBERS = "**/playground/metrics.json"
@@ -33,30 +31,14 @@ def cell(page: Page, version: str, column: int) -> Locator:
     return row(page, version).locator("td").nth(column)
 
 
-@contextmanager
-def constant_requests() -> Iterator[None]:
-    """A client that asks the stable mnist without a pause."""
-    over = threading.Event()
-
-    def predict_on() -> None:
-        with requests.Session() as session:
-            session.trust_env = False
-            while not over.is_set():
-                session.post(f"{EDGE}/predictions/mnist/1.0", data=SEVEN.read_bytes(), timeout=30)
-
-    thread = threading.Thread(target=predict_on)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+def predict(client: requests.Session, number: int) -> None:
+    client.post(f"{EDGE}/predictions/mnist/1.0", data=SEVEN.read_bytes(), timeout=30)
 
 
 def test_the_numbers_move_with_real_requests(open_page: Open) -> None:
     page = open_page()
     expect(row(page, "mnist 1.0")).to_be_visible()
-    with constant_requests():
+    with asked_constantly(predict):
         expect(cell(page, "mnist 1.0", REQUESTS_PER_SECOND)).to_have_text(re.compile(r"^([1-9][\d,]*)(\.\d)?$"))
         expect(cell(page, "mnist 1.0", P50)).to_have_text(re.compile(r"^[\d.,]+ ms$"))
         expect(cell(page, "mnist 1.0", P99)).to_have_text(re.compile(r"^[\d.,]+ ms$"))

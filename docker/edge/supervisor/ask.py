@@ -6,7 +6,7 @@ import http.client
 import sys
 
 from contract.failure import Failure, failure_line
-from supervisor.server import NUMBERS_PATH, PORT
+from supervisor.addresses import NUMBERS_PATH, PORT
 
 # Longer than two scrapes in which no TorchServe answers in time.
 SECONDS = 15

@@ -9,7 +9,7 @@ import pytest
 
 from integration.support.commands import COMMAND_LIMIT_S, run_command
 from integration.support.fresh import FreshDeployments
-from integration.support.models.folders import BRIGHT_PICTURE, write_brightness_model
+from integration.support.models.folders import BRIGHT_PICTURE, write_brightness_model, write_day_and_night
 from integration.support.stack import Deployment, docker_engine
 from integration.support.store import available_models, broken_entries, entry_of, fingerprint, read_manifest
 from integration.support.users import PROJECT_ROOT
@@ -21,10 +21,7 @@ KILL_MOMENTS = 4
 @pytest.fixture(scope="module")
 def sources(workspace: Path) -> Path:
     """A model_src with two cheap models, `day` and `night`."""
-    folder = workspace / "day-and-night"
-    for name in ("day", "night"):
-        write_brightness_model(folder, name)
-    return folder
+    return write_day_and_night(workspace / "day-and-night")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from integration.support.closed import identity, stack_command
 from integration.support.fresh import FreshDeployments
 from integration.support.load.constant import constant_load
 from integration.support.load.edge import edge_predictions
-from integration.support.models.folders import BRIGHT_PICTURE, write_brightness_model
+from integration.support.models.folders import BRIGHT_PICTURE, write_brightness_model, write_day_and_night
 from integration.support.stack import Deployment, get_json, session
 
 RATE = 10
@@ -18,10 +18,7 @@ RATE = 10
 
 @pytest.fixture(scope="module")
 def sources(workspace: Path) -> Path:
-    folder = workspace / "up-src"
-    for name in ("day", "night"):
-        write_brightness_model(folder, name)
-    return folder
+    return write_day_and_night(workspace / "up-src")
 
 
 @pytest.fixture(scope="module")

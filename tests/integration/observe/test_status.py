@@ -2,17 +2,16 @@
 
 import json
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from integration.support.closed import ClosedStack
+from integration.support.load.without_a_pause import asked_constantly
 from integration.support.polling import wait_until
-from integration.support.stack import Deployment, new_session, session
+from integration.support.stack import Deployment, session
 from integration.support.users import PROJECT_ROOT
 
 NUMBERS = "/playground/metrics.json"
@@ -39,31 +38,16 @@ def version_of(content: dict[str, Any], name: str = "mnist", version: str = "1.0
     return dict(found[0])
 
 
-@contextmanager
-def asked_constantly(url: str, picture: bytes) -> Iterator[None]:
-    """A client that predicts without a pause, and each tenth time sends what is no picture."""
-    over = threading.Event()
-
-    def ask_on() -> None:
-        number = 0
-        with new_session() as client:
-            while not over.is_set():
-                number += 1
-                client.post(f"{url}/predictions/mnist/1.0", data=picture if number % 10 else b"no picture", timeout=30)
-
-    thread = threading.Thread(target=ask_on)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
 @pytest.fixture(scope="module")
 def with_traffic(running_stack: Deployment, seven: Path) -> tuple[dict[str, Any], str]:
-    """What --json said, and the table, while a client asked mnist."""
-    with asked_constantly(running_stack.edge, seven.read_bytes()):
+    """What --json said, and the table, while a client asked mnist; each tenth time it sends what is no picture."""
+    picture = seven.read_bytes()
+
+    def predict(client: requests.Session, number: int) -> None:
+        url = f"{running_stack.edge}/predictions/mnist/1.0"
+        client.post(url, data=picture if number % 10 else b"no picture", timeout=30)
+
+    with asked_constantly(predict):
         wait_until("the edge counts", lambda: counted(running_stack) > 0, DEADLINE_S)
         as_json, table = status(running_stack, "--json"), status(running_stack)
     assert as_json.returncode == table.returncode == 0, as_json.stderr + table.stdout

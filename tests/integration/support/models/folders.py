@@ -49,6 +49,13 @@ def write_brightness_model(model_src: Path, name: str, handler: str = "handler.p
     return folder
 
 
+def write_day_and_night(model_src: Path) -> Path:
+    """The folder, with two brightness models in it."""
+    for name in ("day", "night"):
+        write_brightness_model(model_src, name)
+    return model_src
+
+
 def copy_mnist(source: Path, archive: Path, model_src: Path, folder: str, **settings: Any) -> Path:
     """A copy of the user's mnist folder: its weights come from its built archive, and no test set is asked for."""
     target = model_src / folder
