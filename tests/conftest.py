@@ -2,15 +2,17 @@
 
 import os
 from collections import defaultdict
+from collections.abc import Generator
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lanes import WORKERS, LaneScheduling, lane_of, place_of, yield_to_other_lanes
+from lanes import LaneScheduling, Machine, is_worker, lane_of, place_of, workers_for
 
 TESTS = Path(__file__).parent
+MACHINE = Machine(TESTS.parent / ".stack/machine")
 NEED_DOCKER = ("containers", "browser", "integration")
 
 
@@ -19,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if is_worker():
         items.sort(key=lambda item: place_of(item.nodeid))
     for item in items:
         if item.path.relative_to(TESTS).parts[0] in NEED_DOCKER:
@@ -30,12 +32,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    return WORKERS
+    return workers_for(len(os.sched_getaffinity(0)))
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        yield_to_other_lanes(item.nodeid)
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before pytest-timeout's: waiting for the machine is no test's time
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
+    if not is_worker():
+        return (yield)
+    with MACHINE.held(item.nodeid, nextitem and nextitem.nodeid):
+        return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)

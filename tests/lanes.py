@@ -1,30 +1,50 @@
-"""Which tests run side by side where pytest has several workers (-n), and which run before the others, alone.
+"""Which tests run side by side where pytest has several workers (-n), in which order, and which have the machine alone.
 
 A lane is run by one worker, in the order that is written here: its tests share stacks, or count what a stack answers.
-What may lose no request under a constant load comes first, beside nothing but the tests without a stack, which take the
-CPU time that is left over. `scripts/stack test` gives -n on machines with four CPUs or more; without it all tests run
-one after the other, in pytest's own order.
+First comes what needs no stack, file by file. Then come the tests that may lose no request under a constant load, or
+that measure: while they run the other workers wait. The other lanes are longest first. `scripts/stack test` gives -n
+on every machine with two CPUs or more; without it all tests run one after the other, in pytest's own order.
 """
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
-ALONE, WITHOUT_STACK = "alone", "without a stack"
+WITHOUT_STACK, ALONE = "without a stack", "alone"
+# Each of these is a whole suite inside an image, and may run beside another one.
+SUITES = "tests/containers/test_suites.py"
 # Lane → how the names of its tests begin; a test belongs to the longest that fits. The lanes are taken in this order.
 LANES = {
+    WITHOUT_STACK: (
+        SUITES,
+        "tests/containers/",
+        "tests/checks/test_static_checks.py",
+        "tests/checks/",
+        "tests/unit/",
+    ),
     # Constant loads of which no request may be lost, and clients' times beside a server's.
     ALONE: (
         "tests/integration/observe/",
         "tests/integration/faults/",
         "tests/integration/release/",
     ),
-    WITHOUT_STACK: ("tests/containers/", "tests/checks/", "tests/unit/"),
     # A registry, and machines with engines of their own: it mostly waits.
     "swarm": ("tests/integration/build/test_bake.py", "tests/integration/scale/"),
+    # What takes all of the CPUs that it gets, for as long as it takes.
+    "work": (
+        "tests/integration/faults/test_fuzz.py",
+        "tests/integration/build/",
+        "tests/integration/tune/",
+        "tests/integration/docs/",
+        "tests/integration/security/test_provenance.py",
+    ),
     # The running stack, the closed one and the workshop.
     "shared stacks": (
         "tests/integration/observe/test_status.py",
@@ -35,18 +55,8 @@ LANES = {
         "tests/integration/security/",
         "tests/browser/",
     ),
-    # What takes all of the CPUs that it gets, for as long as it takes.
-    "work": (
-        "tests/integration/faults/test_fuzz.py",
-        "tests/integration/build/",
-        "tests/integration/tune/",
-        "tests/integration/docs/",
-        "tests/integration/security/test_provenance.py",
-    ),
 }
-WORKERS = 3
-# The nice value of the processes that run tests without a stack beside tests that measure one.
-LOW_PRIORITY = 19
+MAX_WORKERS = 3
 
 
 def place_of(test: str) -> tuple[int, int]:
@@ -65,22 +75,22 @@ def lane_of(test: str) -> str:
     return list(LANES)[place_of(test)[0]]
 
 
-def yield_to_other_lanes(test: str) -> None:
-    """Linters and unit tests take the CPU time that is left over; only root can take a low priority back."""
-    wanted = LOW_PRIORITY if lane_of(test) == WITHOUT_STACK else 0
-    if os.geteuid() == 0 and os.getpriority(os.PRIO_PROCESS, 0) != wanted:
-        os.setpriority(os.PRIO_PROCESS, 0, wanted)
+def workers_for(cpus: int) -> int:
+    return min(cpus, MAX_WORKERS)
 
 
 class LaneScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """A free worker takes the next lane, but none other than WITHOUT_STACK before ALONE is done."""
+    """A free worker takes the next file of WITHOUT_STACK, or the next lane once ALONE is done."""
 
     def __init__(self, config: pytest.Config, log: Any = None) -> None:
         config.option.loadscopereorder = False  # the lanes come in the order of the tests
         super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
-        return lane_of(nodeid)
+        lane = lane_of(nodeid)
+        if lane != WITHOUT_STACK:
+            return lane
+        return nodeid if nodeid.startswith(SUITES) else nodeid.partition("::")[0]
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         if not self._is_held_back(node):
@@ -88,8 +98,8 @@ class LaneScheduling(LoadScopeScheduling):  # type: ignore[misc]
 
     def _is_held_back(self, node: WorkerController) -> bool:
         """No: the worker that runs ALONE. A worker begins its last test only when it knows what comes after it."""
-        may_go = not self._left_alone() or ALONE in self.assigned_work[node]
-        return not may_go and next(iter(self.workqueue)) != WITHOUT_STACK
+        upcoming = next(iter(next(iter(self.workqueue.values()))))
+        return bool(self._left_alone()) and ALONE not in self.assigned_work[node] and lane_of(upcoming) != WITHOUT_STACK
 
     def _left_alone(self) -> int:
         """How many tests of ALONE are not done, once a worker has them."""
@@ -102,3 +112,45 @@ class LaneScheduling(LoadScopeScheduling):  # type: ignore[misc]
         if before and not self._left_alone():
             for other in self.nodes:
                 self._reschedule(other)
+
+
+class Machine:
+    """One worker's hold on the machine, which it shares with the others, or has alone."""
+
+    def __init__(self, folder: Path) -> None:
+        # Who comes next waits at the gate: so one that wants the machine alone has it after the tests that run now.
+        self._gate, self._inside = (self._open(folder / name) for name in ("gate.lock", "inside.lock"))
+        self._is_alone = False
+
+    @staticmethod
+    def _open(file: Path) -> int:
+        """Until the process ends."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(file, os.O_RDWR | os.O_CREAT)
+
+    @contextmanager
+    def held(self, test: str, following: str | None) -> Iterator[None]:
+        """While a test runs; from the first test of ALONE to the last, nobody else has it in between."""
+        if not self._is_alone:
+            self._enter(is_alone=lane_of(test) == ALONE)
+        try:
+            yield
+        finally:
+            if not (self._is_alone and following and lane_of(following) == ALONE):
+                self._leave()
+
+    def _enter(self, is_alone: bool) -> None:
+        fcntl.flock(self._gate, fcntl.LOCK_EX)
+        fcntl.flock(self._inside, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
+        if not is_alone:
+            fcntl.flock(self._gate, fcntl.LOCK_UN)
+        self._is_alone = is_alone
+
+    def _leave(self) -> None:
+        self._is_alone = False
+        fcntl.flock(self._inside, fcntl.LOCK_UN)
+        fcntl.flock(self._gate, fcntl.LOCK_UN)
+
+
+def is_worker() -> bool:
+    return "PYTEST_XDIST_WORKER" in os.environ

@@ -1,4 +1,4 @@
-"""Lanes run side by side, each in one worker and in its order; beside what runs alone, only what takes the rest."""
+"""Lanes run side by side, each in one worker and in its order; what has to be alone is, and comes before them."""
 
 import os
 import subprocess
@@ -10,13 +10,15 @@ import pytest
 from lanes import ALONE, WITHOUT_STACK, lane_of
 from stackcli.common.paths import ROOT
 
-LANES = {ALONE: ("alone/",), WITHOUT_STACK: ("rest/",), "first": ("first/b", "first/"), "second": ("second/",)}
+LANES = {WITHOUT_STACK: ("rest/",), ALONE: ("alone/",), "first": ("first/b", "first/"), "second": ("second/",)}
 CONFTEST = """
 import os
+import pathlib
 import pytest
 import lanes
 
 lanes.LANES = LANES
+machine = lanes.Machine(pathlib.Path("machine"))
 
 
 def pytest_xdist_make_scheduler(config):
@@ -28,17 +30,26 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item):
-    note("begin", item)
-    result = yield
-    note("end", item)
-    return result
+def pytest_runtest_protocol(item, nextitem):
+    with machine.held(item.nodeid, nextitem and nextitem.nodeid):
+        note("begin", item)
+        result = yield
+        note("end", item)
+        return result
 
 
 def note(event, item):
     with open("notes", "a") as file:
         print(os.environ["PYTEST_XDIST_WORKER"], event, item.nodeid, file=file)
 """.replace("= LANES", f"= {LANES!r}")
+FILES = (
+    "alone/test_a.py",
+    "rest/test_b.py",
+    "rest/test_e.py",
+    "first/test_c.py",
+    "first/b_test.py",
+    "second/test_d.py",
+)
 TEST = """
 import pytest
 
@@ -64,7 +75,7 @@ def notes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """What began and ended, in the order of time, with so many workers."""
     folder = tmp_path_factory.mktemp("lanes")
     (folder / "conftest.py").write_text(CONFTEST)
-    for name in ("alone/test_a.py", "rest/test_b.py", "first/test_c.py", "first/b_test.py", "second/test_d.py"):
+    for name in FILES:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(TEST)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"-n{request.param}"]
@@ -72,21 +83,27 @@ def notes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     env = {**kept, "PYTHONPATH": str(ROOT / "tests")}
     ended = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert ended.stdout.splitlines()[-1].startswith("25 passed"), ended.stdout
+    assert ended.stdout.splitlines()[-1].startswith("30 passed"), ended.stdout
     return [Note(*line.split()) for line in (folder / "notes").read_text().splitlines()]
 
 
 def test_a_lane_is_one_workers_and_in_order(notes: list[Note]) -> None:
-    for lane in ("alone", "rest", "first", "second"):
+    for lane in ("alone", "first", "second"):
         begun = [note for note in notes if note.event == "begin" and note.lane == lane]
         assert len({note.worker for note in begun}) == 1, begun
     first = [note.test.partition("::")[0] for note in notes if note.event == "begin" and note.lane == "first"]
     assert first == ["first/b_test.py"] * 5 + ["first/test_c.py"] * 5
 
 
-def test_what_is_alone_ends_before_a_lane_begins(notes: list[Note]) -> None:
-    last = max(place for place, note in enumerate(notes) if note.lane == "alone")
-    assert not [note for note in notes[:last] if note.lane in ("first", "second")]
+def test_a_file_of_what_needs_no_stack_is_one_workers(notes: list[Note]) -> None:
+    for file in ("rest/test_b.py", "rest/test_e.py"):
+        assert len({note.worker for note in notes if note.test.startswith(file)}) == 1
+
+
+def test_what_is_alone_has_nothing_beside_it_and_comes_before_the_other_lanes(notes: list[Note]) -> None:
+    places = [place for place, note in enumerate(notes) if note.lane == "alone"]
+    assert {note.lane for note in notes[places[0] : places[-1]]} == {"alone"}
+    assert not [note for note in notes[: places[0]] if note.lane in ("first", "second")]
 
 
 def test_the_longest_beginning_counts_and_every_test_has_a_lane() -> None:

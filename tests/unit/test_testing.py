@@ -2,7 +2,7 @@
 
 import pytest
 
-from stackcli.testing.asked import MIN_CPUS, pytests_words, reach, side_by_side, suite_of
+from stackcli.testing.asked import pytests_words, reach, side_by_side, suite_of
 from stackcli.testing.suites import SUITES, TESTS
 
 
@@ -74,8 +74,4 @@ def test_every_folder_of_the_containers_tests_is_a_suite() -> None:
     ],
 )
 def test_only_a_whole_run_has_its_lanes_side_by_side(arguments: list[str], whole: bool) -> None:
-    assert side_by_side(arguments, MIN_CPUS) == (["-n", "auto"] if whole else [])
-
-
-def test_on_few_cpus_all_tests_run_one_after_the_other() -> None:
-    assert side_by_side([], MIN_CPUS - 1) == []
+    assert side_by_side(arguments) == (["-n", "auto"] if whole else [])

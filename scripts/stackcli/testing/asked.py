@@ -10,7 +10,6 @@ from stackcli.testing.suites import SUITES, TESTS
 # A verb → what pytest is told. `unit` leaves out what makes whole Python environments.
 VERBS = {"unit": ["tests/unit", "-m", "not slow"], "lint": ["tests/checks"], "page": ["tests/browser"]}
 WITHOUT_COMPOSE = ["-m", "not docker"]
-MIN_CPUS = 4
 
 
 def pytests_words(arguments: list[str], has_compose: bool) -> list[str]:
@@ -42,15 +41,11 @@ def reach(arguments: list[str], folder: str) -> bool:
     return not named or any(tests.is_relative_to(path) or path.is_relative_to(tests) for path in named)
 
 
-def side_by_side(arguments: list[str], cpus: int) -> list[str]:
-    """What makes pytest run its tests in lanes (tests/lanes.py): a run of all of them, or of all of the stack's.
-
-    On fewer than MIN_CPUS they run one after the other: side by side they take all of two CPUs, and a test that counts
-    lost requests then counts those that the machine has lost.
-    """
+def side_by_side(arguments: list[str]) -> list[str]:
+    """What makes pytest run its tests in lanes (tests/lanes.py): a run of all of them, or of all of the stack's."""
     named = [path for path in map(path_of, arguments) if path.exists()]
     is_whole = all(path in (ROOT / "tests", ROOT / "tests/integration") for path in named)
-    return ["-n", "auto"] if is_whole and cpus >= MIN_CPUS else []
+    return ["-n", "auto"] if is_whole else []
 
 
 def path_of(word: str) -> Path:

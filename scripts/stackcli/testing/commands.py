@@ -90,7 +90,7 @@ def has_compose() -> bool:
 def pytest(words: list[str], environment: Mapping[str, str]) -> int:
     """The linters lie beside this Python."""
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
-    command = [sys.executable, "-m", "pytest", *SLOWEST, *side_by_side(words, len(os.sched_getaffinity(0))), *words]
+    command = [sys.executable, "-m", "pytest", *SLOWEST, *side_by_side(words), *words]
     sys.stdout.flush()
     return subprocess.run(command, cwd=ROOT, env={**environment, "PATH": path}, check=False).returncode
 

@@ -52,6 +52,5 @@ def suite_commands(project: Project, suite: str, *arguments: str) -> tuple[list[
     options += ["--network=none", "--read-only", "--tmpfs=/tmp:mode=1777", "--env=HOME=/tmp", "--workdir=/tmp"]
     # They share the table of store states, which lies beside their folders; none sees another's conftest.py.
     words = ["-p", "no:cacheprovider", "-c", "/tests/inside.ini", f"--confcutdir=/tests/{suite}", *arguments]
-    # Beside other tests: what serves, with 2048 shares of the CPUs, comes first.
-    run = ["docker", "run", "--rm", "--cpu-shares=64", *options, tag, *words]
+    run = ["docker", "run", "--rm", *options, tag, *words]
     return build_command(project, SUITES[suite], tag, "--target=test"), run
