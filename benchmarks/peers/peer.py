@@ -1,4 +1,4 @@
-"""The servers to compare: what each servers/<peer>/peer.yaml says about one. Standard library and PyYAML only."""
+"""Reads what each servers/<peer>/peer.yaml says about the server that is compared with ours."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import yaml
+
+from contract.failure import Failure
 
 FOLDER = Path(__file__).resolve().parent
 SERVERS = FOLDER / "servers"
@@ -19,8 +21,8 @@ Answer = Literal["json", "predictions", "v2-json", "v2-binary"]
 TABLES: tuple[Table, ...] = get_args(Table)
 
 
-class PeerError(ValueError):
-    """A peer.yaml, or the name of a peer, that cannot be used."""
+class PeerError(Failure):
+    """A peer.yaml or a peer's name is unusable."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,12 @@ def read_peer(name: str) -> Peer:
     """Raises PeerError where the folder, or a key, is unknown or missing."""
     file = SERVERS / name / "peer.yaml"
     if not file.is_file():
-        raise PeerError(f"FAIL: expected one of {', '.join(peer_names())}, found {name}; try `--peers fastapi,ours`")
+        raise PeerError(f"one of {', '.join(peer_names())}", name, "`--peers fastapi,ours`")
     try:
         return Peer(id=name, **yaml.safe_load(file.read_text()))
     except (TypeError, yaml.YAMLError) as error:
         known = ", ".join(sorted({entry.name for entry in fields(Peer)} - {"id"}))
-        raise PeerError(f"FAIL: expected the keys {known} in {file}, found {error}; try those") from None
+        raise PeerError(f"the keys {known} in {file}", str(error), "correcting that file") from None
 
 
 def peer_names() -> list[str]:

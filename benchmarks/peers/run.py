@@ -199,5 +199,5 @@ if __name__ == "__main__":
     try:
         app()
     except (StackError, PeerError) as error:
-        console.fail(str(error))
+        console.fail(error)
         sys.exit(1)

@@ -121,7 +121,7 @@ def test_a_run_without_answers_is_shown_as_one() -> None:
 def test_the_generators_failure_is_the_persons() -> None:
     said = failure_line(Failure("a server at a:1", "no answer", "again"))
     error = failure_of(["Container x  Created", said], 1)
-    assert str(error) == "FAIL: expected a server at a:1, found no answer; try again"
+    assert str(error) == "expected a server at a:1, found no answer; try again"
     assert "exit status 137: Killed" in str(failure_of(["Killed", ""], 137))
 
 

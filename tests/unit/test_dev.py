@@ -75,7 +75,7 @@ def test_what_cannot_be_served_is_said_and_watching_goes_on(
     monkeypatch.setattr(changes, "overlay", refuse)
     changes.serve_changed(one_server(), sources, [sources / "mnist/handler.py"])
     said = capsys.readouterr().out.replace("\n", " ")
-    assert "handler.py: mnist 1.0 stays as it was" in said
+    assert "handler.py: mnist 1.0 is unchanged" in said
     assert "found SyntaxError" in said
 
 

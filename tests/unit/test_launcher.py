@@ -66,14 +66,14 @@ def test_a_machine_without_python_is_told_what_to_run(tmp_path: Path) -> None:
     launcher.write_text(launcher.read_text().replace(" /usr/bin/python3", ""))
     shown = launch(folder, "up", path=str(tools))
     assert shown.returncode == 1
-    assert "FAIL: expected Python 3.10 or newer with venv, found" in shown.stderr
+    assert "FAIL: expected Python 3.10 or newer with venv\n      found " in shown.stderr
     assert "apt-get install python3 python3-venv" in shown.stderr
 
 
-def test_a_failure_is_one_line_without_a_traceback() -> None:
+def test_a_failure_is_three_lines_without_a_traceback() -> None:
     shown = launch(ROOT, "predict", "mnist", "no-such-file.png")
     assert shown.returncode == 1
-    assert shown.stderr.startswith("FAIL: expected a file to send, found no-such-file.png; try ")
+    assert shown.stderr.startswith("FAIL: expected a file to send\n      found no-such-file.png\n      try ")
     assert "Traceback" not in shown.stderr
 
 

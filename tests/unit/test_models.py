@@ -40,14 +40,14 @@ def test_the_builders_reason_is_the_error(tmp_path: Path) -> None:
     (tmp_path / "outcome.json").write_text(json.dumps({"models": models, "failure": failure}))
     outcome = read_outcome(tmp_path / "outcome.json")
     error = failure_of(outcome, 1)
-    assert str(error) == "FAIL: expected mnist 1.0: 99 %; found, found 12 %, try; try more epochs"
+    assert str(error) == "expected mnist 1.0: 99 %; found, found 12 %, try; try more epochs"
     assert outcome
     assert [model.status for model in outcome.models] == ["failed"]
 
 
 def test_a_reason_of_the_builder_itself_names_no_model() -> None:
     failure = Failure(expected="a store", found="none", remedy="one")
-    assert str(failure_of(Outcome(failure=failure), 1)) == "FAIL: expected a store, found none; try one"
+    assert str(failure_of(Outcome(failure=failure), 1)) == "expected a store, found none; try one"
 
 
 def test_a_builder_out_of_memory_points_to_its_limit(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_builder_out_of_memory_points_to_its_limit(tmp_path: Path) -> None:
 
 def test_a_builder_that_ends_without_an_outcome_points_to_its_lines() -> None:
     assert str(failure_of(None, 2)) == (
-        "FAIL: expected the builder to succeed, found exit status 2; try the builder's lines above"
+        "expected the builder to succeed, found exit status 2; try the builder's lines above"
     )
 
 

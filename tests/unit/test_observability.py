@@ -41,8 +41,8 @@ def test_without_grafanas_image_it_says_so_and_what_to_try(
     monkeypatch.setattr(observers, "try_pull", lambda client, name: "no route")
     assert not observers.has_grafana(engine(), Settings())
     said = capsys.readouterr().out
-    assert "expected Grafana's image grafana/grafana:" in said
-    assert "found that it cannot be pulled (no route); try `docker load`" in said
+    assert "WARNING: Grafana is left out, the others start without it: expected the image grafana/grafana:" in said
+    assert "\n    found that it cannot be pulled (no route)\n    try `docker load`" in said
 
 
 def test_grafanas_password_is_made_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

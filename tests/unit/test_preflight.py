@@ -10,6 +10,8 @@ import pytest
 
 from stackcli.access.checks import check_keys, judge_key
 from stackcli.build.checks import build_checks
+from stackcli.common import console
+from stackcli.common.check import Check, show
 from stackcli.common.errors import StackError
 from stackcli.common.paths import ROOT
 from stackcli.machine.checks import check_engine, check_memory, judge_disk
@@ -25,7 +27,18 @@ REFUSED = Engine("", "2.26.1", "v0.13.1", "/usr/sbin/dockerd", "permission denie
 
 
 def test_an_error_says_what_was_expected_what_was_found_and_what_to_try() -> None:
-    assert str(StackError("a", "b", "c")) == "FAIL: expected a, found b; try c"
+    assert str(StackError("a", "b", "c")) == "expected a, found b; try c"
+
+
+def test_a_failure_is_printed_on_three_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    console.fail(StackError("a", "b [x]", "c"))
+    show(Check("engine", "failed", "b", "a", "c"))
+    show(Check("memory", "warning", "b", "a", "c"))
+    printed = capsys.readouterr()
+    assert printed.err == "FAIL: expected a\n      found b [x]\n      try c\n"
+    assert printed.out == (
+        "  ✗ engine: expected a\n    found b\n    try c\n  ! WARNING: memory: expected a\n    found b\n    try c\n"
+    )
 
 
 def test_without_yes_a_missing_engine_says_exactly_what_to_run() -> None:
@@ -90,7 +103,7 @@ def test_ports_that_this_stack_holds_are_fine() -> None:
 def test_a_port_that_another_container_holds_names_it() -> None:
     check = judge_ports(Settings(), {"INFERENCE_PORT": 8080}, {8080: ("other", "other-web-1")})
     assert str(check.error()) == (
-        "FAIL: expected free ports, found port 8080 held by container other-web-1; "
+        "expected free ports, found port 8080 held by container other-web-1; "
         "try `docker stop other-web-1`, or another INFERENCE_PORT in .env"
     )
 

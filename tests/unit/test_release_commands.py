@@ -159,7 +159,7 @@ def test_what_cannot_be_done_is_said(stack: change.Stack, servers: Servers, word
     action, *arguments = words
     with pytest.raises(StackError) as refused:
         getattr(change, action)(stack, *arguments)
-    assert str(refused.value).startswith(f"FAIL: expected {text}")
+    assert str(refused.value).startswith(f"expected {text}")
     assert servers.done == []
     assert state_of(stack) is None
 

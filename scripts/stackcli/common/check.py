@@ -1,4 +1,4 @@
-"""What a check has found, and how it is shown."""
+"""Defines the result of a check, and prints it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Verdict = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at."""
+    """The result of one check; `expected` and `remedy` are empty if it passed."""
 
     name: str
     verdict: Verdict
@@ -29,13 +29,13 @@ def show(check: Check) -> None:
     if check.verdict == "ok":
         console.done(f"{check.name}: {check.found}")
     elif check.verdict == "warning":
-        console.warn(f"{check.name}: expected {check.expected}, found {check.found}; try {check.remedy}")
+        console.warn(check.name, check.error())
     else:
-        console.refuse(f"{check.name}: {check.error()}")
+        console.refuse(check.name, check.error())
 
 
 def require(checks: list[Check]) -> None:
-    """Shows all of them, then raises the error of the first that failed."""
+    """Shows all checks, then raises the error of the first one that failed."""
     for check in checks:
         show(check)
     for check in checks:

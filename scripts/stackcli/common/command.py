@@ -1,4 +1,4 @@
-"""How a command line of this repository ends: with the FAIL line and exit status 1 where it could not do its work."""
+"""Runs a command line of this repository; a StackError is printed and becomes exit status 1."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from stackcli.common.errors import StackError
 
 
 def run(app: typer.Typer, name: str | None = None) -> None:
-    """`name`: what its help calls it; None: the file that was started."""
+    """Runs `app`; `name` is the program's name in its help, by default that of the started file."""
     try:
         app(prog_name=name)
     except StackError as error:
-        console.fail(str(error))
+        console.fail(error)
         raise SystemExit(1) from None

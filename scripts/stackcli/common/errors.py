@@ -1,10 +1,10 @@
-"""Everything the command line can fail with.
+"""The exceptions that the command line can fail with.
 
 StackError
-├── EngineError   the Docker Engine is missing, stopped or refused
+├── EngineError   the Docker Engine is missing, stopped or not accessible
 ├── BuildError    an image or a model could not be built
-├── ServeError    the stack does not start, or does not answer
-└── ConfigError   .env or an option has a value that cannot be used
+├── ServeError    the stack does not start or does not answer
+└── ConfigError   .env or an option has an unusable value
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from contract.failure import Failure
 
 
 class StackError(Failure):
-    """A failure of a command: what was expected, what was found, what to try."""
+    """A failure of a command: what was expected, what was found, what to try.
 
-    def __str__(self) -> str:
-        return f"FAIL: {super().__str__()}"
+    `str` gives one sentence, for logs and JSON; console.py prints three lines.
+    """
 
 
 class EngineError(StackError):
-    """The Docker Engine is missing, stopped or refused."""
+    """The Docker Engine is missing, stopped or not accessible."""
 
 
 class BuildError(StackError):
@@ -28,8 +28,8 @@ class BuildError(StackError):
 
 
 class ServeError(StackError):
-    """The stack does not start, or does not answer."""
+    """The stack does not start or does not answer."""
 
 
 class ConfigError(StackError):
-    """.env or an option has a value that cannot be used."""
+    """.env or an option has an unusable value."""

@@ -121,7 +121,7 @@ def telling(what: str, files: list[Path]) -> Iterator[None]:
     try:
         yield
     except StackError as error:
-        console.warn(f"{names(files)}: {what} stays as it was: {error}")
+        console.warn(f"{names(files)}: {what} is unchanged", error)
     else:
         console.done(f"{names(files)}: live in {what} after {time.monotonic() - began:.1f} s")
 

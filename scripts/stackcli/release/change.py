@@ -152,7 +152,7 @@ def decide(stack: Stack, name: str, seconds: float, least: int) -> None:
     verdict: Verdict = judge(stable, canary, least)
     if verdict.decision == "undecided":
         remedy = "a longer --window, or a higher --weight of the canary"
-        raise ServeError("enough requests to decide by; nothing is changed", verdict.reason, remedy)
+        raise ServeError("enough requests to compare the versions; nothing has changed", verdict.reason, remedy)
     console.say(f"{verdict.decision}: {canary.version}: {verdict.reason}")
     if verdict.decision == "promote":
         promote(stack, name)

@@ -48,7 +48,7 @@ def described_stack(serving: Serving, settings: Settings) -> dict[str, Any]:
 
 def described_failure(failure: StackError) -> dict[str, Any]:
     """Where nothing can be said of a stack."""
-    return {**EMPTY, "time": now(), "warnings": [str(failure)]}
+    return {**EMPTY, "time": now(), "warnings": [f"FAIL: {failure}"]}
 
 
 def now() -> str:

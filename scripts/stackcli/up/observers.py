@@ -9,6 +9,7 @@ import docker
 
 from stackcli.build.base_image import has_image, try_pull
 from stackcli.common import console
+from stackcli.common.errors import StackError
 from stackcli.common.files import write_if_changed
 from stackcli.common.paths import SECRETS, shown
 from stackcli.project.compose import Project
@@ -54,10 +55,9 @@ def has_grafana(client: docker.DockerClient, settings: Settings) -> bool:
     name = settings.grafana_image
     problem = "" if has_image(client, name) else try_pull(client, name)
     if problem:
-        console.warn(
-            f"expected Grafana's image {name}, found that it cannot be pulled ({problem}); "
-            f"try `docker load` to bring it here, or GRAFANA_IMAGE in .env; the others start without it"
-        )
+        remedy = "`docker load` to bring it here, or GRAFANA_IMAGE in .env"
+        failure = StackError(f"the image {name}", f"that it cannot be pulled ({problem})", remedy)
+        console.warn("Grafana is left out, the others start without it", failure)
     return not problem
 
 

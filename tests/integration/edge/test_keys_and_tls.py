@@ -231,7 +231,7 @@ def test_the_command_line_needs_no_key(closed_stack: ClosedStack, seven: Path) -
     assert closed_stack.do("predict", "mnist", str(seven), "--version", "1.0") == "7\n"
     refused = closed_stack.command("predict", "none", str(seven))
     assert refused.returncode == 1
-    assert "FAIL: expected an answer of none, found HTTP 404" in refused.stdout
+    assert "FAIL: expected an answer of none\n      found HTTP 404" in refused.stdout
 
 
 def test_an_edge_without_its_files_says_what_to_do(closed_stack: ClosedStack, tmp_path: Path) -> None:

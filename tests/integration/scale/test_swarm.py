@@ -167,7 +167,7 @@ def test_an_image_whose_model_does_not_load_is_rolled_back_by_itself(
     with under_load(stack, table, Event.BROKEN, seven):
         ended = stack.with_store(broken).command("roll", "mnist")
     assert ended.returncode == 1, ended.stdout
-    assert "rollback completed" in ended.stdout.splitlines()[-1], ended.stdout
+    assert "rollback completed" in ended.stdout.splitlines()[-2], ended.stdout
     assert "mnist 2.0" in ended.stdout, "what the task said is shown"
     for node in stack.nodes.on:
         assert answer_of(node, seven) == ("7", "2.0")
