@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from scale_out.results import Measured
-from stackcli.plan.forecast import GIB, MOST_LOAD, Plan, make_plan
+from stackcli.plan.forecast import GIB, MAX_LOAD, Plan, make_plan
 from stackcli.plan.queueing import Replica
 from stackcli.project.settings import Settings
 
@@ -77,12 +77,12 @@ class Capacity:
         )
 
     def limits(self) -> Iterator[Limit]:
-        best = MOST_LOAD * self.best
+        best = MAX_LOAD * self.best
         each_ms = self.bench.cores / self.best * 1000 + self.edge_ms
         yield Limit(
             best,
             "one replica",
-            f"{MOST_LOAD:.0%} of {self.best:,.0f} requests/s, the best of one (measured)",
+            f"{MAX_LOAD:.0%} of {self.best:,.0f} requests/s, the best of one (measured)",
             "several behind the edge: `compose.scale.yaml`, `TORCHSERVE_REPLICAS`",
         )
         yield Limit(

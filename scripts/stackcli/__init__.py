@@ -1,1 +1,1 @@
-"""The stack's command line: what runs on the host. It never imports container code; they meet in files and HTTP."""
+"""The stack's command line, which runs on the host. It imports no container code: they share files and HTTP only."""

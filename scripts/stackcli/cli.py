@@ -1,6 +1,6 @@
-"""The commands, and nothing else: `scripts/stack X` is the module X, or the room X.
+"""Builds the command line: `scripts/stack X` is in the module or package X.
 
-Only the room of the command that is called is imported: some rooms take longer to import than others take to work.
+Only the package of the command in use is imported, because some take longer to import than others take to run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import typer
 
 from stackcli.common import command
 
-# Command → the module that has it as a function; of a group, the typer app with its commands.
+# Command → the module with the function of that name. Group → the module with its typer app.
 COMMANDS = {
     "up": "up.commands",
     "down": "up.commands",
@@ -33,12 +33,12 @@ COMMANDS = {
     "test": "testing.commands",
 }
 GROUPS = {"key": "access.commands", "release": "release.commands", "swarm": "swarm.commands"}
-# All that follows `test`, pytest's own options too, is for the command to read.
+# `test` reads all its arguments itself, including pytest's options.
 CONTEXT = {"test": {"allow_extra_args": True, "ignore_unknown_options": True}}
 
 
 def make_app(words: Sequence[str] = ()) -> typer.Typer:
-    """The app with the command that the first of `words` names, and with every command where it names none."""
+    """Returns the app with the command that the first of `words` names, or with all commands if it names none."""
     app = typer.Typer(
         help="Train, archive and serve PyTorch models with TorchServe.",
         no_args_is_help=True,

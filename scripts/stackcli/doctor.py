@@ -1,4 +1,4 @@
-"""Looks at everything and explains each failure; changes nothing."""
+"""`scripts/stack doctor`: checks everything and explains each failure; changes nothing."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from stackcli.store.manifest import read_manifest, store_folder
 from stackcli.store.served import decide_served
 from stackcli.up.preflight import run_preflight
 
-# What other programs say in the log, and what helps; the stack's own processes tell their failures as data.
+# Other programs' log messages → remedy; the stack's own processes report failures as data.
 LOG_HINTS: Mapping[str, str] = {
     r"OutOfMemoryError|out of memory|Killed": "a larger TORCHSERVE_MEMORY in .env, or TORCHSERVE_WORKERS=1",
-    r"No space left on device": "freeing disk, or fewer models (archives are unpacked into a 2 GiB tmpfs)",
+    r"No space left on device": "freeing disk space, or fewer models (archives are unpacked into a 2 GiB tmpfs)",
     r"Address already in use": "another port in .env",
-    r"Permission denied": "`scripts/stack up` as the user that owns model_store",
+    r"Permission denied": "`scripts/stack up` as the user who owns model_store",
 }
 
 
 def doctor() -> None:
-    """Check everything and explain each failure; exit 1 on any."""
+    """Check the machine, the settings and the running stack, and explain each failure; exit 1 if there is any."""
     failed = run_doctor(connect_if_running(), current_project(needs_engine=False))
     console.phase("Nothing is wrong." if failed == 0 else f"{failed} checks failed.")
     raise typer.Exit(min(failed, 1))
 
 
 def run_doctor(client: docker.DockerClient | None, project: Project) -> int:
-    """Prints every check; returns how many failed."""
+    """Runs and prints every check; returns how many failed."""
     console.phase("Checking (no changes)…")
     checks = run_preflight(client, project.settings, "auto", yes=False)
     checks += [check_compose(project), check_manifest(project.settings)]
@@ -113,7 +113,7 @@ def check_edge_container(container: Container | None) -> Check:
 
 
 def hint_from(log: str, service: str = "torchserve") -> str:
-    """The remedy for the first known trouble in the log's lines, or where to read them."""
+    """Returns the remedy for the latest known problem in the log, or the command that shows the log."""
     for line in reversed(log.splitlines()):
         for pattern, remedy in LOG_HINTS.items():
             if re.search(pattern, line):

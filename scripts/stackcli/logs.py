@@ -1,4 +1,4 @@
-"""`scripts/stack logs`: what edge and torchserve say, all containers of them, in the order of time."""
+"""`scripts/stack logs`: merges the logs of all edge and torchserve containers, in time order."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from stackcli.project.containers import SERVING, find_containers
 from stackcli.project.current import running_project
 from stackcli.project.log_lines import LEVELS, LogLine
 
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-# Containers' lines come over several connections: so long one waits for the others', when they are followed.
+SECONDS_OF_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+# Each container's lines arrive over its own connection: how long to hold a line for older ones of the others.
 SETTLE_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which lines: about `model`, about the request `request_id`, not older than `since` (such as 10m); "" for all."""
+    """A filter: lines about `model`, about the request `request_id`, newer than `since` (such as 10m); "" for any."""
 
     model: str = ""
     request_id: str = ""
@@ -41,20 +41,24 @@ class Wanted:
 
 
 def logs(
-    model: Annotated[str, typer.Argument(metavar="[MODEL]", help="All where none is named.")] = "",
-    request: Annotated[str, typer.Option("--request", metavar="ID", help="Of one request: its X-Request-Id.")] = "",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="From now on, until Ctrl-C.")] = False,
-    since: Annotated[str, typer.Option("--since", metavar="TIME", help="Not older than 90s, 10m, 2h.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    model: Annotated[str, typer.Argument(metavar="[MODEL]", help="Default: all models.")] = "",
+    request: Annotated[
+        str, typer.Option("--request", metavar="ID", help="Show only the lines of the request with this X-Request-Id.")
+    ] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show new lines as they come, until Ctrl-C.")] = False,
+    since: Annotated[
+        str, typer.Option("--since", metavar="TIME", help="Show only lines newer than TIME: 90s, 10m, 2h.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Show what edge and torchserve say, in the order of time."""
+    """Show the logs of the edge and TorchServe in time order."""
     wanted = Wanted(model, request, since)
     client, project = running_project()
     show_logs(client, project.settings.compose_project_name, wanted, follow, as_json)
 
 
 def show_logs(client: docker.DockerClient, project_name: str, wanted: Wanted, follow: bool, as_json: bool) -> None:
-    """Until the logs' end, or with `follow` until Ctrl-C. Raises ServeError where nothing runs."""
+    """Prints the wanted lines; with `follow` until Ctrl-C. Raises ServeError if there is no container."""
     containers = serving_containers(client, project_name)
     since = None if not wanted.since else time.time() - seconds_of(wanted.since)
     try:
@@ -74,7 +78,7 @@ def show_logs(client: docker.DockerClient, project_name: str, wanted: Wanted, fo
 
 
 def serving_containers(client: docker.DockerClient, project_name: str) -> dict[str, Container]:
-    """By the service's name, with the container's number where there are several."""
+    """Returns the containers by service name, with a number if a service has several. Raises ServeError."""
     found = {}
     for service in SERVING:
         containers = find_containers(client, project_name, service)
@@ -87,21 +91,21 @@ def serving_containers(client: docker.DockerClient, project_name: str) -> dict[s
 
 
 def seconds_of(since: str) -> float:
-    """Such as 90s, 10m, 2h. Raises ConfigError."""
+    """Converts a duration such as 90s, 10m or 2h. Raises ConfigError."""
     match = re.fullmatch(r"(\d+)([smhd])", since)
     if match is None:
         raise ConfigError("--since as a number with s, m, h or d", repr(since), "--since 10m")
-    return int(match[1]) * SECONDS[match[2]]
+    return int(match[1]) * SECONDS_OF_UNIT[match[2]]
 
 
 def read(service: str, container: Container, since: float | None) -> Iterator[LogLine]:
-    """What it has said up to now."""
+    """Yields the container's log lines up to now."""
     printed = container.logs(timestamps=True, since=since).decode(errors="replace")
     return (LogLine.parse(service, line) for line in printed.splitlines())
 
 
 def followed(containers: dict[str, Container], since: float | None) -> Iterator[LogLine]:
-    """What they say from now on, and have said since `since`; ends when all containers have."""
+    """Yields the containers' lines since `since` (None: from now on), in time order; ends when all have ended."""
     arrived: queue.Queue[LogLine | None] = queue.Queue()
     for service, container in containers.items():
         arguments = (service, container, since or time.time(), arrived)
@@ -133,7 +137,7 @@ def _follow(service: str, container: Container, since: float, arrived: queue.Que
 
 
 def whole_lines(parts: Iterable[bytes]) -> Iterator[str]:
-    """Of what the Engine sends, which may cut lines."""
+    """Joins what the Engine sends, which may cut lines anywhere, to whole lines."""
     rest = b""
     for part in parts:
         *lines, rest = (rest + part).split(b"\n")
@@ -141,7 +145,7 @@ def whole_lines(parts: Iterable[bytes]) -> Iterator[str]:
 
 
 def show(line: LogLine, as_json: bool) -> None:
-    """as_json: the container's own line, with the service, for machines."""
+    """Prints a line; with `as_json` the container's own JSON object with the service and the time added."""
     if as_json:
         said = {"message": line.text} if line.said is None else line.said
         console.out.print_json(data={"service": line.service, "time": line.time.isoformat(), **said}, indent=None)
@@ -150,7 +154,7 @@ def show(line: LogLine, as_json: bool) -> None:
 
 
 def shown(line: LogLine) -> Text:
-    """Time, service, level or status, model and version, the request's id, and what is said."""
+    """Formats a line: time, service, level or status, model and version, request id, message."""
     said = line.said
     text = Text(f"{line.time.astimezone():%H:%M:%S.%f}"[:-3], style="dim")
     text.append(f"  {line.service:<10}", style="cyan")

@@ -1,4 +1,4 @@
-"""Sends one file to a model and prints its answer."""
+"""`scripts/stack predict`: sends one file to a model and prints the answer."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from stackcli.project.current import running_project
 
 
 def predict(
-    model: str,
+    model: Annotated[str, typer.Argument(help="The model's name.")],
     file: Path,
-    version: Annotated[str | None, typer.Option("--version", help="Another version than the default one.")] = None,
+    version: Annotated[str | None, typer.Option("--version", help="Default: the model's default version.")] = None,
 ) -> None:
-    """Send one file to a model and print its answer."""
+    """Send a file to a model and print the answer."""
     if not file.is_file():
         raise ConfigError(
             "a file to send", str(file), "the path of an image, for example model_src/mnist/samples/7.png"
@@ -43,15 +43,15 @@ def send(client: docker.DockerClient, project: Project, model: str, file: Path, 
 
 
 def refusal(answer: inside.Answer, model: str) -> ServeError:
-    """TorchServe's own words, and what usually helps."""
+    """Returns TorchServe's own message with the usual remedy for its status."""
     try:
         message = str(json.loads(answer.body)["message"])
     except (json.JSONDecodeError, KeyError, TypeError):
         message = answer.body.strip()[:300]
     remedy = {
         400: "a JPEG or PNG file",
-        404: "`scripts/stack status` for the models that are served",
+        404: "`scripts/stack status` for the served models",
         413: "a smaller file (max_request_size in config.properties)",
-        503: "again when `scripts/stack status` shows it READY",
+        503: "again once `scripts/stack status` shows it READY",
     }.get(answer.status, "`docker compose logs torchserve`")
     return ServeError(f"an answer of {model}", f"HTTP {answer.status}: {message}", remedy)

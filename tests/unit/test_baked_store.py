@@ -79,7 +79,7 @@ def test_the_records_of_a_part_are_the_builders_own_with_their_signatures(settin
 
 @pytest.mark.parametrize("name", ["huge", "unknown"])
 def test_a_model_that_is_not_built_is_refused(settings: Settings, name: str) -> None:
-    with pytest.raises(ConfigError, match=f"found {name}, and of those that are built mnist, toy; try"):
+    with pytest.raises(ConfigError, match=f"found {name}; built: mnist, toy; try"):
         choose_contents(settings, ["mnist", name])
 
 
@@ -162,7 +162,7 @@ def test_these_are_repositories(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "Team/stack", "team/stack:1", "team//stack", "a b", "-team"])
 def test_these_are_none(name: str) -> None:
-    with pytest.raises(ConfigError, match="a repository of images"):
+    with pytest.raises(ConfigError, match="an image repository"):
         check_repository(name, push=False)
 
 

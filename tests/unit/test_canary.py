@@ -7,7 +7,7 @@ import pytest
 
 from stackcli.release.canary import Sample, judge, read_samples, samples_table
 
-LEAST = 200
+MIN_REQUESTS = 200
 
 
 def line(**changes: Any) -> str:
@@ -71,7 +71,7 @@ def test_failed_is_every_error_and_what_had_to_be_asked_again(
     ],
 )
 def test_the_rule_decides(stable: Sample, canary: Sample, decision: str, reason: str) -> None:
-    verdict = judge(stable, canary, LEAST)
+    verdict = judge(stable, canary, MIN_REQUESTS)
     assert (verdict.decision, reason in verdict.reason) == (decision, True), verdict
 
 

@@ -56,7 +56,7 @@ def test_a_removed_key_is_gone_and_the_others_stay(settings: Settings) -> None:
 
 def test_removing_a_key_that_does_not_exist_names_those_that_do(settings: Settings) -> None:
     add_key(settings, "shop", "predict")
-    with pytest.raises(ConfigError, match="expected a key of stop, found shop"):
+    with pytest.raises(ConfigError, match="expected a key named stop, found shop"):
         remove_key(settings, "stop")
 
 

@@ -144,14 +144,14 @@ def test_the_end_of_a_canary_changes_no_default(stack: change.Stack, servers: Se
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("deploy", "nothing", "1.0"), "a model of the manifest named nothing, found none"),
+        (("deploy", "nothing", "1.0"), "a model named nothing in the manifest, found none"),
         (("deploy", "mnist", "9.0"), "a version 9.0 of mnist, found 3.0, 2.0, 1.0 in the manifest"),
-        (("deploy", "mnist", "3.0"), "an archive of mnist 3.0, found it unavailable"),
+        (("deploy", "mnist", "3.0"), "an archive of mnist 3.0, found it is unavailable"),
         (("promote", "mnist"), "a canary of mnist, found none"),
-        (("promote", "mnist", "1.0"), "a version of mnist to promote, found 1.0, which is stable already"),
+        (("promote", "mnist", "1.0"), "a version of mnist to promote, found 1.0, which is already stable"),
         (("promote", "mnist", "2.0"), "mnist 2.0 READY in every container, found it is not deployed"),
-        (("roll_back", "mnist"), "a canary or a version before mnist 1.0, found neither"),
-        (("roll_back", "nothing"), "a version of nothing that is served, found none"),
+        (("roll_back", "mnist"), "a canary or a previous version of mnist 1.0, found neither"),
+        (("roll_back", "nothing"), "a served version of nothing, found none"),
         (("decide", "mnist", 1.0, 1), "a canary of mnist, found none"),
     ],
 )
@@ -170,7 +170,7 @@ def test_a_comparison_takes_no_version() -> None:
 
 
 def test_the_stable_version_is_no_canary(stack: change.Stack) -> None:
-    with pytest.raises(ConfigError, match="another version of mnist than the stable one"):
+    with pytest.raises(ConfigError, match="a canary of mnist that is not its stable version"):
         change.set_canary(stack, "mnist", Canary(version="1.0", weight=10))
 
 
@@ -210,5 +210,5 @@ def test_a_change_is_done_when_the_edge_has_it() -> None:
 def test_an_edge_that_does_not_take_a_change_over_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(change, "EDGE_SECONDS", 0.05)
     edge = cast(Container, Edge(in_force("1.0", None, "1.0")))
-    with pytest.raises(ServeError, match=r"the edge to take over .*, found stable 1\.0"):
+    with pytest.raises(ServeError, match=r"the edge to apply .*, found stable 1\.0"):
         change.wait_for_edge(edge, "mnist", Release(stable="2.0", deployed=("1.0", "2.0")))

@@ -24,7 +24,7 @@ from stackcli.project.settings import Settings
 from stackcli.status import commands
 from stackcli.status.as_json import described_failure, described_stack
 from stackcli.status.as_table import show, weights_of, write_picture
-from stackcli.status.numbers import Numbers
+from stackcli.status.metrics import Metrics
 from stackcli.status.read import Serving
 from stackcli.status.watch import watch
 from stackcli.store.manifest import Model, Weights
@@ -40,7 +40,7 @@ RANDOM = Model(
     **AVAILABLE,
 )
 MISSING = Model(name="densenet161", version="1.0", status="unavailable", reason="no weights", remedy="again")
-NUMBERS = Numbers.model_validate(
+METRICS = Metrics.model_validate(
     {
         "seconds": 10.0,
         "models": [
@@ -70,7 +70,7 @@ NUMBERS = Numbers.model_validate(
         ],
     }
 )
-SERVING = Serving(HEALTHY, HEALTHY, [(MNIST, "READY"), (RANDOM, "READY"), (MISSING, "UNAVAILABLE")], numbers=NUMBERS)
+SERVING = Serving(HEALTHY, HEALTHY, [(MNIST, "READY"), (RANDOM, "READY"), (MISSING, "UNAVAILABLE")], metrics=METRICS)
 
 
 def shown(serving: Serving, width: int = 200) -> str:
@@ -111,7 +111,7 @@ def test_where_it_is_narrow_what_it_is_stands_above_what_it_does() -> None:
 def test_each_torchserve_is_told_and_the_one_that_says_nothing() -> None:
     text = shown(SERVING)
     assert "a:8082: memory 1,024 MiB of 4,096 MiB, 0.50 CPUs" in text
-    assert "b:8082: no numbers" in text
+    assert "b:8082: no metrics" in text
 
 
 def test_without_numbers_the_rest_is_shown_and_what_is_missing_is_told() -> None:
@@ -201,7 +201,7 @@ def test_without_an_engine_stdout_is_json_too_and_the_exit_status_1(monkeypatch:
 def test_a_picture_is_of_one_moment(other: str, tmp_path: Path) -> None:
     ended = CliRunner().invoke(make_app(), ["status", "--svg", str(tmp_path / "x.svg"), other])
     assert ended.exit_code == 1
-    assert "expected --svg alone" in str(ended.exception)
+    assert "expected --svg without --watch and --json" in str(ended.exception)
 
 
 def test_away_from_a_terminal_each_look_is_printed_until_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +241,7 @@ def test_on_a_terminal_q_ends_it_and_leaves_the_terminal_as_it_was(
     seen: list[bytes] = []
 
     def press_and_look() -> None:
-        while b"q ends" not in b"".join(seen):
+        while b"q to quit" not in b"".join(seen):
             seen.append(os.read(person, 4096))
         os.write(person, end)
 

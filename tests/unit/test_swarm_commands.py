@@ -88,7 +88,7 @@ def test_nothing_is_wrong_with_a_whole_swarm() -> None:
     [
         ([node(), node("node-2", "worker", "down")], [service(row())], "node-2 is down"),
         ([node()], [], "models is not deployed: `scripts/stack swarm up`"),
-        ([node()], [service(row(), replicas=2)], "torchserve: 1 of 2 run"),
+        ([node()], [service(row(), replicas=2)], "torchserve: 1 of 2 running"),
         (
             [node()],
             [service(row(), State="rollback_paused", Message="a task failed")],
@@ -97,7 +97,7 @@ def test_nothing_is_wrong_with_a_whole_swarm() -> None:
         (
             [node(), node("node-2", "manager"), node("node-3", "unreachable", "down")],
             [service(row())],
-            "2 of 3 managers are there: without one more, the Swarm cannot be changed",
+            "2 of 3 managers are reachable: if one more fails, the Swarm cannot be changed",
         ),
     ],
 )

@@ -1,1 +1,1 @@
-"""`scripts/stack certs` and `key`: who may reach the stack, with which certificate, keys and signatures."""
+"""`scripts/stack certs` and `key`: the edge's certificate and API keys, and the checks of the signing keys."""

@@ -1,4 +1,4 @@
-"""API keys of the edge: made, listed and removed here; the edge sees their SHA-256 alone, and follows by itself."""
+"""Adds, lists and removes the edge's API keys. Only their SHA-256 is stored; a running edge picks up each change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stackcli.common.errors import ConfigError
 from stackcli.project.settings import Settings
 
 Scope = Literal["predict", "admin"]
-PREFIX = "tss_"  # so that a scanner, or a person, sees what leaked
+PREFIX = "tss_"  # lets a secret scanner, or a person, recognise a leaked key
 
 
 def keys_file(settings: Settings) -> Path:
@@ -23,7 +23,7 @@ def keys_file(settings: Settings) -> Path:
 
 
 def read_keys(settings: Settings) -> list[Key]:
-    """Returns no keys where there is no file yet. Raises ConfigError."""
+    """Returns [] if there is no file yet. Raises ConfigError."""
     try:
         return keys.read_keys(keys_file(settings))
     except FileNotFoundError:
@@ -33,13 +33,13 @@ def read_keys(settings: Settings) -> list[Key]:
 
 
 def add_key(settings: Settings, name: str, scope: Scope) -> str:
-    """The new key: it is stored nowhere, so this is the only time that anybody sees it."""
+    """Returns the new key. Only its hash is stored, so this is the one time it can be shown."""
     if not keys.NAME.fullmatch(name):
         raise ConfigError("a name of at most 64 letters, digits, '_', '.' and '-'", repr(name), "another name")
     known = read_keys(settings)
     if any(key.name == name for key in known):
         remedy = f"another name, or `scripts/stack key remove {name}` first"
-        raise ConfigError("a name that has no key yet", name, remedy)
+        raise ConfigError("a name without a key", name, remedy)
     key = PREFIX + secrets.token_urlsafe(32)
     write_keys(settings, [*known, Key(name, scope, sha256(key.encode()).hexdigest().upper())])
     return key
@@ -50,7 +50,7 @@ def remove_key(settings: Settings, name: str) -> None:
     kept = [key for key in known if key.name != name]
     if len(kept) == len(known):
         found = ", ".join(key.name for key in known) or "none"
-        raise ConfigError(f"a key of {name}", found, "`scripts/stack key list`")
+        raise ConfigError(f"a key named {name}", found, "`scripts/stack key list`")
     write_keys(settings, kept)
 
 

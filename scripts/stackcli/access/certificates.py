@@ -1,4 +1,4 @@
-"""The edge's certificate: made here, with a small authority of its own, or the user's, checked before it is taken."""
+"""Creates the edge's certificate with a private authority, or checks and installs the user's own."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DAYS, CA_DAYS = 365, 3650
 
 @dataclass(frozen=True)
 class Pair:
-    """A certificate (the first of its chain), its private key, and the PEM texts of both."""
+    """A certificate (the first of its chain), and the PEM texts of the chain and the private key."""
 
     certificate: x509.Certificate
     certificate_pem: str
@@ -53,27 +53,28 @@ class Pair:
 
 
 def read_pair(certificate: Path, private_key: Path) -> Pair:
-    """Both files, which belong together. Raises ConfigError; whether the time is right is for `time_problem`."""
+    """Reads both files and checks that they match. Raises ConfigError; `time_problem` checks the validity period."""
     texts = []
     for path in (certificate, private_key):
         try:
             texts.append(path.read_text())
         except (OSError, ValueError) as error:
-            raise ConfigError(f"PEM in {path}", getattr(error, "strerror", None) or str(error), "its path") from None
+            found = getattr(error, "strerror", None) or str(error)
+            raise ConfigError(f"PEM in {path}", found, "the path of a PEM file") from None
     try:
         chain = x509.load_pem_x509_certificates(texts[0].encode())
     except ValueError:
-        raise ConfigError(f"a certificate in {certificate}", "something else", "a file in PEM") from None
+        raise ConfigError(f"a certificate in {certificate}", "something else", "a PEM file") from None
     try:
         key = serialization.load_pem_private_key(texts[1].encode(), password=None)
     except TypeError:
-        found, remedy = "an encrypted one", f"`openssl pkey -in {private_key} -out FILE`"
+        found, remedy = "an encrypted one", f"`openssl pkey -in {private_key} -out FILE` to decrypt it"
         raise ConfigError(f"an unencrypted private key in {private_key}", found, remedy) from None
     except ValueError:
-        raise ConfigError(f"a private key in {private_key}", "something else", "a file in PEM") from None
+        raise ConfigError(f"a private key in {private_key}", "something else", "a PEM file") from None
     if encoded(chain[0].public_key()) != encoded(key.public_key()):
-        found = f"another one's in {private_key}"
-        raise ConfigError(f"the private key of {certificate}", found, "the two that belong together")
+        found = f"another certificate's key in {private_key}"
+        raise ConfigError(f"the private key of {certificate}", found, "two files that belong together")
     return Pair(chain[0], *texts)
 
 
@@ -82,10 +83,10 @@ def encoded(key: PublicKeyTypes) -> bytes:
 
 
 def time_problem(certificate: x509.Certificate) -> str:
-    """Why clients refuse it today; empty where they do not."""
+    """Says why clients would refuse the certificate today; empty if they would not."""
     now = datetime.now(timezone.utc)
     if now < certificate.not_valid_before_utc:
-        return f"one that starts on {certificate.not_valid_before_utc:%Y-%m-%d}"
+        return f"one that is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
     if now > certificate.not_valid_after_utc:
         return f"one that expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
     return ""
@@ -96,7 +97,7 @@ def days_left(certificate: x509.Certificate) -> int:
 
 
 def install_own(settings: Settings, certificate: Path, private_key: Path, force: bool) -> Pair:
-    """The user's own, once it is known that the edge and its clients can use it."""
+    """Installs the user's own certificate after checking that the edge and its clients can use it."""
     pair = read_pair(certificate, private_key)
     if problem := time_problem(pair.certificate):
         raise ConfigError("a certificate that is valid today", f"{problem} in {certificate}", "a renewed one")
@@ -106,7 +107,7 @@ def install_own(settings: Settings, certificate: Path, private_key: Path, force:
 
 
 def install_generated(settings: Settings, hosts: Sequence[str], days: int, force: bool) -> Pair:
-    """A new one for HOSTS and `hosts`, signed by an authority of our own, which `ca.pem` makes clients trust."""
+    """Installs a new certificate for HOSTS and `hosts`, signed by a private authority; clients trust its `ca.pem`."""
     refuse_overwrite(settings, force)
     ca, ca_key = load_or_make_authority(authority_folder(settings), days)
     pair = make_leaf(ca, ca_key, list(dict.fromkeys([*HOSTS, *hosts])), days)
@@ -119,25 +120,25 @@ def install_generated(settings: Settings, hosts: Sequence[str], days: int, force
 def refuse_overwrite(settings: Settings, force: bool) -> None:
     path = secrets_folder(settings) / CERTIFICATE
     if path.exists() and not force:
-        raise ConfigError("no certificate yet", str(path), "--force to replace it, or another EDGE_SECRETS")
+        raise ConfigError("no certificate yet", str(path), "--force to replace it, or a different EDGE_SECRETS")
 
 
 def install(settings: Settings, pair: Pair, force: bool) -> None:
     refuse_overwrite(settings, force)
     folder = secrets_folder(settings)
-    # The edge sees a pair that does not fit for an instant at the most, and keeps the one before.
+    # For an instant the edge may see a key and a certificate that do not match; it then keeps the previous pair.
     write_secret(folder / PRIVATE_KEY, pair.private_key_pem)
     write_secret(folder / CERTIFICATE, pair.certificate_pem)
 
 
 def authority_folder(settings: Settings) -> Path:
-    """Beside the edge's folder, so that it is never mounted; kept, so that clients trust the next certificate, too."""
+    """Returns the authority's folder: next to the edge's, so never mounted, and kept for the next certificate."""
     folder = secrets_folder(settings)
     return folder.with_name(f"{folder.name}-ca")
 
 
 def load_or_make_authority(folder: Path, days: int) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """The one made before, where it outlives a certificate of `days`; else a new one, which clients have to get."""
+    """Returns the existing authority if it outlives `days`, else a new one, which clients have to import."""
     certificate, private_key = folder / CERTIFICATE, folder / PRIVATE_KEY
     if certificate.is_file() and private_key.is_file():
         pair = read_pair(certificate, private_key)
@@ -162,7 +163,7 @@ def make_authority(days: int) -> tuple[x509.Certificate, ec.EllipticCurvePrivate
 
 
 def make_leaf(ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, hosts: Sequence[str], days: int) -> Pair:
-    """A server's certificate for these names and addresses, of which the first is its subject."""
+    """Makes a server certificate for these names and addresses; the first is its subject."""
     key = ec.generate_private_key(ec.SECP256R1())
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     builder = unsigned(named(hosts[0]), ca.subject, key, days)
@@ -181,7 +182,7 @@ def make_leaf(ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, hosts: S
 def unsigned(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int
 ) -> x509.CertificateBuilder:
-    """Valid from an hour ago: clocks differ."""
+    """Starts a certificate that is valid from an hour ago, because clocks differ."""
     now = datetime.now(timezone.utc)
     return (
         x509.CertificateBuilder()
@@ -221,7 +222,7 @@ def general_name(host: str) -> x509.GeneralName:
     try:
         return x509.DNSName(host)
     except ValueError:
-        raise ConfigError("a host name or an address", repr(host), "ASCII (xn--… for others)") from None
+        raise ConfigError("a host name or an address", repr(host), "ASCII (xn--… for other scripts)") from None
 
 
 def pem(certificate: x509.Certificate) -> str:

@@ -1,4 +1,4 @@
-"""Whether the keys, the certificate and the signatures' keys can be used where they are needed."""
+"""Checks that the edge's API keys and certificate, and the signing keys, can be used where they are needed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from stackcli.common.errors import StackError
 from stackcli.common.paths import ROOT
 from stackcli.project.settings import NO_KEY, Settings
 
-EXPIRY_DAYS = 30  # a certificate that ends sooner is worth a warning
+EXPIRY_DAYS = 30  # warn about a certificate that expires sooner
 SERVING_ID = 1000  # user and group of docker/torchserve; the builder runs as STACK_UID
 
 
 def check_keys(settings: Settings) -> Check:
-    """The containers read the files where they lie, as users of their own: nobody copies a private key."""
+    """Checks the signing keys. Containers read them in place under their own user ids, so no private key is copied."""
     readers = (
         ("STACK_SIGNING_KEY", settings.stack_signing_key, "PRIVATE KEY", (settings.stack_uid, settings.stack_gid)),
         ("STACK_VERIFY_KEY", settings.stack_verify_key, "PUBLIC KEY", (SERVING_ID, SERVING_ID)),
@@ -30,7 +30,7 @@ def check_keys(settings: Settings) -> Check:
 
 
 def judge_key(file: Path, variable: str, kind: str, uid: int, gid: int) -> Check | None:
-    """Why a container that runs as `uid`:`gid` could not use the file as its `kind` of key; None where it can."""
+    """Says why a container running as `uid`:`gid` could not use the file as a `kind` of key; None if it could."""
     expected = f"a file that holds a {kind} in {variable}"
     try:
         content, status = file.read_bytes(), file.stat()
@@ -39,7 +39,7 @@ def judge_key(file: Path, variable: str, kind: str, uid: int, gid: int) -> Check
         return Check("signatures", "failed", found, expected, f"`ls -l {file}`, or docs/PROVENANCE.md to make a pair")
     if f"-----BEGIN {kind}-----".encode() not in content:
         remedy = "the private key to sign with, the public one to verify with"
-        return Check("signatures", "failed", f"another content in {file}", expected, remedy)
+        return Check("signatures", "failed", f"something else in {file}", expected, remedy)
     bit = 0o400 if status.st_uid == uid else 0o040 if status.st_gid == gid else 0o004
     if not status.st_mode & bit:
         found = f"{file}, which user {uid} may not read (mode {status.st_mode & 0o777:o}, owner {status.st_uid})"
@@ -54,13 +54,13 @@ def judge_key(file: Path, variable: str, kind: str, uid: int, gid: int) -> Check
 
 
 def check_edge(settings: Settings) -> list[Check]:
-    """What the edge needs where compose.prod.yaml closes the stack; nothing otherwise."""
+    """Checks what the edge needs with compose.prod.yaml; returns [] without it."""
     return [check_certificate(settings), check_api_keys(settings)] if settings.is_closed else []
 
 
 def check_certificate(settings: Settings) -> Check:
-    """Also as clients would: one whose time has run out, or soon will."""
-    # Imported here, because `status` of an open stack checks no certificate and need not wait for it.
+    """Checks the certificate as clients would; it warns if it expires soon."""
+    # Imported here, so that `status` of an open stack, which checks no certificate, does not wait for the import.
     from stackcli.access.certificates import days_left, read_pair, time_problem
 
     folder = secrets_folder(settings)
@@ -77,7 +77,7 @@ def check_certificate(settings: Settings) -> Check:
         return Check("certificate", "failed", problem, "a certificate that is valid today", renew)
     found = f"{', '.join(pair.hosts)}, until {pair.ends:%Y-%m-%d}"
     if days_left(pair.certificate) < EXPIRY_DAYS:
-        return Check("certificate", "warning", found, f"a certificate for {EXPIRY_DAYS} days more", renew)
+        return Check("certificate", "warning", found, f"a certificate valid for {EXPIRY_DAYS} more days", renew)
     return Check("certificate", "ok", found)
 
 
@@ -96,7 +96,7 @@ def check_api_keys(settings: Settings) -> Check:
 
 
 def edge_read_problem(file: Path) -> str:
-    """Why the edge cannot read the file; empty where it can."""
+    """Says why the edge cannot read the file; empty if it can."""
     try:
         status = file.stat()
     except OSError as error:

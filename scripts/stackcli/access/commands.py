@@ -15,24 +15,33 @@ from stackcli.common.errors import ConfigError
 from stackcli.common.paths import ROOT, shown
 from stackcli.project.settings import load_settings
 
-key_app = typer.Typer(help="API keys of the edge, for compose.prod.yaml.", no_args_is_help=True)
+key_app = typer.Typer(help="Manage the API keys that the edge checks with compose.prod.yaml.", no_args_is_help=True)
 
 
 def certs(
     host: Annotated[
-        list[str] | None, typer.Option("--host", metavar="NAME", help="Beside localhost; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--host", metavar="NAME", help="A host name or address to add to localhost and 127.0.0.1; repeatable."
+        ),
     ] = None,
-    days: Annotated[int, typer.Option("--days", metavar="N", min=1, help="How long it is valid.")] = certificates.DAYS,
-    certificate: Annotated[Path | None, typer.Option("--certificate", metavar="FILE", help="Your own, in PEM.")] = None,
-    private_key: Annotated[Path | None, typer.Option("--private-key", metavar="FILE", help="The key of it.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the one that is there.")] = False,
+    days: Annotated[
+        int, typer.Option("--days", metavar="N", min=1, help="How many days the certificate is valid.")
+    ] = certificates.DAYS,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", metavar="FILE", help="Install your own certificate (PEM).")
+    ] = None,
+    private_key: Annotated[
+        Path | None, typer.Option("--private-key", metavar="FILE", help="Its private key (PEM).")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the certificate that is already there.")] = False,
 ) -> None:
-    """Make the edge's certificate, or take your own; a running edge takes it over by itself."""
+    """Create the edge's TLS certificate, or install your own. A running edge picks it up."""
     settings = load_settings(ROOT, os.environ)
     if certificate and private_key:
         pair = certificates.install_own(settings, certificate, private_key, force)
     elif certificate or private_key:
-        raise ConfigError("--certificate and --private-key", "one of them", "both")
+        raise ConfigError("--certificate together with --private-key", "only one of them", "passing both")
     else:
         pair = certificates.install_generated(settings, host or [], days, force)
     console.done(f"certificate: {', '.join(pair.hosts)}, until {pair.ends:%Y-%m-%d}")
@@ -44,12 +53,12 @@ def certs(
 
 @key_app.command("add")
 def add_key(
-    name: Annotated[str, typer.Argument(help="Whose it is; shown in the access log.")],
+    name: Annotated[str, typer.Argument(help="The client's name, which the access log shows.")],
     scope: Annotated[
-        api_keys.Scope, typer.Option("--scope", help="predict, or admin: also descriptions of models.")
+        api_keys.Scope, typer.Option("--scope", help="predict: predictions only; admin: model descriptions as well.")
     ] = "predict",
 ) -> None:
-    """Print a new key, once: only its hash is stored. The edge takes it within a second."""
+    """Create a key and print it this once: only its hash is stored. The edge accepts it within a second."""
     key = api_keys.add_key(load_settings(ROOT, os.environ), name, scope)
     console.out.print(key, markup=False)
     console.err.print(f"Clients send: Authorization: Bearer {api_keys.PREFIX}…; it is not shown again", markup=False)
@@ -57,13 +66,13 @@ def add_key(
 
 @key_app.command("list")
 def list_keys() -> None:
-    """Names, scopes and the start of the hashes."""
+    """List the keys: name, scope and the first digits of the hash."""
     for key in api_keys.read_keys(load_settings(ROOT, os.environ)):
         console.out.print(f"{key.name}  {key.scope}  {key.sha256[:12]}", markup=False)
 
 
 @key_app.command("remove")
 def remove_key(name: str) -> None:
-    """From now on it opens nothing, on connections that are open neither."""
+    """Revoke a key at once, on open connections too."""
     api_keys.remove_key(load_settings(ROOT, os.environ), name)
     console.done(f"removed the key of {name}")

@@ -1,4 +1,4 @@
-"""The folder that the edge reads its API keys and its certificate from (EDGE_SECRETS), and how a file gets there."""
+"""Writes files to EDGE_SECRETS, the folder from which the edge reads its API keys and certificate."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def secrets_folder(settings: Settings) -> Path:
 
 
 def write_secret(path: Path, content: str) -> None:
-    """The edge's user alone may read it, where this user can arrange that.
+    """Writes a file that only the edge's user may read, if this user can arrange that.
 
-    Where it cannot (it is neither root nor the edge's user), everybody may who enters the folder: .stack/secrets lets
-    nobody in but this user.
+    Otherwise (this user is neither root nor the edge's user) the file is world-readable; .stack/secrets, which only
+    this user may enter, protects it.
     """
     make_folder(path.parent)
     write_private(path, content, for_edge=True)
 
 
 def write_private(path: Path, content: str, for_edge: bool = False) -> None:
-    """Who reads it meanwhile sees the old file or the new one; this user alone may, or the edge."""
+    """Replaces the file atomically; only this user may read it or, with `for_edge`, the edge."""
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -40,7 +40,7 @@ def write_private(path: Path, content: str, for_edge: bool = False) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """The edge's user has to enter it; others are kept out by .stack/secrets."""
+    """Makes a folder that the edge's user may enter; .stack/secrets keeps everyone else out."""
     if folder.is_relative_to(SECRETS):
         SECRETS.mkdir(parents=True, exist_ok=True)
         SECRETS.chmod(0o700)

@@ -1,1 +1,1 @@
-"""`scripts/stack bake`: built models as images."""
+"""`scripts/stack bake`: builds images that contain the models."""

@@ -12,12 +12,12 @@ from stackcli.project.current import current_project
 
 
 def bake(
-    models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="All where none is named.")] = None,
+    models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Default: all models.")] = None,
     repository: Annotated[
-        str, typer.Option("--repository", metavar="REPO", help="Such as registry.example:5000/team.")
+        str, typer.Option("--repository", metavar="REPO", help="For example registry.example:5000/team.")
     ] = REPOSITORY,
-    push: Annotated[bool, typer.Option("--push", help="Send the images to the repository's registry.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    push: Annotated[bool, typer.Option("--push", help="Push the images to the repository's registry.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Put built models into images, which serve without a model store."""
+    """Bake built models into images that need no model store to serve them."""
     bake_and_tell(connect(), current_project().settings, models or [], repository, push, as_json)

@@ -1,6 +1,6 @@
-"""What of the model store goes into images: what is served of it, whole and verified, and nothing else.
+"""Chooses what of the model store goes into the baked images: the served models, intact and verified, and no others.
 
-A signature is that of one record: the records go in as they are written, so that a part of a signed manifest is signed.
+Each record carries its own signature. The records are copied unchanged, so a part of a signed manifest stays signed.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from stackcli.store.releases import read_releases
 from stackcli.store.served import decide_served
 from stackcli.store.tuned import read_tuned
 
-# In the build's context: what both images get, and what the serving one gets besides.
+# Folders of the build context: for both images, and for the serving image only.
 STORE, ARCHIVES = "store", "archives"
 
 
 @dataclass(frozen=True)
 class Contents:
-    """`records`: of the models served, in the manifest's order; `files`: name in the store → text."""
+    """`records`: of the served models, in the manifest's order; `files`: name in the store → text."""
 
     store: Path
     records: tuple[Record, ...]
@@ -37,23 +37,23 @@ class Contents:
 
     @property
     def models(self) -> list[str]:
-        """As people write them: `mnist 1.0`."""
+        """Returns names and versions as people write them: `mnist 1.0`."""
         return [label_of(record) for record in self.records]
 
 
 def choose_contents(settings: Settings, names: Sequence[str]) -> Contents:
-    """`names`: of models, none for all that are available. Raises BuildError and ConfigError."""
+    """Chooses the models called `names`, or all available ones if it is empty. Raises BuildError and ConfigError."""
     store = store_folder(settings)
-    # Read by its schema first: whatever is wrong with it is said there.
+    # Validates the manifest first, so that anything wrong with it is reported here.
     available = {(model.name, model.version) for model in read_manifest(settings).models if model.is_available}
     known = sorted({name for name, _ in available})
     for name in names:
         if name not in known:
-            found = f"{name}, and of those that are built {', '.join(known) or 'none'}"
-            raise ConfigError("models that are built", found, f"`scripts/stack build {name}`")
+            found = f"{name}; built: {', '.join(known) or 'none'}"
+            raise ConfigError("names of built models", found, f"`scripts/stack build {name}`")
     wanted = names or known
     if not wanted:
-        raise BuildError(f"a model to bake in {store}", "none that is available", "`scripts/stack build`")
+        raise BuildError(f"an available model in {store}", "none", "`scripts/stack build`")
     releases = {name: release for name, release in read_releases(settings).items() if name in wanted}
     labels = {version.label for version in decide_served(settings).served if version.name in wanted}
     records = [intact(store, record) for record in manifest.read_manifest(store) if label_of(record) in labels]
@@ -67,7 +67,10 @@ def choose_contents(settings: Settings, names: Sequence[str]) -> Contents:
 
 
 def intact(store: Path, record: Record) -> Record:
-    """The record of the archive that lies there: a builder killed at the wrong moment leaves a `pending` one's."""
+    """Returns the record, or its `pending` successor, that describes the archive on disk. Raises BuildError.
+
+    A builder killed between its two writes leaves the archive of the `pending` record.
+    """
     for candidate in candidates(record):
         archive = store / candidate["archive"]
         if archive.exists() and archive_sha256(archive) == candidate["sha256"]:
@@ -78,7 +81,7 @@ def intact(store: Path, record: Record) -> Record:
 
 
 def stage(contents: Contents, config: Path, context: Path) -> None:
-    """Writes the build's context, the same bytes and times for the same contents. `config`: a file for its top."""
+    """Writes the build context, reproducibly: the same contents give the same bytes and times. `config`: a file."""
     store, archives = context / STORE, context / ARCHIVES
     for folder in (store, archives):
         folder.mkdir()
@@ -91,7 +94,7 @@ def stage(contents: Contents, config: Path, context: Path) -> None:
             copy(contents.store / samples, store / samples)
     copy(config, context / config.name)
     for path in context.rglob("*"):
-        # Whoever runs the image reads them, whatever the store's owner let others do.
+        # Any user may run the image, so the files are world-readable whatever their mode in the store.
         path.chmod(0o755 if path.is_dir() else 0o644)
         os.utime(path, (0, 0))
 

@@ -1,6 +1,6 @@
-"""`scripts/stack bake`: the model store in two images, which need no disk but their own.
+"""`scripts/stack bake`: builds two images that contain the model store, so that neither mounts one.
 
-The tag is that of their contents: the same contents have the same tag, and are built once.
+The tag is derived from the contents: the same contents get the same tag and are built once.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from stackcli.project.settings import Settings
 DOCKERFILE = ROOT / "docker/bake/Dockerfile"
 REPOSITORY = "torchserve-stack/baked"
 MODELS_LABEL = "torchserve-stack.models"
-TARGETS = {"torchserve": "TorchServe with its models", "edge": "The front door with what it knows of the models"}
-# As distribution/reference has it: parts in lower case, before them perhaps a host, told by a dot, a port or its name.
+TARGETS = {"torchserve": "TorchServe with its models", "edge": "The edge with the manifest and samples of the models"}
+# The grammar of distribution/reference: lower-case parts, optionally after a host (with a dot or a port, or localhost).
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+(?=:)|\[[0-9A-Fa-f:]+\])(?::\d+)?"
 _REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*")
@@ -40,7 +40,7 @@ _REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*")
 
 @dataclass(frozen=True)
 class Baked:
-    """The two images, the models in them, and, once pushed, the digests by `torchserve` and `edge`."""
+    """The two images and the models in them; `digests`, by `torchserve` and `edge`, is empty until they are pushed."""
 
     tag: str
     torchserve: str
@@ -56,7 +56,7 @@ class Baked:
 def bake_and_tell(
     client: docker.DockerClient, settings: Settings, names: Sequence[str], repository: str, push: bool, as_json: bool
 ) -> None:
-    """`scripts/stack bake`."""
+    """Runs `scripts/stack bake` and prints the images."""
     if as_json:
         console.leave_stdout_alone()
     baked = bake(client, settings, names, repository, push)
@@ -71,7 +71,7 @@ def bake_and_tell(
 
 
 def bake(client: docker.DockerClient, settings: Settings, names: Sequence[str], repository: str, push: bool) -> Baked:
-    """Builds what is not there yet; `push` sends it to the repository's registry. Raises BuildError, ConfigError."""
+    """Builds the images that do not exist yet and, with `push`, pushes both. Raises BuildError and ConfigError."""
     check_repository(repository, push)
     sources = source_images(client, settings)
     contents = choose_contents(settings, names)
@@ -91,23 +91,23 @@ def bake(client: docker.DockerClient, settings: Settings, names: Sequence[str], 
 
 def check_repository(repository: str, push: bool) -> None:
     if not _REPOSITORY.fullmatch(repository):
-        raise ConfigError("a repository of images", repr(repository), "one such as registry.example:5000/team")
+        raise ConfigError("an image repository", repr(repository), "for example registry.example:5000/team")
     if push and repository == REPOSITORY:
         raise ConfigError("a registry to push to", "none", "--repository REGISTRY/NAME")
 
 
 def source_images(client: docker.DockerClient, settings: Settings) -> dict[str, str]:
-    """The ids of the images that the models are added to, by target."""
+    """Returns the ids of the images that the models are added to, by target. Raises BuildError."""
     names = {target: settings.image_of(target) for target in TARGETS}
     found = {target: image_id(client, name) for target, name in names.items()}
     missing = [names[target] for target, known in found.items() if known is None]
     if missing:
-        raise BuildError("the images of the stack", f"no {', '.join(missing)}", "`scripts/stack build`")
+        raise BuildError("the stack's images", f"no {', '.join(missing)}", "`scripts/stack build`")
     return {target: known for target, known in found.items() if known}
 
 
 def tag_of(contents: Contents, sources: Mapping[str, str]) -> str:
-    """12 hexadecimal digits of the manifest, and 8 of everything else that goes in."""
+    """Returns 12 hexadecimal digits of the manifest's hash, and 8 of the hash of everything else that goes in."""
     others = [text for name, text in sorted(contents.files.items()) if name != MANIFEST]
     rest = digest_of(*sources.values(), CONFIG.read_text(), DOCKERFILE.read_text(), *others)
     manifest = hashlib.sha256(contents.files[MANIFEST].encode()).hexdigest()
@@ -140,20 +140,20 @@ def build_command(
 
 
 def push_image(client: docker.DockerClient, reference: str) -> str:
-    """Its digest in the registry."""
+    """Pushes the image and returns its digest in the registry. Raises BuildError."""
     name, _, tag = reference.rpartition(":")
     try:
         with console.waiting(f"pushing {reference}") as wait:
             digest = follow_push(client.api.push(name, tag, stream=True, decode=True), wait)
     except (APIError, RequestException) as error:
-        remedy = "`docker login`, or for a registry without TLS the engine's insecure-registries"
+        remedy = "`docker login`; for a registry without TLS, add it to the engine's insecure-registries"
         raise BuildError(f"{reference} to be pushed", " ".join(str(error).split()), remedy) from None
     console.done(f"{reference} pushed: {digest}")
     return digest
 
 
 def follow_push(events: Iterator[dict[str, Any]], wait: console.Waiting) -> str:
-    """Shows bytes sent over all layers, one line per layer sent where there is no terminal; returns the digest."""
+    """Shows the bytes sent over all layers (without a terminal, one line per layer); returns the digest."""
     layers: dict[str, tuple[int, int]] = {}
     finished, digest = 0, ""
     for event in events:
@@ -165,6 +165,6 @@ def follow_push(events: Iterator[dict[str, Any]], wait: console.Waiting) -> str:
         finished += status in ("Pushed", "Layer already exists")
         if layers and status in ("Pushing", "Pushed"):
             current, total = (sum(sizes) for sizes in zip(*layers.values(), strict=True))
-            wait.update(f"{finished} layers there", current, total)
+            wait.update(f"{finished} layers pushed", current, total)
         digest = (event.get("aux") or {}).get("Digest", digest)
     return digest

@@ -1,1 +1,1 @@
-"""`scripts/stack bench`: a model under load."""
+"""`scripts/stack bench`: measures a model under load."""

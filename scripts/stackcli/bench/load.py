@@ -1,4 +1,4 @@
-"""One measurement of the running stack: the load generator's figures beside the server's CPU time and memory."""
+"""Takes one measurement of the running stack: the load generator's metrics with the server's CPU time and memory."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from stackcli.project.containers import find_container, health_of
 SECONDS = 15.0
 WARM_UP_SECONDS = 2.0
 TIMEOUT_SECONDS = 60.0
-PSS = "cat /proc/[0-9]*/smaps_rollup 2>/dev/null"  # proportional set size: pages that workers share count once
+PSS = "cat /proc/[0-9]*/smaps_rollup 2>/dev/null"  # proportional set size: pages shared by workers count once
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Of the container, in bytes: `used` as its limit counts it, less inactive file cache; `pss` of its processes."""
+    """A container's memory in bytes. `used`: as its limit counts it, without inactive file cache."""
 
     used: int
     pss: int
@@ -37,11 +37,12 @@ class Memory:
 
 @dataclass(frozen=True)
 class Run:
-    """Rates in requests/s, latencies in ms: p50, p90, p99, p99.9, max, mean of the 2xx answers, None where none came.
+    """One measured run. Rates are in requests/s.
 
-    `connections` of an open loop: the most it had open. `lag_ms`: how late the generator came to requests that were
-    due; `generator_cpu`: its share of one core; `generator_limited`: the figures are its own more than the server's.
-    `cpu_ms`: CPU time of the server's container per answer, None without answers.
+    `latency_ms`: p50, p90, p99, p99.9, max and mean of the 2xx answers; None without any. `connections` of an open
+    loop: the most it had open. `lag_ms`: how late the generator sent requests that were due; `generator_cpu`: its share
+    of one core; `generator_limited`: the generator, not the server, set the limit. `cpu_ms`: CPU time of the server's
+    container per answer; None without answers.
     """
 
     mode: Literal["closed", "open"]
@@ -74,32 +75,32 @@ def measure(
     seconds: float = SECONDS,
     warmup: float = WARM_UP_SECONDS,
 ) -> Run:
-    """Closed loop with `connections`, or open loop at `rate` requests/s. The load image must be there (ensure_images).
+    """Runs a closed loop with `connections`, or an open loop at `rate` requests/s. The load image has to exist already.
 
-    `warmup` seconds of the same load come first and count in nothing. Fails where the stack is not healthy.
+    `warmup` seconds of the same load come first and are not measured. Raises ServeError if the stack is not healthy.
     """
     if (connections is None) == (rate is None):
-        raise ValueError("either connections or rate")
+        raise ValueError("expected either connections or rate")
     container = find_server(client, project)
     load = f"--connections={connections}" if rate is None else f"--rate={rate}"
     options = [f"--seconds={seconds}", f"--warmup={warmup}", f"--timeout={TIMEOUT_SECONDS}"]
-    # By its own name: `torchserve` may be several, and each would get a part that nobody knows.
+    # The container's own name: `torchserve` may resolve to several, and each would get an unknown share of the load.
     url = f"http://{container.name}:8080/predictions/{model}"
     before = read_memory(container)
     cpu: dict[str, int] = {}
 
     def mark(line: str) -> None:
-        """The generator says when its window opens and closes."""
+        """Reads the CPU time when the generator reports that its window opens or closes."""
         if line in ("measuring", "measured"):
             cpu[line] = read_stats(container)["cpu_stats"]["cpu_usage"]["total_usage"]
 
     with console.waiting(f"{model}, {name_of(connections, rate)}") as wait:
         wait.update(f"{warmup + seconds:g} s")
         answer = run_generator(project, ["run", f"--url={url}", "--body=/body", load, *options], {"/body": body}, mark)
-    figures: dict[str, Any] = json.loads(answer)
-    answered = figures.pop("answered_in_window")
+    metrics: dict[str, Any] = json.loads(answer)
+    answered = metrics.pop("answered_in_window")
     return Run(
-        **figures,
+        **metrics,
         cpu_ms=(cpu["measured"] - cpu["measuring"]) / 1e6 / answered if answered else None,
         memory_before=before,
         memory_after=read_memory(container),
@@ -113,7 +114,7 @@ def name_of(connections: int | None, rate: float | None) -> str:
 
 
 def find_server(client: docker.DockerClient, project: Project) -> Container:
-    """The stack's healthy torchserve container."""
+    """Returns the stack's healthy torchserve container. Raises ServeError."""
     container = find_container(client, project.settings.compose_project_name)
     health, line = health_of(container) if container else ("no container", "")
     if container is None or health != "healthy":
@@ -122,7 +123,7 @@ def find_server(client: docker.DockerClient, project: Project) -> Container:
 
 
 def read_stats(container: Container) -> dict[str, Any]:
-    """The Engine API's figures of this moment (one_shot: without a second reading a second later)."""
+    """Reads the Engine API's metrics of this moment (one_shot: without waiting for a second sample)."""
     return cast("dict[str, Any]", container.stats(stream=False, one_shot=True))
 
 
@@ -139,11 +140,11 @@ def read_memory(container: Container) -> Memory:
 def run_generator(
     project: Project, arguments: list[str], files: dict[str, Path], take: Callable[[str], None] = lambda line: None
 ) -> str:
-    """What `load ARGUMENTS` prints, with `files` mounted (path inside → here); `take` gets its error lines at once."""
+    """Returns what `load ARGUMENTS` prints; `files` (path inside → here) are mounted, `take` gets each stderr line."""
     mounts = [f"--volume={file.resolve()}:{inside}:ro" for inside, file in files.items()]
     command = ["docker", "compose", "run", "--rm", "-T", "--no-deps", *mounts, "load", *arguments]
     lines: list[str] = []
-    # A file: a pipe is full after 64 KiB, which a report is more than, and is read only when the errors have ended.
+    # A file, because stdout is read after stderr has ended and a report is larger than a pipe's 64 KiB buffer.
     with (
         TemporaryFile("w+") as output,
         subprocess.Popen(
@@ -167,7 +168,7 @@ def run_generator(
 
 
 def failure_of(lines: list[str], status: int) -> ServeError:
-    """The generator's own failure where it has one."""
+    """Returns the failure that the generator printed, or one made of its exit status and last line."""
     for line in reversed(lines):
         if failure := read_failure(line):
             return ServeError(failure.expected, failure.found, failure.remedy)

@@ -1,4 +1,4 @@
-"""`scripts/stack bench`: a model under load at several concurrencies and rates, as a table, results.json and a page."""
+"""`scripts/stack bench`: measures a model at several concurrencies and rates; writes results.json and a page."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from stackcli.project.settings import Settings
 from stackcli.store.manifest import Model, find_sample, label_of, pick_model, read_manifest
 from stackcli.store.tuned import read_tuned
 
-# Before the first run: Java compiles what it runs often, and wants some 10,000 requests of a small model for it.
+# Load before the first run: Java's JIT needs some 10,000 requests of a small model to compile the hot paths.
 WARM_UP_SECONDS, WARM_UP_CONNECTIONS = 5.0, 8
-SLOW_MS = 50.0  # where a lone request takes longer, few connections keep the server busy
+SLOW_MS = 50.0  # if a lone request takes longer, a few connections keep the server busy
 QUICK_CONNECTIONS, SLOW_CONNECTIONS = (8, 64), (4,)
 RATE_SHARES = (0.3, 0.5, 0.7, 0.9)  # of the closed loop's best rate
 PERCENTILES = ("p50", "p90", "p99", "p99.9", "max")
@@ -36,7 +36,7 @@ PERCENTILES = ("p50", "p90", "p99", "p99.9", "max")
 
 @dataclass(frozen=True)
 class Bench:
-    """What is asked for. `model` None: the one most often right; no rates and no connections: default_runs."""
+    """The command's options. `model` None: the most accurate; without rates and connections: default_runs."""
 
     model: str | None
     rates: tuple[float, ...]
@@ -47,7 +47,7 @@ class Bench:
 
 
 def run_bench(client: docker.DockerClient, project: Project, bench: Bench) -> Path:
-    """Returns the path of the report."""
+    """Measures the runs, writes results and report, and returns the report's path. Raises StackError."""
     container = find_server(client, project)
     model = pick_model(read_manifest(project.settings).models, bench.model)
     body = pick_file(bench.file, model, project.settings)
@@ -71,28 +71,28 @@ def run_bench(client: docker.DockerClient, project: Project, bench: Bench) -> Pa
     for done in asked_runs(run, bench) if asked else default_runs(run):
         runs.append(done)
         results["runs"].append(asdict(done))
-        # After each run: an interrupted bench keeps what it has measured.
+        # Written after each run, so that an interrupted bench keeps what it has measured.
         (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     console.out.print(runs_table(runs))
     if any(done.generator_limited for done in runs):
-        console.warn("the load generator has limited the runs marked with *: this machine is too small or too busy")
+        console.warn("the load generator limited the runs marked with *: this machine is too small or too busy")
     files = {"/results.json": folder / "results.json"}
     (folder / "report.html").write_text(run_generator(project, ["report", "/results.json", "-"], files))
-    console.done(f"report: {shown(folder / 'report.html')}, figures: {shown(folder / 'results.json')}")
+    console.done(f"report: {shown(folder / 'report.html')}, results: {shown(folder / 'results.json')}")
     return folder / "report.html"
 
 
 def pick_file(file: Path | None, model: Model, settings: Settings) -> Path:
-    """The named file, or the model's first sample."""
+    """Returns the named file, or the model's first sample. Raises ConfigError."""
     body = file or find_sample(model, settings)
     if body is None or not body.is_file():
         found = str(file) if file else f"no sample in {settings.model_store}/samples/{model.name}-{model.version}"
-        raise ConfigError(f"an image for {model.name}", found, "--file with the path of one")
+        raise ConfigError(f"an image for {model.name}", found, "--file IMAGE")
     return body
 
 
 def warm_up(client: docker.DockerClient, project: Project, model: Model, body: Path) -> None:
-    """Its figures are thrown away; a model that answers nothing is not measured."""
+    """Sends load whose metrics are discarded. Raises ServeError if no request is answered."""
     run = measure(
         project, client, path_of(model), body, connections=WARM_UP_CONNECTIONS, seconds=WARM_UP_SECONDS, warmup=0
     )
@@ -104,7 +104,7 @@ def warm_up(client: docker.DockerClient, project: Project, model: Model, body: P
 
 
 def path_of(model: Model) -> str:
-    """What is asked, whichever version of it is the default one."""
+    """Returns the model's path with its version, so that the default version does not matter."""
     return f"{model.name}/{model.version}"
 
 
@@ -116,7 +116,7 @@ def asked_runs(run: Callable[..., Run], bench: Bench) -> Iterator[Run]:
 
 
 def default_runs(run: Callable[..., Run]) -> Iterator[Run]:
-    """Closed loop from one connection to a busy server, then open loop at shares of the best rate found there."""
+    """Runs closed loops from one connection to a busy server, then open loops at shares of their best rate."""
     lone = run(connections=1)
     yield lone
     best = lone.achieved_rate
@@ -134,12 +134,12 @@ def further_connections(lone: Run) -> tuple[int, ...]:
 
 
 def open_rates(best: float) -> list[float]:
-    """Requests/s, to three digits."""
+    """Returns the rates of the open loops: requests/s, to three digits; [] if `best` is 0."""
     return [float(f"{share * best:.3g}") for share in RATE_SHARES if best > 0]
 
 
 def describe(client: docker.DockerClient, model: Model, body: Path) -> dict[str, Any]:
-    """What the figures hold for: date, machine, model and image."""
+    """Describes what the results apply to: date, machine, model and image."""
     return {
         "date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "machine": describe_machine(client),
@@ -153,7 +153,7 @@ def describe(client: docker.DockerClient, model: Model, body: Path) -> dict[str,
 
 
 def served_settings(container: Container, settings: Settings, model: Model) -> dict[str, Any]:
-    """How TorchServe runs the model, in its own words, and the container's limits."""
+    """Returns the model's settings as TorchServe reports them, and the container's limits. Raises ServeError."""
     key = (model.name, model.version)
     served = next((one for one in read_models(container) if (one["modelName"], one["modelVersion"]) == key), None)
     if served is None:
@@ -168,7 +168,7 @@ def served_settings(container: Container, settings: Settings, model: Model) -> d
 
 
 def is_greedy(settings: Settings, model: Model) -> bool:
-    """Whether it is batched without waiting, for which TorchServe says 1 ms."""
+    """Tells whether the model is batched without waiting; TorchServe then reports a maxBatchDelay of 1 ms."""
     tuned = read_tuned(settings).get(label_of(model))
     return {**model.serving, **(tuned.settings if tuned else {})}.get("maxBatchDelay") == 0
 

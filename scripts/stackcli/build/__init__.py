@@ -1,1 +1,1 @@
-"""`scripts/stack build`: the images and the models; nothing is started here."""
+"""`scripts/stack build`: builds the images and the models; starts nothing."""

@@ -1,4 +1,4 @@
-"""The image that builder, torchserve and load start from: TORCHSERVE_IMAGE, or a stand-in built from docker/base."""
+"""Provides the base image of builder, torchserve and load: TORCHSERVE_IMAGE, or a stand-in built from docker/base."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BaseChoice = Literal["auto", "official-alike"]
 LABEL = "torchserve-stack.inputs"
 CONTEXT = ROOT / "docker" / "base"
 STEP_WIDTH = 100
-# Of `--progress plain`: steps, large downloads, and the fallback from the wheel index.
+# The lines of `--progress plain` worth showing: steps, large downloads, and the fallback from the wheel index.
 BUILD_STEP = r"^#\d+ \[.*\] (FROM|RUN|COPY|ADD)|Downloading \S+ \(\d{3,}\.\d MB\)|^#\d+ \S+ torch: .* does not answer"
 
 
@@ -35,7 +35,7 @@ class Recipe:
 
     tag: str
     suite: str
-    debian: str  # pulled where possible
+    debian: str  # pulled if possible
     arguments: tuple[tuple[str, str], ...] = ()
 
 
@@ -53,7 +53,7 @@ RECIPES: dict[BaseChoice, Recipe] = {
 def ensure_base_image(
     client: docker.DockerClient, settings: Settings, secrets: Secrets, choice: BaseChoice, yes: bool
 ) -> str:
-    """The reference of a base image that is here now: found, pulled or built, in that order."""
+    """Returns the reference of a base image: found locally, pulled or built, in that order. Raises BuildError."""
     present = find_base_image(client, settings, choice)
     if present:
         return present
@@ -66,16 +66,16 @@ def ensure_base_image(
             raise BuildError(
                 f"TORCHSERVE_IMAGE {settings.torchserve_image} to be pulled",
                 problem,
-                "`docker load` to bring it here, or unset TORCHSERVE_IMAGE for a stand-in built from docker/base",
+                "`docker load` to bring it here, or unsetting TORCHSERVE_IMAGE for a stand-in built from docker/base",
             )
-        console.warn(f"{settings.torchserve_image} cannot be pulled ({problem}); building docker/base in its place")
+        console.warn(f"{settings.torchserve_image} cannot be pulled ({problem}); building docker/base instead")
     debian = ensure_debian(client, recipe, yes)
     build_base(settings, secrets, recipe, debian)
     return recipe.tag
 
 
 def find_base_image(client: docker.DockerClient, settings: Settings, choice: BaseChoice) -> str | None:
-    """TORCHSERVE_IMAGE, or its stand-in built from today's docker/base; the registry is not asked."""
+    """Returns TORCHSERVE_IMAGE, or its stand-in if built from the current docker/base; None if neither is here."""
     if choice == "auto" and has_image(client, settings.torchserve_image):
         return settings.torchserve_image
     recipe = RECIPES[choice]
@@ -101,7 +101,7 @@ def has_image(client: docker.DockerClient, name: str) -> bool:
 
 
 def why_unreachable(client: docker.DockerClient, name: str) -> str:
-    """Why the engine gets no answer about `name` from its registry; empty when it does."""
+    """Says why the engine cannot reach the registry of `name`; empty if it can."""
     try:
         client.images.get_registry_data(name)
     except (APIError, RequestException) as error:
@@ -111,7 +111,7 @@ def why_unreachable(client: docker.DockerClient, name: str) -> str:
 
 
 def try_pull(client: docker.DockerClient, name: str) -> str:
-    """Pulls with progress; returns why it failed, or an empty string."""
+    """Pulls the image, showing progress; says why it failed, empty if it did not."""
     problem = why_unreachable(client, name)
     if problem:
         return problem
@@ -124,7 +124,7 @@ def try_pull(client: docker.DockerClient, name: str) -> str:
 
 
 def follow_pull(events: Iterator[dict[str, Any]], wait: console.Waiting) -> None:
-    """Shows bytes downloaded over all layers; one line per finished layer where there is no terminal."""
+    """Shows the bytes downloaded over all layers; without a terminal, one line per finished layer."""
     layers: dict[str, tuple[int, int]] = {}
     finished = 0
     for event in events:
@@ -139,7 +139,7 @@ def follow_pull(events: Iterator[dict[str, Any]], wait: console.Waiting) -> None
 
 
 def ensure_edge_base(client: docker.DockerClient, settings: Settings, yes: bool) -> str:
-    """The reference of a Debian 12 that is here now, for the edge: DEBIAN_IMAGE, or one made with debootstrap."""
+    """Returns the reference of the edge's Debian 12 image: DEBIAN_IMAGE, or one made with debootstrap."""
     if has_image(client, settings.debian_image):
         return settings.debian_image
     return ensure_debian(client, replace(RECIPES["auto"], debian=settings.debian_image), yes)
@@ -171,7 +171,7 @@ def build_base(settings: Settings, secrets: Secrets, recipe: Recipe, debian: str
 
 
 def run_build(command: list[str], title: str, env: dict[str, str] | None = None) -> None:
-    """Shows each build step as it starts, with a clock on a terminal; the full output goes to .stack/logs."""
+    """Runs a build and shows each step as it starts; the full output goes to .stack/logs. Raises BuildError."""
     log = LOGS / f"build-{title.replace('/', '-').replace(':', '-')}.log"
     start = time.monotonic()
     with console.waiting(title) as wait:
@@ -185,6 +185,6 @@ def run_build(command: list[str], title: str, env: dict[str, str] | None = None)
 
 
 def shorten(step: str) -> str:
-    """One readable line for a step of `--progress plain`."""
+    """Makes one readable line of a step of `--progress plain`."""
     text = re.sub(r"\s+", " ", re.sub(r"^#\d+ ([\d.]+ )?|--mount=\S+\s+", "", step)).strip()
     return text if len(text) < STEP_WIDTH else f"{text[: STEP_WIDTH - 1]}…"

@@ -1,4 +1,4 @@
-"""What is checked before anything is built, each check with what it found and what to do."""
+"""Checks this machine and the settings before anything is built."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stackcli.project.settings import Settings
 
 
 def build_checks(client: docker.DockerClient | None, settings: Settings, base: BaseChoice, yes: bool) -> list[Check]:
-    """`client`: None while no engine answers; `yes`: a missing engine will be installed."""
+    """Runs the checks. `client`: None if no engine answers; `yes`: a missing engine will be installed."""
     images_here = client is not None and all(has_image(client, settings.image_of(service)) for service in SERVICES)
     return [
         check_engine(find_engine(), yes),
@@ -29,7 +29,7 @@ def build_checks(client: docker.DockerClient | None, settings: Settings, base: B
 
 def check_base(client: docker.DockerClient | None, settings: Settings, base: BaseChoice) -> Check:
     if client is None:
-        return Check("registry", "ok", "asked as soon as the engine runs")
+        return Check("registry", "ok", "checked once the engine runs")
     present = find_base_image(client, settings, base)
     if present:
         return Check("registry", "ok", f"not needed, base image {present} is here")

@@ -13,14 +13,14 @@ from stackcli.common import console
 
 
 def build(
-    models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="All where none is named.")] = None,
+    models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Default: all models.")] = None,
     strict: Strict = False,
-    force: Annotated[bool, typer.Option("--force", help="Even where nothing changed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Rebuild and retrain even if nothing has changed.")] = False,
     weights: Weights = None,
     yes: Yes = False,
     base: Base = "auto",
 ) -> None:
-    """Build the images and the models, without serving them."""
+    """Build the images and the models without starting the stack."""
     _, project = prepare(Options(yes, strict, tuple(weights or ()), base))
     console.phase("Building the models…")
     if not run_builder(project, [*(models or []), *(["--force"] if force else [])]):

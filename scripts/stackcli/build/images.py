@@ -1,4 +1,4 @@
-"""Builds the images of compose.yaml, each only when what it is made from changed."""
+"""Builds the images of compose.yaml, each only if its inputs have changed."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from stackcli.common.files import hash_inputs, write_if_changed
 from stackcli.common.paths import STATE
 from stackcli.project.compose import Project
 
-BUILT = STATE / "images.json"  # image → the hash of its inputs and the id that came of them
-BASES = ("BASE_IMAGE", "DEBIAN_IMAGE")  # build arguments that name the image to start from
+BUILT = STATE / "images.json"  # image → the hash of its inputs and the resulting image id
+BASES = ("BASE_IMAGE", "DEBIAN_IMAGE")  # the build arguments that name a base image
 SERVICES = ("builder", "torchserve", "edge")
-IMAGE_OF_ALL = "prometheus"  # the service that docker/prometheus is built as
+IMAGE_OF_ALL = "prometheus"  # the service whose image, docker/prometheus, all observers share
 
 
 def stale_services(
     client: docker.DockerClient, project: Project, wanted: tuple[str, ...] = SERVICES
 ) -> dict[str, tuple[str, str]]:
-    """Services whose image must be built: service → (image, hash of its inputs)."""
+    """Returns the services whose image must be built: service → (image, hash of its inputs)."""
     built = json.loads(BUILT.read_text()) if BUILT.is_file() else {}
     services = project.config()["services"]
     stale = {}
@@ -41,7 +41,7 @@ def stale_services(
 
 
 def without_paths(build: dict[str, Any]) -> dict[str, Any]:
-    """Where the checkout lies does not change the image."""
+    """Returns `build` without its paths: the location of the checkout does not change the image."""
     return {key: value for key, value in build.items() if key not in ("context", "additional_contexts", "secrets")}
 
 
@@ -53,7 +53,7 @@ def image_id(client: docker.DockerClient, image: str) -> str | None:
 
 
 def ensure_images(client: docker.DockerClient, project: Project, wanted: tuple[str, ...] = SERVICES) -> bool:
-    """Returns whether anything was built."""
+    """Builds the images that are missing or outdated; returns whether there were any. Raises BuildError."""
     stale = stale_services(client, project, wanted)
     for service, (image, inputs) in stale.items():
         run_build(["docker", "compose", "--progress", "plain", "build", service], image, project.environment)
@@ -66,10 +66,10 @@ def ensure_images(client: docker.DockerClient, project: Project, wanted: tuple[s
 
 
 def with_images(client: docker.DockerClient, project: Project, services: tuple[str, ...]) -> Project:
-    """The project on the base image that `up` has found or built, with the images of these services made from it."""
+    """Builds the images of these services on the base image that `up` found or built; returns the project with it."""
     base_image = find_base_image(client, project.settings, "auto")
     if base_image is None:
-        raise BuildError("the base image of the stack", "none that fits docker/base", "`scripts/stack up`")
+        raise BuildError("the stack's base image", "none that matches docker/base", "`scripts/stack up`")
     project = replace(project, base_image=base_image)
     ensure_images(client, project, services)
     return project

@@ -19,7 +19,7 @@ from stackcli.store.manifest import read_manifest, store_folder
 
 
 def prepare_store(settings: Settings) -> None:
-    """The builder runs as STACK_UID, and must own what it writes."""
+    """Makes the store's folder and, as root, gives it to STACK_UID, as which the builder runs."""
     store = store_folder(settings)
     store.mkdir(parents=True, exist_ok=True)
     if os.geteuid() == 0:
@@ -29,7 +29,7 @@ def prepare_store(settings: Settings) -> None:
 
 
 def run_builder(project: Project, arguments: list[str]) -> bool:
-    """Shows the builder's lines as they come; returns whether the store changed. Raises BuildError with its reason."""
+    """Runs the builder and shows its output; returns whether the store has changed. Raises BuildError."""
     prepare_store(project.settings)
     with outcome_folder(project.settings) as folder:
         told = ("--volume", f"{folder}:/outcome", "builder", "--outcome", "/outcome/outcome.json")
@@ -40,7 +40,7 @@ def run_builder(project: Project, arguments: list[str]) -> bool:
     models = read_manifest(project.settings).models
     if not any(model.is_available for model in models):
         found = f"{len(models)} in the manifest, none available"
-        raise BuildError("a model to serve", found, "the remedies above, or a folder with a model.yaml in model_src")
+        raise BuildError("a model to serve", found, "the remedies above, or a new folder with model.yaml in model_src")
     return outcome.has_changed_the_store
 
 
@@ -55,18 +55,18 @@ def outcome_folder(settings: Settings) -> Iterator[Path]:
 
 
 def show_line(line: str) -> None:
-    """Leaves out what Compose says of the container."""
+    """Prints a line of the builder, but not Compose's own messages."""
     if line and not re.match(r"^\s*(Container|Network|Volume) ", line):
         console.say(line)
 
 
 def failure_of(outcome: Outcome | None, status: int) -> BuildError:
-    """The builder's own reason; without one, what its exit status says."""
+    """Returns the builder's own failure, or one made of its exit status."""
     if outcome and outcome.failure:
         failure = outcome.failure
-        who = f"{failure.subject}: " if failure.subject else ""
-        return BuildError(who + failure.expected, failure.found, failure.remedy)
+        subject = f"{failure.subject}: " if failure.subject else ""
+        return BuildError(subject + failure.expected, failure.found, failure.remedy)
     if status == 137:
-        found = "exit status 137 (killed, most often for its memory)"
+        found = "exit status 137 (killed, most likely out of memory)"
         return BuildError("the builder to succeed", found, "a larger BUILDER_MEMORY in .env")
     return BuildError("the builder to succeed", f"exit status {status}", "the builder's lines above")

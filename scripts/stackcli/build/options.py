@@ -1,4 +1,4 @@
-"""What the commands that build can be told, and the settings that follow from it."""
+"""The options that the building commands share, and the settings that result from them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,27 @@ from stackcli.build.base_image import RECIPES, BaseChoice
 from stackcli.common.paths import ROOT
 from stackcli.project.settings import Settings, load_settings, with_weights
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Install and start what is missing (as root).")]
-Strict = Annotated[bool, typer.Option("--strict", help="An unavailable model is an error.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Install and start missing programs (needs root).")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail if a model is unavailable.")]
 Weights = Annotated[
-    list[str] | None, typer.Option("--weights", metavar="MODEL=SPEC", help="MODEL=file:NAME or MODEL=random:SEED.")
+    list[str] | None,
+    typer.Option(
+        "--weights",
+        metavar="MODEL=SPEC",
+        help="Use other weights: MODEL=file:NAME (in the model's folder) or MODEL=random:SEED; repeatable.",
+    ),
 ]
-Base = Annotated[BaseChoice, typer.Option("--base", help="official-alike: Debian 11, Python 3.9, torch 2.4.0.")]
+Base = Annotated[
+    BaseChoice,
+    typer.Option(
+        "--base", help="auto: TORCHSERVE_IMAGE or its stand-in; official-alike: Debian 11, Python 3.9, torch 2.4.0."
+    ),
+]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the commands that build have in common."""
+    """The values of the shared options."""
 
     yes: bool = False
     strict: bool = False
@@ -32,7 +42,7 @@ class Options:
 
 
 def chosen_settings(options: Options) -> Settings:
-    """The environment's settings with the command's options; another base is another project."""
+    """Applies the options to the environment's settings; a different base gets its own project. Raises ConfigError."""
     settings = with_weights(load_settings(ROOT, os.environ), list(options.weights))
     changes: dict[str, str] = {"strict": "1"} if options.strict else {}
     if options.base != "auto":

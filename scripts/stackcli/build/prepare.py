@@ -1,4 +1,4 @@
-"""From nothing to the images: checks, engine, base image, images."""
+"""Prepares everything up to the images: checks, engine, base image, images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Checks = Callable[[docker.DockerClient | None, Settings, BaseChoice, bool], list
 
 
 def prepare(options: Options, checks: Checks = build_checks) -> tuple[docker.DockerClient, Project]:
-    """Builds the images that are missing or outdated. `checks`: what is looked at before anything is changed."""
+    """Builds the images that are missing or outdated; `checks` run before anything changes. Raises StackError."""
     settings = chosen_settings(options)
     console.phase("Checking (no changes yet)…")
     require(checks(connect_if_running(), settings, options.base, options.yes))

@@ -1,1 +1,1 @@
-"""What every room uses: words for people, errors, other programs, files; nothing here knows the stack."""
+"""What every package uses: console output, errors, other programs, files; nothing here knows the stack."""

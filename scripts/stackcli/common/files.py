@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and hashed, so that nothing is done again unless what it is made from changed."""
+"""Writes files atomically, and hashes files, so that work is repeated only if its inputs have changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BLOCK_BYTES = 1 << 20
 
 
 def write_if_changed(path: Path, content: str) -> Path:
-    """A reader (the container's user is another one) sees the old file or the new one, never half of it."""
+    """Writes a world-readable file atomically: a reader, such as a container, sees the old file or the new one."""
     if not path.is_file() or path.read_text() != content:
         temporary = path.with_suffix(".new")
         temporary.write_text(content)
@@ -21,12 +21,12 @@ def write_if_changed(path: Path, content: str) -> Path:
 
 
 def digest_of(*texts: str) -> str:
-    """One sha256 over all of them, in hexadecimal digits."""
+    """Returns one SHA-256 over all texts, in hexadecimal."""
     return sha256(json.dumps(texts).encode()).hexdigest()
 
 
 def sha256_of(file: Path) -> str:
-    """In hexadecimal digits; read block by block, for archives are large."""
+    """Returns the file's SHA-256 in hexadecimal; reads it in blocks, because archives are large."""
     digest = sha256()
     with file.open("rb") as content:
         while block := content.read(BLOCK_BYTES):
@@ -35,7 +35,7 @@ def sha256_of(file: Path) -> str:
 
 
 def hash_inputs(folder: Path, **inputs: object) -> str:
-    """sha256 over every file's path, executable bit and content, and over `inputs` (JSON values)."""
+    """Returns a SHA-256 over every file's path, executable bit and content, and over `inputs` (JSON values)."""
     digest = sha256(json.dumps(inputs, sort_keys=True).encode())
     for file in sorted(folder.rglob("*")):
         if file.is_file() and not IGNORED.intersection(file.relative_to(folder).parts):

@@ -1,4 +1,4 @@
-"""Where things lie in the checkout."""
+"""The paths of the checkout."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ CONFIG = ROOT / "config.properties"
 
 
 def shown(path: Path) -> str:
-    """As a person in the checkout would type it."""
+    """Returns the path as a user in the checkout would type it."""
     path = path.resolve()
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)

@@ -1,4 +1,4 @@
-"""Running other programs: captured, streamed line by line, or logged with only the telling lines shown."""
+"""Runs other programs: captured, streamed line by line, or logged with only the significant lines shown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stackcli.common.paths import ROOT
 
 
 def capture(command: Sequence[str], timeout: float | None = 60) -> subprocess.CompletedProcess[str]:
-    """Runs to the end, output captured; a program that is not there or too slow (seconds) counts as failed."""
+    """Runs a program and captures its output; a missing one, or one slower than `timeout` seconds, has failed."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -21,7 +21,7 @@ def capture(command: Sequence[str], timeout: float | None = 60) -> subprocess.Co
 def stream(
     command: Sequence[str], show: Callable[[str], None], env: Mapping[str, str] | None = None, cwd: Path = ROOT
 ) -> int:
-    """Passes each line of output and error to `show` as it comes; returns the exit status."""
+    """Passes each line of stdout and stderr to `show` as it comes; returns the exit status."""
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd=cwd, errors="replace"
     ) as process:
@@ -34,7 +34,7 @@ def stream(
 def stream_logged(
     command: Sequence[str], log: Path, show: Callable[[str], None], telling: str, env: Mapping[str, str] | None = None
 ) -> tuple[int, list[str]]:
-    """Everything goes to `log`, lines that match `telling` also to `show`; returns exit status and all lines."""
+    """Writes all output to `log` and passes lines that match `telling` to `show`; returns exit status and all lines."""
     lines: list[str] = []
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as file:

@@ -1,1 +1,1 @@
-"""`scripts/stack dev`: each changed line goes into the running stack."""
+"""`scripts/stack dev`: applies each source change to the running stack."""

@@ -1,4 +1,4 @@
-"""What a changed file concerns, and how it gets into the running stack."""
+"""Applies a changed file to the part of the running stack that it affects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BUILD = "`scripts/stack up` builds the model again"
 
 @dataclass(frozen=True)
 class Stack:
-    """The running stack, whose containers are looked up anew for each change."""
+    """The running stack; its containers are looked up again for each change."""
 
     client: docker.DockerClient
     project: Project
@@ -39,7 +39,7 @@ class Stack:
 
 
 def find_watched(client: docker.DockerClient, project: Project) -> list[Watched]:
-    """Everything that is followed, each with what is done about a change."""
+    """Returns the watched folders, each with what applies its changes."""
     stack = Stack(client, project)
     sources = ROOT / project.settings.model_src
     contract, edge, torchserve = ROOT / "contract/contract", ROOT / "docker/edge", ROOT / "docker/torchserve"
@@ -53,7 +53,7 @@ def find_watched(client: docker.DockerClient, project: Project) -> list[Watched]
 
 
 def serve_changed(stack: Stack, sources: Path, files: list[Path]) -> None:
-    """The workers of the models that the files belong to are replaced; every other model's go on."""
+    """Replaces the workers of the models that the files belong to; other models keep theirs."""
     for folder in model_folders(sources):
         own = [file for file in files if file.is_relative_to(folder) or file.is_relative_to(sources / COMMON)]
         name, version = described(folder)
@@ -68,7 +68,7 @@ def model_folders(sources: Path) -> Iterator[Path]:
 
 
 def described(folder: Path) -> tuple[str, str]:
-    """Name and version as model.yaml says; empty while it cannot be read, for somebody is writing it."""
+    """Returns name and version from model.yaml; both empty if it cannot be read, as while it is being written."""
     try:
         content: Any = yaml.safe_load((folder / "model.yaml").read_text(encoding="utf-8"))
         return str(content["name"]), str(content["version"])
@@ -77,7 +77,7 @@ def described(folder: Path) -> tuple[str, str]:
 
 
 def archive_of(files: Iterable[Path], folder: Path, sources: Path) -> bytes:
-    """A tar of the files, each where the model's archive has it: common/ as a folder, the model's own at the top."""
+    """Packs the files into a tar laid out as the model's archive: common/ as a folder, the model's own at the top."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for file in files:
@@ -88,14 +88,14 @@ def archive_of(files: Iterable[Path], folder: Path, sources: Path) -> bytes:
 
 
 def reload_edge(stack: Stack, files: list[Path]) -> None:
-    """The edge reads the page and its templates again; its connections stay."""
+    """Makes the edge reload the page and its templates; its connections stay open."""
     with telling("the page", files):
         for edge in stack.containers("edge"):
             edge.kill("SIGHUP")
 
 
 def restart_edge(stack: Stack, files: list[Path]) -> None:
-    """The edge's Python runs from its start on: the container is started again, TorchServe is not."""
+    """Restarts the edge's container, because its Python is read at start only; TorchServe keeps running."""
     with telling("the edge", files):
         for edge in stack.containers("edge"):
             edge.restart(timeout=1)
@@ -103,20 +103,20 @@ def restart_edge(stack: Stack, files: list[Path]) -> None:
 
 
 def reread_runtime(stack: Stack, files: list[Path]) -> None:
-    """The entrypoint replaces itself, and Java and its workers run on."""
+    """Makes the entrypoint replace itself; Java and its workers keep running."""
     with telling("the runtime", files):
         for server in stack.containers("torchserve"):
             server.kill("SIGHUP")
 
 
 def need_up(files: list[Path]) -> None:
-    """Java, and what every worker runs, are parts of an image."""
-    console.warn(f"{names(files)}: a part of an image; `scripts/stack up` builds it")
+    """Warns that the files are part of an image, as Java and the workers' code are."""
+    console.warn(f"{names(files)}: part of an image; `scripts/stack up` rebuilds it")
 
 
 @contextmanager
 def telling(what: str, files: list[Path]) -> Iterator[None]:
-    """Says what is live, after how long; or why it is not, and what was live before still is."""
+    """Reports that the change is live and after how long, or why it is not and nothing has changed."""
     began = time.monotonic()
     try:
         yield

@@ -16,12 +16,12 @@ OVERLAY = "compose.dev.yaml"
 
 
 def dev(yes: Yes = False) -> None:
-    """Start the stack and put each changed line into it: handlers, the page, the edge's and the runtime's Python."""
+    """Start the stack and apply source changes as you save: handlers, the page, the edge's and the runtime's Python."""
     files = load_settings(ROOT, os.environ).compose_file or "compose.yaml"
     os.environ["COMPOSE_FILE"] = f"{files}:{OVERLAY}"
     client, project = bring_up(Options(yes))
-    console.phase("Watching (Ctrl-C ends it, and the stack runs on)…")
+    console.phase("Watching (Ctrl-C stops watching; the stack keeps running)…")
     try:
         watch(find_watched(client, project))
     except KeyboardInterrupt:
-        console.say("The model store is unchanged: `scripts/stack up` builds and checks what you have changed.")
+        console.say("The model store is unchanged: run `scripts/stack up` to build and check your changes.")

@@ -1,4 +1,4 @@
-"""Watches the sources and puts each change into the running stack, without restarting what it does not concern."""
+"""Polls source folders and calls the function that applies a change."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Times = Mapping[Path, int]  # file → nanoseconds
 
 @dataclass(frozen=True)
 class Watched:
-    """Some folders, and what to do with their files that have changed, all at once."""
+    """Some folders, and the function that applies all their changed files at once."""
 
     folders: tuple[Path, ...]
     apply: Callable[[list[Path]], None]
 
 
 def watch(watched: Iterable[Watched], is_over: Callable[[], bool] = lambda: False) -> None:
-    """Runs until `is_over`, or until it is interrupted; a change during an `apply` is seen right after it."""
+    """Watches until `is_over` or an interrupt; a change made during an `apply` is seen right after it."""
     seen = [(one, times_of(one.folders)) for one in watched]
     while not is_over():
         time.sleep(POLL_SECONDS)
@@ -34,12 +34,12 @@ def watch(watched: Iterable[Watched], is_over: Callable[[], bool] = lambda: Fals
 
 
 def changed(before: Times, now: Times) -> list[Path]:
-    """The files that are new, gone or written again, sorted."""
+    """Returns the files that are new, deleted or rewritten, sorted."""
     return sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
 
 
 def times_of(folders: Iterable[Path]) -> Times:
-    """When each file was written. An editor's own files (hidden, or with a `~`) are not looked at."""
+    """Returns each file's modification time, without editors' own files (hidden, or ending in `~`)."""
     found = {}
     for folder in folders:
         for path in folder.rglob("*"):
@@ -49,5 +49,5 @@ def times_of(folders: Iterable[Path]) -> Times:
                     if path.is_file():
                         found[path] = path.stat().st_mtime_ns
                 except FileNotFoundError:
-                    continue  # an editor writes beside the file, and renames
+                    continue  # an editor writes a temporary file and renames it
     return found

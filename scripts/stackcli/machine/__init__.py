@@ -1,1 +1,1 @@
-"""This machine: its engine, its packages, its registries, and what it has."""
+"""This machine: its Docker Engine, packages, registries and resources."""

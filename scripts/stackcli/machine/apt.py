@@ -1,4 +1,4 @@
-"""Debian's packages: this machine's sources, what apt knows, and how it is run."""
+"""Reads this machine's apt sources and runs apt."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def apt_knows(package: str) -> bool:
 
 
 def apt(command: list[str]) -> None:
-    """Runs apt-get without questions, its output in .stack/logs/apt.log."""
+    """Runs apt-get non-interactively; its output goes to .stack/logs/apt.log. Raises EngineError."""
     log = LOGS / "apt.log"
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     status, lines = stream_logged(command, log, console.say, "^E: ", env)
@@ -42,7 +42,7 @@ def parse_os_release(text: str) -> dict[str, str]:
 
 
 def find_debian_uri(sources: str, suite: str) -> str | None:
-    """The URI of the Debian archive for `suite`, from the machine's own sources (deb822 or one-line), or None."""
+    """Returns the archive's URI for `suite` from apt sources (deb822 or one-line); None if it is not there."""
     for stanza in re.split(r"\n\s*\n", sources):
         fields = dict(re.findall(r"^(\w[\w-]*): *(.*)$", stanza, re.MULTILINE))
         if suite in fields.get("Suites", "").split() and fields.get("URIs"):

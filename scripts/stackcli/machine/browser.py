@@ -1,4 +1,4 @@
-"""The browser that the tests of the playground drive: found, or installed from Debian's packages."""
+"""Finds the browser that the playground's tests drive, or installs it from Debian's packages."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from stackcli.common.errors import BuildError
 from stackcli.machine.apt import apt, read_os_release
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# With the fonts of the pictures that the tests take, Chinese among them.
+# With the fonts, Chinese ones included, of the screenshots that the tests take.
 PACKAGES = ("chromium", "fonts-inter", "fonts-droid-fallback")
 
 
 def find_browser() -> str | None:
-    """The path of a Chromium, or of what Google makes of it."""
+    """Returns the path of Chromium or Chrome; None if neither is installed."""
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
 def ensure_browser(yes: bool) -> None:
-    """Installs what is missing when `yes`, as root on Debian; otherwise says what to run."""
+    """Installs a browser if there is none and `yes`, as root on Debian. Raises BuildError with the command to run."""
     if find_browser():
         return
     # Ubuntu's package of that name installs a snap, which needs a running snapd.

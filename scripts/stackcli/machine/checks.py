@@ -1,4 +1,4 @@
-"""Whether this machine has what the stack takes: an engine, disk, memory."""
+"""Checks that this machine has what the stack needs: an engine, disk and memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import docker
 from stackcli.common.check import Check
 from stackcli.machine.engine import Engine, describe
 
-BUILD_GIB = 15  # free disk that the base image, the three built on it and the build cache take
+BUILD_GIB = 15  # free disk for the base image, the three images built on it and the build cache
 RUN_GIB = 1
 MEMORY_GIB = 4
 GIB = 1024**3
@@ -40,12 +40,12 @@ def check_disk(client: docker.DockerClient | None, images_here: bool) -> Check:
 
 
 def judge_disk(free: float, folder: str, images_here: bool) -> Check:
-    """`free`: GiB."""
+    """Judges the free disk space; `free`: GiB."""
     needed = RUN_GIB if images_here else BUILD_GIB
     found = f"{free:.0f} GiB free in {folder}"
     if free >= needed:
         return Check("disk", "ok", found)
-    remedy = "freeing space (`docker system df` shows what Docker holds)"
+    remedy = "freeing space (`docker system df` shows what Docker uses)"
     return Check("disk", "failed", found, f"{needed} GiB free", remedy)
 
 
@@ -54,7 +54,7 @@ def memory_gib() -> float:
 
 
 def check_memory(total: float) -> Check:
-    """`total`: GiB."""
+    """Judges the machine's memory; `total`: GiB."""
     found = f"{total:.1f} GiB"
     if total >= MEMORY_GIB:
         return Check("memory", "ok", found)

@@ -1,4 +1,4 @@
-"""A Debian image where none can be pulled: debootstrap from this machine's own mirror, then `docker import`."""
+"""Makes a Debian image if none can be pulled: debootstrap from this machine's own mirror, then `docker import`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ DEBOOTSTRAP = "/usr/sbin/debootstrap"
 
 
 def make_debian_image(suite: str, tag: str, yes: bool) -> None:
-    """Imports Debian `suite` (minbase) as image `tag`. Needs root; installs debootstrap when `yes`."""
+    """Imports Debian `suite` (minbase) as image `tag`. Needs root; installs debootstrap if `yes`. Raises BuildError."""
     if os.geteuid() != 0:
         raise BuildError(
-            "a registry to pull Debian from, or root to debootstrap it", "neither", "`sudo scripts/stack up --yes`"
+            "a registry to pull Debian from, or root to run debootstrap", "neither", "`sudo scripts/stack up --yes`"
         )
     ensure_debootstrap(yes)
     uri = find_debian_uri(read_apt_sources(), read_os_release().get("VERSION_CODENAME", ""))
@@ -55,7 +55,7 @@ def ensure_debootstrap(yes: bool) -> None:
 
 
 def bootstrap(arguments: list[str]) -> None:
-    """Runs debootstrap behind apt's proxy, where there is one."""
+    """Runs debootstrap, through apt's proxy if one is configured. Raises BuildError."""
     proxy = re.search(r'^Acquire::http::Proxy "(http[^"]+)"', capture(["apt-config", "dump"]).stdout, re.MULTILINE)
     env = {**({"http_proxy": proxy[1]} if proxy else {}), **os.environ}
     log = LOGS / "debootstrap.log"
@@ -72,7 +72,7 @@ def bootstrap(arguments: list[str]) -> None:
 
 
 def write_sources(root: Path, suite: str) -> None:
-    """This machine's sources for the same release bring its security updates; debootstrap writes the main archive."""
+    """Adds this machine's sources for the release, with security updates; debootstrap adds only the main archive."""
     sources = read_apt_sources()
     lines = []
     for name in (suite, f"{suite}-updates", f"{suite}-security"):

@@ -1,4 +1,4 @@
-"""What this machine is: the CPU, cores, memory and system that measurements hold for."""
+"""Describes the machine that measurements apply to: CPU, cores, memory and operating system."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def describe_machine(client: docker.DockerClient) -> dict[str, Any]:
 
 
 def machine_today(client: docker.DockerClient) -> str:
-    """The day, cores, CPU and system: on what a page's figures were measured."""
+    """Describes in one line where and when a page's measurements were taken: date, cores, CPU and system."""
     info = client.info()
     date = datetime.now().astimezone().strftime("%Y-%m-%d")
     return f"{date}, {info['NCPU']} cores of {cpu_name()}, {info['OperatingSystem']}"

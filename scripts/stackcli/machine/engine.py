@@ -1,4 +1,4 @@
-"""The Docker Engine: finds it, installs it from the distribution's packages, starts it."""
+"""Finds the Docker Engine, installs it from the distribution's packages, and starts it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DOCKERD_LOG = Path("/var/log/dockerd.log")
 
 @dataclass(frozen=True)
 class Engine:
-    """What is on this machine; an empty version means: not there, or not answering."""
+    """The Docker programs on this machine; an empty version means that one is missing or does not answer."""
 
     server: str
     compose: str
@@ -50,7 +50,7 @@ class Engine:
 
     @property
     def needs_install(self) -> bool:
-        """A bare CLI, without engine or compose plugin, counts as nothing."""
+        """A CLI without an engine or the Compose and Buildx plugins still needs an installation."""
         return not self.is_refused and not (
             (self.is_running or self.dockerd) and is_at_least(self.compose, MIN_COMPOSE) and self.buildx
         )
@@ -81,8 +81,8 @@ def has_systemd() -> bool:
 
 
 def install_engine(has_engine: bool) -> None:
-    """As root, on Debian or Ubuntu."""
-    apt(["apt-get", "update", "-q"])  # a fresh machine has no package lists, and the plan asks them
+    """Installs the engine or its missing plugins; needs root, and Debian or Ubuntu. Raises EngineError."""
+    apt(["apt-get", "update", "-q"])  # the plan needs the package lists, which a fresh machine lacks
     plan = plan_install(read_os_release(), read_apt_sources(), apt_knows, has_engine)
     for path, content in plan.files.items():
         console.say(f"writing {path}")
@@ -93,7 +93,7 @@ def install_engine(has_engine: bool) -> None:
 
 
 def start_engine() -> None:
-    """As root. With systemd its service, without it a detached dockerd; waits until the socket answers."""
+    """Starts docker.service or, without systemd, a detached dockerd; waits for its socket. Needs root."""
     if has_systemd():
         console.say("systemctl enable --now docker")
         started = capture(["systemctl", "enable", "--now", "docker"], 120)
@@ -126,7 +126,7 @@ def wait_for_socket(dockerd: subprocess.Popen[bytes] | None) -> None:
 
 
 def ensure_engine(yes: bool) -> None:
-    """Installs and starts what is missing when `yes`; otherwise says what to run."""
+    """Installs and starts what is missing if `yes`; otherwise raises EngineError with the command to run."""
     engine = find_engine()
     if engine.is_usable:
         return
@@ -163,7 +163,7 @@ def describe(engine: Engine) -> str:
 
 
 def connect() -> docker.DockerClient:
-    """A client for the engine that the docker command line uses. Raises EngineError."""
+    """Returns a client for the engine that the docker command line uses. Raises EngineError."""
     host = host_of_context()
     try:
         if not host.startswith("unix://"):
@@ -174,7 +174,7 @@ def connect() -> docker.DockerClient:
 
 
 def host_of_context() -> str:
-    """Where the context in force has its engine; empty for the default one, or where DOCKER_HOST decides."""
+    """Returns the engine address of the current context; empty for the default one, or if DOCKER_HOST is set."""
     if "DOCKER_HOST" in os.environ:
         return ""
     config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"

@@ -1,4 +1,4 @@
-"""Which packages give this machine a Docker Engine: decisions from /etc/os-release, nothing is run here."""
+"""Decides, from /etc/os-release, which packages give this machine a Docker Engine; runs nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DOCKER_DOCS = "https://docs.docker.com/engine/install/"
 
 @dataclass(frozen=True)
 class InstallPlan:
-    """Packages for apt-get, and files to write before."""
+    """The packages for apt-get, and the files to write first."""
 
     packages: list[str]
     files: dict[str, str] = field(default_factory=dict)
@@ -32,9 +32,9 @@ class InstallPlan:
 def plan_install(
     release: dict[str, str], sources: str, knows: Callable[[str], bool], has_engine: bool = False
 ) -> InstallPlan:
-    """`sources`: the text of all apt sources. `knows`: whether apt has a package of that name.
+    """Plans the installation. `sources`: the text of all apt sources; `knows`: whether apt has a package of that name.
 
-    `has_engine`: an engine is there, from whatever source; only its plugins are missing.
+    `has_engine`: an engine is there, from whatever source, and only its plugins are missing. Raises EngineError.
     """
     system, codename = release.get("ID", ""), release.get("VERSION_CODENAME", "")
     is_new_debian = system == "debian" and codename not in ("stretch", "buster", "bullseye", "bookworm")
@@ -49,12 +49,12 @@ def plan_install(
     raise EngineError(
         "Debian 12+ or Ubuntu 22.04+ to install a Docker Engine on",
         release.get("PRETTY_NAME", "an unknown system"),
-        f"installing Docker Engine 23+ with Compose 2.20+ as {DOCKER_DOCS} says",
+        f"installing Docker Engine 23+ with Compose 2.20+ as described at {DOCKER_DOCS}",
     )
 
 
 def plan_bookworm(sources: str, has_engine: bool) -> InstallPlan:
-    """Debian 12's own engine is 20.10 and its compose the dead v1: trixie's packages install on it as they are."""
+    """Plans trixie's packages, which install on Debian 12; its own engine is 20.10 and its Compose the retired v1."""
     uri = find_debian_uri(sources, "bookworm")
     if uri is None:
         raise EngineError(

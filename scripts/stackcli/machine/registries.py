@@ -1,6 +1,6 @@
-"""What builds need to reach package registries as this machine does, for BuildKit and compose secrets. Never baked in.
+"""Writes the build secrets that let builds reach package registries as this machine does; no image contains them.
 
-Whatever exists only on this machine (file: indexes, constraints, find-links, a proxy on localhost) is left out.
+Settings that exist on this machine only (file: indexes, constraints, find-links, a proxy on localhost) are left out.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ CA_FILES = (
 CA_IN_CONTAINER = "/run/secrets/ca_bundle"
 PIP_KEYS = ("index-url", "extra-index-url", "proxy", "trusted-host", "timeout", "retries")
 PIP_URLS = ("index-url", "extra-index-url", "proxy")
-PIP_SOURCES = ("global", "user", "site", "install", ":env:")  # later wins, as for pip
+PIP_SOURCES = ("global", "user", "site", "install", ":env:")  # the later one wins, as in pip
 NPM_KEYS = re.compile(r"^(registry|proxy|https-proxy|noproxy|@[^:]+:registry|//.+)$")
 APT_KEYS = re.compile(r"^Acquire::(Check-[\w-]+|https?::Proxy(::\S+)?|Retries) ")
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """The files, by the name of the secret."""
+    """The secrets' files, by the name of the secret."""
 
     ca_bundle: Path
     pip_conf: Path
@@ -44,19 +44,19 @@ class Secrets:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What compose.yaml reads."""
+        """Returns the variables that compose.yaml reads."""
         return {f"STACK_{name.upper()}": str(path) for name, path in vars(self).items()}
 
 
 def is_reachable_from_a_container(url: str) -> bool:
-    """False for files and for this machine's own loopback."""
+    """Tells whether a container can reach the URL: false for files and for this machine's loopback."""
     host = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
     scheme = url.partition(":")[0].lower()
     return scheme != "file" and not url.startswith(("/", ".")) and host != "localhost" and not host.startswith("127.")
 
 
 def render_pip_conf(config_list: str, environ: Mapping[str, str], ca: bool) -> str:
-    """`config_list`: what `pip config list` prints. `ca`: whether the CA bundle's secret has content."""
+    """Renders pip.conf from `config_list`, the output of `pip config list`; `ca`: whether the CA secret has content."""
     found: dict[str, dict[str, str]] = {source: {} for source in PIP_SOURCES}
     for line in config_list.splitlines():
         match = re.match(r"^([^.]+)\.([^=]+)=(.*)$", line)
@@ -78,7 +78,7 @@ def render_pip_conf(config_list: str, environ: Mapping[str, str], ca: bool) -> s
 
 
 def render_npmrc(npmrc: str, environ: Mapping[str, str], ca: bool) -> str:
-    """`npmrc`: the machine's and the user's .npmrc, one after the other (later wins)."""
+    """Renders .npmrc from `npmrc`, the machine's and the user's concatenated (the later value wins)."""
     values: dict[str, str] = {}
     pairs = [
         line.split("=", 1) for line in npmrc.splitlines() if "=" in line and not line.lstrip().startswith(("#", ";"))
@@ -97,7 +97,7 @@ def render_npmrc(npmrc: str, environ: Mapping[str, str], ca: bool) -> str:
 
 
 def render_apt_conf(dump: str) -> str:
-    """`dump`: what `apt-config dump` prints. Keeps proxies and the Check-* switches."""
+    """Renders apt.conf from `dump`, what `apt-config dump` prints; keeps proxies, retries and the Check-* switches."""
     kept = []
     for line in dump.splitlines():
         value = line.partition('"')[2].rstrip('";')
@@ -118,7 +118,7 @@ def read_if_present(*paths: Path) -> str:
 
 
 def write_secrets(environ: Mapping[str, str] = os.environ, folder: Path = SECRETS) -> Secrets:
-    """Only this user enters the folder; the files in it can be read by the containers they are mounted into."""
+    """Writes the secrets. Only this user can enter the folder; containers can read the files mounted into them."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     ca = find_ca_bundle(environ)

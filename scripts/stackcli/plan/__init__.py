@@ -1,1 +1,1 @@
-"""`scripts/stack plan`: how many replicas serve a rate, simulated from what bench has measured."""
+"""`scripts/stack plan`: simulates, from bench results, how many replicas a request rate needs."""

@@ -1,4 +1,4 @@
-"""The replica of the queueing simulation (queueing.py) that behaves as `scripts/stack bench` has measured."""
+"""Fits the replica of the queueing simulation (queueing.py) to what `scripts/stack bench` measured."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from stackcli.plan.queueing import Replica, closed_loop, open_loop
 TRIAL_REQUESTS, LATENCY_REQUESTS = 1_000, 3_000
 SHARES = [number / 20 for number in range(21)]
 SPREADS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.4)
-FULL = 0.9  # of its quota: the container is stopped by it
+FULL = 0.9  # share of its quota above which a container counts as throttled
 
 
 @dataclass(frozen=True)
 class Latency:
-    """In ms."""
+    """Measured latencies in ms."""
 
     mean: float
     p50: float
@@ -24,7 +24,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Closed:
-    """A measured closed loop: requests/s, CPUs that the container kept busy."""
+    """A measured closed loop. `rate`: requests/s; `cpus`: how many the container kept busy."""
 
     connections: int
     rate: float
@@ -34,21 +34,21 @@ class Closed:
 
 @dataclass(frozen=True)
 class Open:
-    """A measured open loop: requests/s offered."""
+    """A measured open loop. `rate`: offered requests/s."""
 
     rate: float
     latency: Latency
 
 
 def calibrate(shape: Replica, closed: list[Closed], opened: list[Open]) -> Replica:
-    """`shape`: its workers, batching and quota; the times are found here.
+    """Finds the times of a replica with the workers, batching and quota of `shape`.
 
-    1. t(b) = fixed + each * b, scaled so that the simulated best rate is the measured one; what a lone request takes
-       longer than t(1) is `outside`. Of the shares fixed / t(1) from 0 to 1 the one whose simulated closed loops come
-       closest to the measured rates (sum of squared differences of the logarithms).
-    2. Where the container has used up its quota of q CPUs, it was stopped for part of that time: unhindered, each of w
-       workers needs q / w of it, and the simulation stops it instead.
-    3. The spread with which all simulated loops come closest to the measured p50 and p99, in the same sense.
+    1. t(b) = fixed + each * b is scaled so that the simulated best rate equals the measured one; the time by which a
+       lone request exceeds t(1) is `outside`. Of the shares fixed / t(1) from 0 to 1, the one is chosen whose simulated
+       closed loops come closest to the measured rates (least sum of squared differences of the logarithms).
+    2. If the container used up its quota of q CPUs, it was throttled for part of that time: without the quota, each of
+       w workers needs q / w of it, and the simulation does the throttling instead.
+    3. The spread is chosen with which all simulated loops come closest to the measured p50 and p99, in the same sense.
     """
     unstopped = replace(shape, quota=None)
     best = max(closed, key=lambda run: run.rate)
@@ -63,7 +63,7 @@ def calibrate(shape: Replica, closed: list[Closed], opened: list[Open]) -> Repli
 
 
 def scaled(shape: Replica, share: float, best: Closed, lone: Closed) -> Replica:
-    """The replica of that share whose best rate, and whose lone request, are as measured."""
+    """Returns the replica with this share whose best rate and lone request match the measurements."""
     unit = replace(shape, fixed=share, each=1 - share, max_delay=0)
     took = closed_loop(unit, best.connections, requests=TRIAL_REQUESTS).rate / best.rate
     outside = max(0.0, lone.latency.mean / lone.connections - took - shape.max_delay)

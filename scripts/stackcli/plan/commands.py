@@ -13,13 +13,17 @@ from stackcli.project.current import running_project
 
 
 def plan(
-    model: Annotated[str, typer.Option("--model", metavar="MODEL", help="Which `scripts/stack bench` has measured.")],
-    rate: Annotated[float, typer.Option("--rate", metavar="R", min=0.01, help="Requests/s to serve.")],
-    p99: Annotated[float, typer.Option("--p99", metavar="MS", min=0.01, help="What 99 of 100 may take at most.")],
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    model: Annotated[
+        str, typer.Option("--model", metavar="MODEL", help="A model that `scripts/stack bench` has already measured.")
+    ],
+    rate: Annotated[float, typer.Option("--rate", metavar="R", min=0.01, help="The requests per second to serve.")],
+    p99: Annotated[
+        float, typer.Option("--p99", metavar="MS", min=0.01, help="The highest acceptable 99th-percentile latency.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     results: Annotated[
-        Path, typer.Option("--results", show_default="artifacts/bench", help="Folder of bench's figures.")
+        Path, typer.Option("--results", show_default="artifacts/bench", help="Folder of the bench results.")
     ] = ROOT / "artifacts/bench",
 ) -> None:
-    """Say how many replicas, cores and gigabytes serve a rate within a p99 (docs/CAPACITY.md)."""
+    """Estimate the replicas, cores and memory needed to serve a rate within a p99 latency (docs/CAPACITY.md)."""
     run_plan(*running_project(), Asked(model, rate, p99, results), as_json)

@@ -1,4 +1,4 @@
-"""`scripts/stack plan`: how many replicas, cores and gigabytes serve a rate within a p99, simulated from a bench."""
+"""`scripts/stack plan`: simulates how many replicas, cores and gigabytes serve a rate within a p99 latency."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from stackcli.store.manifest import pick_model, read_manifest
 
 SCHEMA = 1
 GIB = 1 << 30
-# More than that of the best rate was not measured (RATE_SHARES of bench/run.py).
-MOST_LOAD = 0.9
-# Of more replicas so many are simulated with their part of the requests: the more of them an edge can choose among, the
-# shorter are the queues, so that this errs to the safe side.
-MOST_SIMULATED = 16
-ALONE = 0.01  # of the best rate: no request waits for another one
+# Share of the best rate; bench measures no higher one (RATE_SHARES in bench/run.py).
+MAX_LOAD = 0.9
+# Of more replicas, only this many are simulated, with their share of the requests. That is conservative: the more
+# replicas an edge can choose among, the shorter the queues.
+MAX_SIMULATED = 16
+ALONE = 0.01  # share of the best rate at which no request waits for another
 
 
 @dataclass(frozen=True)
 class Asked:
-    """`rate`: requests/s; `folder`: of the bench results of all models."""
+    """The command's options. `rate`: requests/s; `folder`: with the bench results of all models."""
 
     model: str
     rate: float
@@ -42,7 +42,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Forecast:
-    """So many replicas under the rate. `load`: part of their best rate; `utilisation`: of the time, of busy workers."""
+    """A number of replicas at the rate. `load`: share of their best rate; `utilisation`: share of busy workers."""
 
     replicas: int
     cores: float
@@ -55,9 +55,10 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Plan:
-    """`enough`: the fewest replicas that keep the p99; `spared`: one more, so that one may be lost.
+    """The forecast. `enough`: the fewest replicas that keep the p99; `spared`: one more, so that one may fail.
 
-    `machines`: like the one that was measured, for their cores. `edge_replicas`: that one edge routes to at most.
+    `machines`: how many machines like the measured one have the cores. `edge_replicas`: the most that one edge routes
+    to.
     """
 
     model: str
@@ -79,7 +80,7 @@ class Plan:
 
 
 def run_plan(client: docker.DockerClient, project: Project, asked: Asked, as_json: bool) -> None:
-    """Prints the plan. Raises ServeError where nothing is served, ConfigError where nothing can be planned."""
+    """Prints the plan. Raises ServeError if the stack is not running, ConfigError if there is nothing to plan from."""
     container = find_server(client, project)
     served = pick_model(read_manifest(project.settings).models, asked.model)
     results = read_results(asked.folder, served.name)
@@ -93,12 +94,12 @@ def run_plan(client: docker.DockerClient, project: Project, asked: Asked, as_jso
 
 
 def make_plan(results: Results, replica: Replica, rate: float, p99_ms: float, edge_replicas: int) -> Plan:
-    """`replica`: as measured; `edge_replicas`: EDGE_MOST_REPLICAS. Raises ConfigError where no number keeps the p99."""
+    """Makes the plan; `edge_replicas`: EDGE_MOST_REPLICAS. Raises ConfigError if no number keeps the p99."""
     best = results.best.achieved_rate
     lone = open_loop(replica, ALONE * best).percentile(99)
     if lone > p99_ms:
         least = f"{rounded_up(lone):g}"
-        expected = f"a p99 of at least {least} ms, which requests take that wait for no other"
+        expected = f"a p99 of at least {least} ms, the p99 of requests that do not wait"
         tune = f"`scripts/stack tune {results.model} --goal p99={p99_ms:g}`"
         raise ConfigError(expected, f"--p99 {p99_ms:g}", f"--p99 {least}, or a faster setting: {tune}")
 
@@ -132,12 +133,12 @@ def make_plan(results: Results, replica: Replica, rate: float, p99_ms: float, ed
 
 
 def fewest(replica: Replica, rate: float, p99_ms: float, best: float) -> int:
-    """By doubling the step from the fewest that can answer at all, then halving it: more replicas are never slower."""
+    """Finds the fewest replicas that keep the p99, by doubling, then bisection: more replicas are never slower."""
 
     def keeps(replicas: int) -> bool:
         return simulate(replica, rate, replicas).percentile(99) <= p99_ms
 
-    low = high = max(1, ceil(rate / best / MOST_LOAD))
+    low = high = max(1, ceil(rate / best / MAX_LOAD))
     while not keeps(high):
         low, high = high + 1, 2 * high
     while low < high:
@@ -147,13 +148,13 @@ def fewest(replica: Replica, rate: float, p99_ms: float, best: float) -> int:
 
 
 def simulate(replica: Replica, rate: float, replicas: int) -> Simulated:
-    """Requests that come at random (Poisson) to so many replicas behind one edge."""
-    simulated = min(replicas, MOST_SIMULATED)
+    """Simulates Poisson arrivals at `replicas` replicas behind one edge."""
+    simulated = min(replicas, MAX_SIMULATED)
     return open_loop(replica, rate * simulated / replicas, simulated)
 
 
 def rounded_up(value: float) -> float:
-    """To two digits."""
+    """Rounds up to two significant digits."""
     unit = 10.0 ** (floor(log10(value)) - 1)
     return round(ceil(value / unit) * unit, 9)
 
@@ -162,7 +163,7 @@ def show_plan(plan: Plan, results: Results) -> None:
     console.phase(f"{plan.model} {plan.version} at {plan.rate:,g} requests/s, p99 at most {plan.p99_ms:g} ms")
     console.say(f"measured {results.date} on {results.machine['cores']} cores of {results.machine['cpu']}")
     console.say(
-        f"a replica: {plan.cores_each:g} cores, {plan.memory_each_gib:.2f} GiB used of "
+        f"one replica: {plan.cores_each:g} cores, {plan.memory_each_gib:.2f} GiB used of "
         f"{results.settings['TORCHSERVE_MEMORY']}, at best {plan.best_rate:,.0f} requests/s"
     )
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -173,9 +174,9 @@ def show_plan(plan: Plan, results: Results) -> None:
         table.add_row(name, *cells, f"{one.utilisation:.0%}", f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}")
     console.out.print(table)
     if any(run.generator_limited for run in results.runs):
-        console.warn("the load generator has limited some of bench's runs: their latencies are its own in part")
+        console.warn("the load generator limited some bench runs: part of their latency is its own")
     if plan.edges > 1:
         console.say(f"{plan.edges} edges: each routes to {plan.edge_replicas} replicas at most (EDGE_MOST_REPLICAS)")
     many = f"{plan.spared.replicas:,} replicas on {plan.machines:,} machines like this one (docs/CAPACITY.md)"
     here = f"TORCHSERVE_REPLICAS={plan.spared.replicas} with compose.scale.yaml"
-    console.done(f"{here if plan.machines == 1 else many}: any one may be lost, and the p99 is kept")
+    console.done(f"{here if plan.machines == 1 else many}: the p99 is kept even if any one of them fails")

@@ -1,4 +1,4 @@
-"""What `scripts/stack bench` has measured, read again: refused where it is not of what is served here and now."""
+"""Reads the results of `scripts/stack bench`, and refuses those that do not apply to the model served here now."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RESULTS = "results.json"
 
 
 class MeasuredRun(BaseModel):
-    """Of a Run (bench/load.py) what is computed with."""
+    """The part of a Run (bench/load.py) that the calculation uses."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -43,7 +43,7 @@ class MeasuredRun(BaseModel):
 
 
 class Results(BaseModel):
-    """results.json (bench/run.py)."""
+    """The content of results.json (bench/run.py)."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -69,29 +69,29 @@ class Results(BaseModel):
 
     @property
     def best(self) -> MeasuredRun:
-        """The fastest closed loop."""
+        """Returns the fastest closed loop."""
         closed = [run for run in self.runs if run.mode == "closed" and run.is_usable]
         return max(closed, key=lambda run: run.achieved_rate)
 
     @property
     def memory_bytes(self) -> int:
-        """The most that the container used."""
+        """Returns the peak memory of the container."""
         return max(run.memory_after.used for run in self.runs)
 
     @property
     def quota(self) -> float | None:
-        """CPUs, None where the container may use all."""
+        """Returns the container's CPU limit; None if it has none."""
         cpus = self.settings["TORCHSERVE_CPUS"]
         return None if cpus == "all" else float(cpus)
 
     @property
     def cores(self) -> float:
-        """That a replica may use."""
+        """Returns how many cores a replica may use."""
         machine = float(self.machine["cores"])
         return min(self.quota or machine, machine)
 
     def replica(self) -> Replica:
-        """As measured."""
+        """Returns the simulated replica, fitted to these results."""
         settings = self.settings
         delay = float(settings["maxBatchDelay"].split()[0]) if settings["batchSize"] > 1 else 0.0
         shape = Replica(settings["workers"], settings["batchSize"], delay, 0, 0, quota=self.quota)
@@ -103,7 +103,7 @@ def command_for(model: str) -> str:
 
 
 def read_results(folder: Path, model: str) -> Results:
-    """`folder`: of all models' results."""
+    """Reads a model's results; `folder` holds those of all models. Raises ConfigError."""
     file = folder / model / RESULTS
     expected = f"what {command_for(model)} measures in {shown(file)}"
     if not file.is_file():
@@ -119,7 +119,7 @@ def read_results(folder: Path, model: str) -> Results:
 
 
 def check_results(results: Results, model: Model, machine: dict[str, Any], settings: dict[str, Any]) -> None:
-    """`machine`, `settings`: as bench would write them now. Raises ConfigError."""
+    """Raises ConfigError if the results are not of this machine, this model and these settings."""
     compared = {
         "this machine": (results.machine, machine),
         "this model": (

@@ -1,19 +1,19 @@
-"""A queueing simulation of TorchServe's containers behind the edge: requests, batches and workers as discrete events.
+"""Simulates TorchServe's containers behind the edge as a queueing system: requests, batches and workers as events.
 
-The model of one container (a replica). Requests wait in one queue for `workers`. A free worker takes what waits, up to
-`batch_size`; where fewer wait, it waits for company until `max_delay` after the batch's first request (of several free
-workers one does). A batch of b takes
+The model of one container (a replica): requests wait in one queue for `workers`. A free worker takes them, up to
+`batch_size`; if there are fewer, it waits for more until `max_delay` after the batch's first request (of several free
+workers, only one does). A batch of b takes
 
     t(b) = (fixed + each * b) * g    ms
 
-with g of the gamma distribution of mean 1 and coefficient of variation `spread`: 0 is constant, 1 exponential service,
-which with batch_size 1 are M/D/1 and M/M/c, whose waiting times are known (tests/unit/test_queueing.py). `outside` ms
-of each request are spent where it keeps no worker busy.
+with g from the gamma distribution of mean 1 and coefficient of variation `spread`: 0 is constant, 1 exponential time,
+which with batch_size 1 are M/D/1 and M/M/c, whose waiting times are known (tests/unit/test_queueing.py). Each request
+also takes `outside` ms during which it keeps no worker busy.
 
 With a `quota` of CPUs the kernel lets a container run `quota` × 100 ms in each 100 ms and stops it for the rest (CFS
-bandwidth control, https://docs.kernel.org/scheduler/sched-bwc.html); a batch that is under way then waits too.
+bandwidth control, https://docs.kernel.org/scheduler/sched-bwc.html); a batch in progress then pauses too.
 
-The edge sends each request to the replica that has the fewest in flight (`balance leastconn` in docker/edge).
+The edge sends each request to the replica with the fewest in flight (`balance leastconn` in docker/edge).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from random import Random
 from typing import Literal
 
 PERIOD_MS = 100.0
-WARM_UP_SHARE = 0.1  # of the requests, which count in nothing
+WARM_UP_SHARE = 0.1  # of the requests; these are not measured
 REQUESTS = 20_000
 
 Arrivals = Literal["poisson", "even"]
@@ -34,7 +34,7 @@ Arrivals = Literal["poisson", "even"]
 
 @dataclass(frozen=True)
 class Replica:
-    """One container. Times in ms, `quota` in CPUs (None: no quota stops it)."""
+    """The parameters of one container. Times are in ms, `quota` in CPUs (None: it is never throttled)."""
 
     workers: int
     batch_size: int
@@ -48,7 +48,7 @@ class Replica:
 
 @dataclass(frozen=True)
 class Simulated:
-    """`latencies`: ms, sorted. `rate`: answers/s. `utilisation`: the part of the time that the workers were busy."""
+    """The simulation's result. `latencies`: ms, sorted; `rate`: answers/s; `utilisation`: share of busy workers."""
 
     latencies: list[float]
     rate: float
@@ -64,7 +64,7 @@ class Simulated:
 
 @dataclass
 class Container:
-    """The state of one replica. `used`: ms of CPU time by the number of the quota's period."""
+    """The state of one replica. `used`: ms of CPU time, by the number of the quota's period."""
 
     phase: float
     free: int
@@ -75,10 +75,10 @@ class Container:
 
 
 class Simulation:
-    """Runs once. The future is a heap of (ms, number, what happens then)."""
+    """One simulation, to be run once. Its future is a heap of (ms, number, event)."""
 
     def __init__(self, replica: Replica, replicas: int, seed: int) -> None:
-        self.replica, self.random = replica, Random(seed)  # noqa: S311 - the same answer to the same question
+        self.replica, self.random = replica, Random(seed)  # noqa: S311 - reproducible on purpose
         self.containers = [Container(self.random.uniform(0, PERIOD_MS), replica.workers) for _ in range(replicas)]
         self.now = 0.0
         self.answered = 0
@@ -95,7 +95,7 @@ class Simulation:
         heapq.heappush(self._future, (moment, self._events, happens))
 
     def run(self, requests: int) -> Simulated:
-        """Until so many are answered; the first of them count in nothing."""
+        """Runs until this many requests are answered; the first ones, WARM_UP_SHARE of them, are not measured."""
         unmeasured = int(requests * WARM_UP_SHARE)
         while self.answered < requests:
             self.now, _, happens = heapq.heappop(self._future)
@@ -108,7 +108,7 @@ class Simulation:
         return Simulated(sorted(self._latencies), rate, min(1.0, self._busy / span / workers))
 
     def send(self) -> None:
-        """One request, now, to the container with the fewest in flight; of equals each has its turn."""
+        """Sends one request now, to the container with the fewest in flight; equal ones take turns."""
         containers = self.containers
         self._turn = (self._turn + 1) % len(containers)
         chosen = containers[self._turn]
@@ -121,7 +121,7 @@ class Simulation:
         self._take(chosen)
 
     def _take(self, container: Container) -> None:
-        """A free worker takes a batch, or waits for more."""
+        """Lets a free worker start a batch, or wait for more requests."""
         is_full = len(container.queue) >= self.replica.batch_size
         if not (container.free and container.queue) or (container.is_collecting and not is_full):
             return
@@ -149,7 +149,7 @@ class Simulation:
         self.at(end, lambda: self._finish(container, batch))
 
     def _end_of(self, container: Container, work: float) -> float:
-        """When so many ms of work that begin now are done."""
+        """Returns when `work` ms of work that start now are done, given the quota."""
         quota, moment = self.replica.quota, self.now
         if quota is None:
             return moment + work
@@ -175,7 +175,7 @@ class Simulation:
 def closed_loop(
     replica: Replica, connections: int, replicas: int = 1, requests: int = REQUESTS, seed: int = 1
 ) -> Simulated:
-    """Each connection sends its next request when it has its answer."""
+    """Simulates connections that each send the next request on receiving an answer."""
     simulation = Simulation(replica, replicas, seed)
     simulation.on_answer = lambda: simulation.at(simulation.now + replica.outside, simulation.send)
     for _ in range(connections):
@@ -191,7 +191,7 @@ def open_loop(
     requests: int = REQUESTS,
     seed: int = 1,
 ) -> Simulated:
-    """`rate` requests/s in all; even: all the same time apart, as the load generator of `bench` sends them."""
+    """Simulates `rate` requests/s in total; `arrivals` even: equally spaced, as the load generator of `bench` sends."""
     simulation = Simulation(replica, replicas, seed)
     gap = 1000 / rate
 

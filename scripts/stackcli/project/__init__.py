@@ -1,1 +1,1 @@
-"""The compose project: its settings, its containers and ports, and what runs in it."""
+"""The compose project: its settings, containers and ports, and what runs in it."""

@@ -1,4 +1,4 @@
-"""Runs `docker compose` for this stack, with the variables that compose.yaml reads."""
+"""Runs `docker compose` for this stack with the variables that compose.yaml reads."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Project:
 
     settings: Settings
     base_image: str
-    secrets: Secrets | None = None  # written when they are first needed
+    secrets: Secrets | None = None  # None: written when first needed
 
     @property
     def environment(self) -> dict[str, str]:
-        # COMPOSE_FILE is for Compose to read where it stands: an empty one would be no file.
+        # Compose reads COMPOSE_FILE itself; passing an empty one would mean no file at all.
         values = {name.upper(): str(value) for name, value in self.settings if name != "compose_file"}
         secrets = self.secrets or write_secrets()
         return {**os.environ, **values, **secrets.environment, "TORCHSERVE_IMAGE": self.base_image}
@@ -42,21 +42,21 @@ class Project:
         )
 
     def do(self, *arguments: str) -> None:
-        """Quiet unless it fails."""
+        """Runs a command without showing its output. Raises ServeError."""
         result = self.capture(*arguments)
         if result.returncode != 0:
             reason = next((line for line in reversed(result.stderr.splitlines()) if line.strip()), "no reason given")
             raise ServeError(
-                f"`docker compose {' '.join(arguments)}` to succeed", reason.strip(), "scripts/stack doctor"
+                f"`docker compose {' '.join(arguments)}` to succeed", reason.strip(), "`scripts/stack doctor`"
             )
 
     def stream(self, show: Callable[[str], None], *arguments: str) -> int:
         return stream(["docker", "compose", *arguments], show, self.environment)
 
     def config(self) -> dict[str, Any]:
-        """compose.yaml with every variable filled in, the services of its profiles too."""
+        """Returns compose.yaml with all variables resolved and all profiles enabled. Raises ConfigError."""
         result = self.capture("--profile", "*", "config", "--format", "json")
         if result.returncode != 0:
-            raise ConfigError("a valid compose.yaml and .env", result.stderr.strip(), "correcting what it names")
+            raise ConfigError("a valid compose.yaml and .env", result.stderr.strip(), "correcting what is named there")
         config: dict[str, Any] = json.loads(result.stdout)
         return config

@@ -1,4 +1,4 @@
-"""The project's containers: found by their labels, and watched until they are healthy."""
+"""Finds the project's containers by their labels, and waits until they are healthy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOG_LINES = 20
 
 
 def find_containers(client: docker.DockerClient, project_name: str, service: str = "torchserve") -> list[Container]:
-    """The project's containers of that service in the order of their numbers, running or not."""
+    """Returns the service's containers, running or not, in the order of their numbers; [] if there are none."""
     labels = [f"com.docker.compose.project={project_name}", f"com.docker.compose.service={service}"]
     labels.append("com.docker.compose.oneoff=False")
     found = client.containers.list(all=True, filters={"label": labels})
@@ -34,21 +34,21 @@ def find_containers(client: docker.DockerClient, project_name: str, service: str
 
 
 def find_container(client: docker.DockerClient, project_name: str, service: str = "torchserve") -> Container | None:
-    """The first of them."""
+    """Returns the service's first container; None if there is none."""
     return next(iter(find_containers(client, project_name, service)), None)
 
 
 def find_unwell(client: docker.DockerClient, project_name: str, service: str = "torchserve") -> Container | None:
-    """The first of them that is not healthy; where all are, the first."""
+    """Returns the service's first unhealthy container, or the first one if all are healthy; None if there is none."""
     found = find_containers(client, project_name, service)
     unwell = (container for container in found if health_of(container)[0] != "healthy")
     return next(unwell, next(iter(found), None))
 
 
 def check_checkout(client: docker.DockerClient | None, settings: Settings) -> list[Check]:
-    """Another checkout may use the same project name: each would take the other's containers and images for its own.
+    """Checks that no other checkout uses the project name: each would take the other's containers for its own.
 
-    Nothing is found where this one is alone, or the other one is gone.
+    Returns [] if there is no other checkout, or it no longer exists.
     """
     name = settings.compose_project_name
     label = f"com.docker.compose.project={name}"
@@ -56,22 +56,22 @@ def check_checkout(client: docker.DockerClient | None, settings: Settings) -> li
         folder = Path(container.labels.get("com.docker.compose.project.working_dir", ROOT)).resolve()
         if folder != ROOT and (folder / "compose.yaml").is_file():
             remedy = f"another COMPOSE_PROJECT_NAME and other ports in .env, or `docker compose down` in {folder}"
-            return [Check("project", "failed", f"{name} in use by {folder}", "a project name of its own", remedy)]
+            return [Check("project", "failed", f"{name} in use by {folder}", "an unused project name", remedy)]
     return []
 
 
 def start_of(container: Container) -> str:
-    """Which start of which container: TorchServe reads the manifest and its configuration only then."""
+    """Identifies one start of one container; TorchServe reads the manifest and its configuration at start only."""
     return f"{container.id} {container.attrs['State']['StartedAt']}"
 
 
 def health_of(container: Container) -> tuple[str, str]:
-    """Docker's word (starting, healthy, unhealthy, or the container's state) and the probe's last line."""
+    """Returns Docker's health status (without one, the container's state) and the last line of the health check."""
     state: dict[str, Any] = container.attrs["State"]
     health = state.get("Health") or {}
     outputs = [str(probe.get("Output", "")).strip() for probe in health.get("Log") or []]
     line = outputs[-1].splitlines()[-1] if outputs and outputs[-1] else ""
-    line = re.sub(r"^(un)?healthy: ", "", line)  # Docker's word says it
+    line = re.sub(r"^(un)?healthy: ", "", line)  # repeats the status
     return (str(health["Status"]) if state["Running"] and health.get("Status") else str(state["Status"])), line
 
 
@@ -89,14 +89,14 @@ def wait_until_healthy(
     raise ServeError(
         f"{service} to be healthy within {seconds:.0f} s",
         f"{status}{f': {line}' if line else ''}",
-        "the log lines above, `scripts/stack doctor`",
+        "the log lines above, or `scripts/stack doctor`",
     )
 
 
 def watch_health(
     client: docker.DockerClient, project: Project, service: str, seconds: float, show: Callable[[str], None]
 ) -> tuple[Container | None, str, str]:
-    """The container, Docker's word and the probe's line, once it is healthy, has given up, or the time is over."""
+    """Returns container, health status and health check's line once it is healthy, has failed, or time is up."""
     deadline = time.monotonic() + seconds
     container, status, line = None, "not created", ""
     while time.monotonic() < deadline:
@@ -115,7 +115,7 @@ def last_log_lines(container: Container) -> list[str]:
 
 
 def observer_urls(client: docker.DockerClient, settings: Settings) -> Mapping[str, str]:
-    """By service, of those that run."""
+    """Returns the URLs of the running observability services, by service."""
     label = f"com.docker.compose.project={settings.compose_project_name}"
     running = {one.labels.get("com.docker.compose.service") for one in client.containers.list(filters={"label": label})}
     host = "localhost" if settings.observability_address in ("127.0.0.1", "0.0.0.0") else settings.observability_address  # noqa: S104

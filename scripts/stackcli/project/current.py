@@ -1,4 +1,4 @@
-"""The project as the environment and .env describe it now."""
+"""Returns the project that the environment and .env describe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stackcli.project.settings import load_settings
 
 
 def current_project(needs_engine: bool = True) -> Project:
-    """The project as it is, for commands that build nothing and run `docker compose`."""
+    """Returns the project for commands that run `docker compose` but build nothing. Raises StackError."""
     settings = load_settings(ROOT, os.environ)
     engine = find_engine()
     if needs_engine and not engine.is_usable:
@@ -26,9 +26,9 @@ def current_project(needs_engine: bool = True) -> Project:
 
 
 def running_project() -> tuple[docker.DockerClient, Project]:
-    """The engine's client and the project, for commands that only look: no program is started unless something fails.
+    """Returns client and project for read-only commands; starts no other program unless the engine does not answer.
 
-    Raises StackError, which says what is wrong with the engine.
+    Raises StackError that says what is wrong with the engine.
     """
     settings = load_settings(ROOT, os.environ)
     try:

@@ -1,6 +1,6 @@
-"""Asks TorchServe from inside its container (docker/torchserve/runtime/ask.py), so that no port need be published.
+"""Queries TorchServe from inside its container (docker/torchserve/runtime/ask.py), so that no port has to be published.
 
-Whoever may use Docker's socket needs no key.
+Access to Docker's socket replaces an API key.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from stackcli.common import console
 from stackcli.common.errors import ServeError
 
 Described = dict[str, Any]  # one version of a model, as TorchServe's management API describes it
-Chosen = dict[str, Any]  # one version of the manifest, and what the start has made of it (runtime/state.py)
+Chosen = dict[str, Any]  # one version of the manifest, and what the start decided about it (runtime/state.py)
 Data = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class ServedState:
-    """`settings`: the hash of what the start has read beside the manifest; `chosen`: by it; `served`: by TorchServe."""
+    """What a container serves. `settings`: hash of the files its start read; `chosen`: what it decided."""
 
     settings: str
     chosen: list[Chosen]
@@ -42,7 +42,7 @@ class Answer:
 
 
 def run_inside(container: Container, module: str, *words: str) -> Data:
-    """What `python3 -m MODULE WORDS` prints in the container, as JSON. Raises ServeError, with the module's failure."""
+    """Runs `python3 -m MODULE WORDS` in the container; returns the JSON it prints. Raises ServeError."""
     try:
         ended = container.exec_run(["python3", "-m", module, *words], demux=True)
     except APIError as error:
@@ -52,7 +52,7 @@ def run_inside(container: Container, module: str, *words: str) -> Data:
 
 
 def read_answer(module: str, status: int | None, printed: str, errors: str) -> Data:
-    """The last line that was printed, as data. Raises ServeError where it is a failure, or where there is none."""
+    """Parses the last printed line as JSON. Raises ServeError if it is a failure, or no JSON."""
     if failure := read_failure(printed):
         raise ServeError(failure.expected, failure.found, failure.remedy)
     try:
@@ -65,34 +65,34 @@ def read_answer(module: str, status: int | None, printed: str, errors: str) -> D
 
 
 def read_state(container: Container) -> ServedState:
-    """What the start has read and chosen, and what TorchServe has now. Raises ServeError."""
+    """Returns what the container's start read and decided, and what TorchServe serves now. Raises ServeError."""
     return ServedState(**run_inside(container, "runtime.ask", "models"))
 
 
 def read_models(container: Container) -> list[Described]:
-    """Every version of every model that TorchServe knows. Raises ServeError."""
+    """Returns every model version that TorchServe has loaded. Raises ServeError."""
     return read_state(container).served
 
 
 def overlay(container: Container, name: str, version: str, files: bytes) -> None:
-    """Serves a version with the files of a tar in the place of its own. Raises ServeError."""
+    """Replaces files of a served version by those of a tar. Raises ServeError."""
     warn_of(run_with_stdin(container, files, "runtime.overlay", name, version), f"{name} {version}")
 
 
 def warn_of(done: Data, label: str) -> None:
-    """Says what a change of what is served may have cost, if anything."""
+    """Prints the warning that a change of the served versions came with, if any."""
     if done.get("warning"):
         console.warn(f"{label}: {done['warning']}")
 
 
 def predict(container: Container, model: str, version: str | None, file: Path) -> Answer:
-    """The file goes to the container's stdin, for which Docker's own client is the simplest way. Raises ServeError."""
+    """Sends a file to a model from inside the container, through stdin. Raises ServeError."""
     words = ["predict", model, *([version] if version else [])]
     return Answer(**run_with_stdin(container, file.read_bytes(), "runtime.ask", *words))
 
 
 def run_with_stdin(container: Container, content: bytes, module: str, *words: str) -> Data:
-    """As `run_inside`, with something to read."""
+    """Does what `run_inside` does, with `content` on stdin; Docker's own client is the simplest way to do that."""
     command = ["docker", "exec", "--interactive", str(container.id), "python3", "-m", module, *words]
     ended = subprocess.run(command, input=content, capture_output=True, check=False)
     printed, errors = ended.stdout.decode(errors="replace"), ended.stderr.decode(errors="replace")

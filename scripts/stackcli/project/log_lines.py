@@ -1,6 +1,6 @@
-"""A line of the containers' logs: what it says, for whom it matters, and how a person reads it.
+"""Parses a line of the containers' logs and makes it readable.
 
-Each is one JSON object (docs/TRACING.md); what is none, such as the words of the JVM itself, is taken as it is.
+Each line is one JSON object (docs/TRACING.md); other lines, such as the JVM's own, are taken as they are.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-# How TorchServe names a worker's output: W-9000-mnist_1.0-stdout; its own loggers have no such name.
+# TorchServe's name for a worker's output, such as W-9000-mnist_1.0-stdout; its own loggers have other names.
 WORKER = re.compile(r"W-\d+-(?P<model>.+)_(?P<version>[^_]+)(-std(out|err))")
 LEVELS = {"WARN": "yellow", "WARNING": "yellow", "ERROR": "red", "FATAL": "red"}
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """`service`: such as torchserve-2; `time`: Docker's; `text`: the line without it; `said`: its object, or None."""
+    """A log line. `service`: such as torchserve-2; `time`: Docker's; `text`: the rest; `said`: its object, or None."""
 
     service: str
     time: datetime
@@ -27,7 +27,7 @@ class LogLine:
 
     @classmethod
     def parse(cls, service: str, line: str) -> LogLine:
-        """line: as Docker gives it with timestamps, of which Python takes microseconds."""
+        """Parses `line`, which starts with Docker's timestamp; Python keeps microseconds of it."""
         stamp, _, text = line.partition(" ")
         time = datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*Z$", r"\1+00:00", stamp).replace("Z", "+00:00"))
         return cls(service, time, text, said_in(text))
@@ -54,21 +54,21 @@ class LogLine:
         return bool(self.said) and "status" in (self.said or {})
 
     def is_about(self, model: str) -> bool:
-        """Its own, or one that names it."""
+        """Tells whether the line belongs to the model or, if it belongs to none, names it."""
         return self.model == model if self.model else names(self.text, model)
 
     def concerns(self, request_id: str) -> bool:
-        """An access line of that request, or a worker's line that names it."""
+        """Tells whether this is the request's access line, or a line whose message names it."""
         return (self.said or {}).get("request_id") == request_id or names(self.message, request_id)
 
 
 def names(text: str, word: str) -> bool:
-    """Whether `word` is in it, and not as a part of another."""
+    """Tells whether `text` contains `word` as a whole word."""
     return re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", text) is not None
 
 
 def said_in(text: str) -> dict[str, Any] | None:
-    """The object that the line is; None where it is none."""
+    """Parses the line as a JSON object; None if it is not one."""
     try:
         said: dict[str, Any] | None = json.loads(text) if text.startswith("{") else None
     except ValueError:
@@ -77,11 +77,11 @@ def said_in(text: str) -> dict[str, Any] | None:
 
 
 def plain(text: str) -> str:
-    """One line of a container's log as `SOURCE: MESSAGE`, as it is where it is no message."""
+    """Formats a line as `SOURCE: MESSAGE`; returns it unchanged if it has no message."""
     said = said_in(text) or {}
     return f"{said.get('logger', '-')}: {said['message']}" if "message" in said else text
 
 
 def readable(log: str) -> str:
-    """A container's whole log, line by line."""
+    """Formats a container's whole log, line by line."""
     return "\n".join(plain(line) for line in log.splitlines())

@@ -1,4 +1,4 @@
-"""The ports that the stack publishes: who holds them now, and whether they are enough."""
+"""Checks that the ports which the stack publishes are free, and that they suffice for its replicas."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def is_taken(host: str, port: int) -> bool:
 
 
 def port_holders(client: docker.DockerClient | None) -> dict[int, tuple[str, str]]:
-    """Published port → compose project and name of the container that holds it."""
+    """Returns, by published port, the compose project and the name of the container that holds it."""
     held: dict[int, tuple[str, str]] = {}
     for container in client.containers.list() if client else []:
         for bindings in (container.attrs["NetworkSettings"]["Ports"] or {}).values():
@@ -38,7 +38,7 @@ def check_ports(client: docker.DockerClient | None, settings: Settings) -> Check
 
 
 def judge_ports(settings: Settings, taken: dict[str, int], held: dict[int, tuple[str, str]]) -> Check:
-    """`taken`: ports something listens on, by variable; `held`: those of containers → (project, container)."""
+    """Judges `taken`, the ports in use, by variable; `held`: port of a container → (project, container)."""
     for name, port in taken.items():
         project, container = held.get(port, ("", ""))
         if project != settings.compose_project_name:
@@ -55,6 +55,6 @@ def check_replicas(settings: Settings) -> Check:
     found = f"{settings.torchserve_replicas} TorchServe{'' if settings.torchserve_replicas == 1 else 's'}"
     if settings.torchserve_replicas == 1 or settings.is_scalable:
         return Check("replicas", "ok", found)
-    expected = "compose.scale.yaml in COMPOSE_FILE: several cannot be published on one port"
+    expected = "compose.scale.yaml in COMPOSE_FILE: several TorchServes cannot share a published port"
     remedy = "COMPOSE_FILE=compose.yaml:compose.scale.yaml in .env, or TORCHSERVE_REPLICAS=1"
     return Check("replicas", "failed", found, expected, remedy)

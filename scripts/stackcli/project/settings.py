@@ -1,4 +1,4 @@
-"""Every variable the stack reads, from the environment and .env, with the defaults that .env.example documents."""
+"""Reads the stack's variables from the environment and .env, with the defaults that .env.example documents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from stackcli.common.errors import ConfigError
 
-FOREIGN = ("COMPOSE_", "DOCKER_", "BUILDKIT_", "BUILDX_")  # other programs' variables, welcome in .env
+FOREIGN = ("COMPOSE_", "DOCKER_", "BUILDKIT_", "BUILDX_")  # other programs' variables, allowed in .env
 NO_KEY = "/dev/null"
 
 
@@ -22,11 +22,11 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Id = Annotated[int, Field(ge=1)]
 Cpus = Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")]
 Count = Annotated[str, Field(pattern=r"^\d*$")]  # empty: sized by the container
-Share = Annotated[str, Field(pattern=r"^(0(\.\d+)?|1(\.0+)?)$")]  # text: Compose starts anew what gets 1.0 for 1
+Share = Annotated[str, Field(pattern=r"^(0(\.\d+)?|1(\.0+)?)$")]  # 1.0 instead of 1 would recreate containers
 
 
 class Settings(BaseModel):
-    """Field names are the variables' names in lower case."""
+    """The variables' values; the field names are the variables' names in lower case."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -89,28 +89,28 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def tag_by_project(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """As compose.yaml does it: two stacks on one machine never take each other's images."""
+        """Tags images by project, as compose.yaml does: two stacks on one machine never use each other's images."""
         project = values.get("compose_project_name", cls.model_fields["compose_project_name"].default)
         return {"stack_tag": project, **values}
 
     @property
     def overlays(self) -> set[str]:
-        """Names of the compose files."""
+        """Returns the names of the compose files."""
         return {Path(file).name for file in self.compose_file.split(":")}
 
     @property
     def is_closed(self) -> bool:
-        """Whether compose.prod.yaml is among the files: only the edge is published, with TLS and keys."""
+        """Tells whether compose.prod.yaml is used: only the edge is published, with TLS and API keys."""
         return "compose.prod.yaml" in self.overlays
 
     @property
     def is_scalable(self) -> bool:
-        """Whether there may be several TorchServes: then only the edge is published."""
+        """Tells whether several TorchServes are allowed: then only the edge is published."""
         return self.is_closed or "compose.scale.yaml" in self.overlays
 
     @property
     def ports(self) -> dict[str, int]:
-        """Published port by the name of its variable."""
+        """Returns the published ports, by variable."""
         if self.is_scalable:
             return {"EDGE_PORT": self.edge_port}
         return {
@@ -121,7 +121,7 @@ class Settings(BaseModel):
 
     @property
     def observer_ports(self) -> dict[str, int]:
-        """Published port by the service of the profile `observability`."""
+        """Returns the published ports of the profile `observability`, by service."""
         return {
             "prometheus": self.prometheus_port,
             "alertmanager": self.alertmanager_port,
@@ -130,14 +130,14 @@ class Settings(BaseModel):
 
     @property
     def signatures(self) -> str:
-        """What becomes of the manifest's signatures, in words."""
+        """Says whether signatures are made and verified."""
         made = "not made" if self.stack_signing_key == NO_KEY else f"made with {self.stack_signing_key}"
         read = "not verified" if self.stack_verify_key == NO_KEY else f"verified with {self.stack_verify_key}"
         return f"{made}, {read}"
 
     @property
     def host(self) -> str:
-        """Where this machine reaches the published ports."""
+        """Returns the address at which this machine reaches the published ports."""
         return "127.0.0.1" if self.bind_address in ("0.0.0.0", "::") else self.bind_address  # noqa: S104
 
     def url(self, port: int) -> str:
@@ -145,19 +145,22 @@ class Settings(BaseModel):
         return f"{scheme}://{'localhost' if self.host == '127.0.0.1' else self.host}:{port}"
 
     def image_of(self, service: str) -> str:
-        """As compose.yaml names it; `service`: one that is built here, such as torchserve."""
+        """Returns the image of a service that is built here, such as torchserve, as compose.yaml names it."""
         return f"torchserve-stack/{service}:{self.stack_tag}"
 
 
 def documented_variables(example: Path) -> dict[str, str]:
-    """Variable → default, from .env.example; a variable whose line is commented out counts too."""
+    """Returns variable → default from .env.example, including lines that are commented out."""
     lines = example.read_text().splitlines() if example.exists() else []
     found = (re.match(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", line) for line in lines)
     return {match[1]: match[2] for match in found if match}
 
 
 def load_settings(root: Path, environ: Mapping[str, str]) -> Settings:
-    """The environment wins over `root`/.env, which wins over the defaults; as for compose, empty is no value."""
+    """Loads the settings: the environment wins over `root`/.env, which wins over the defaults. Raises ConfigError.
+
+    An empty value counts as unset, as in Compose.
+    """
     from_file = {name: value or "" for name, value in dotenv_values(root / ".env").items()}
     known = documented_variables(root / ".env.example")
     for name in from_file:
@@ -182,7 +185,7 @@ def load_settings(root: Path, environ: Mapping[str, str]) -> Settings:
 
 
 def with_weights(settings: Settings, weights: list[str]) -> Settings:
-    """Adds `--weights MODEL=SPEC` options; a later one for the same model wins."""
+    """Adds `--weights MODEL=SPEC` options; a later one for the same model wins. Raises ConfigError."""
     chosen = dict(entry.split("=", 1) for entry in settings.model_weights.split() if "=" in entry)
     for entry in weights:
         model, _, spec = entry.partition("=")

@@ -1,1 +1,1 @@
-"""`scripts/stack release`: which versions are served, changed without a restart."""
+"""`scripts/stack release`: changes which versions are served, without a restart."""

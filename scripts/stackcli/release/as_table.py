@@ -1,4 +1,4 @@
-"""`scripts/stack release list`: every version of every model, and what becomes of it."""
+"""`scripts/stack release list`: shows every version of every model, and its part in the release."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stackcli.store.served import decide_served
 
 
 def show_releases(stack: Stack) -> None:
-    """From three sides: the manifest, releases.json, and the containers themselves."""
+    """Prints the versions, from the manifest, releases.json and the containers themselves."""
     releases = read_releases(stack.project.settings)
     insides = [read_state(server) for server in stack.servers]
     table = Table("model", "version", "state", "release", box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -27,7 +27,7 @@ def show_releases(stack: Stack) -> None:
     for versions in zip(*(decision.versions for decision in decisions), strict=True):
         version = versions[0]
         states = [state_in(one, inside) for one, inside in zip(versions, insides, strict=True)]
-        # As every container sees it; where they differ, as each does.
+        # One state if all containers agree, else one for each container.
         state = states[0] if len(set(states)) == 1 else ", ".join(states)
         add_row(table, version, state, note_of(version, releases.get(version.name), insides[0].served))
     for version in missing_versions(decisions[0].versions, releases):
@@ -36,7 +36,7 @@ def show_releases(stack: Stack) -> None:
 
 
 def state_in(version: Version, inside: ServedState) -> str:
-    """What was built since the start is not served yet: here that is no fault, but what `release deploy` is for."""
+    """Returns the state; a version built since the start is BUILT here, because `release deploy` is what serves it."""
     return state_of(version, inside).replace("NOT SERVED", "BUILT")
 
 
@@ -46,14 +46,14 @@ def add_row(table: Table, version: Version, state: str, note: str) -> None:
 
 
 def missing_versions(manifest: Iterable[Version], releases: Mapping[str, Release]) -> list[Version]:
-    """What is deployed by releases.json, and in no manifest."""
+    """Returns the versions that releases.json deploys and the manifest lacks; [] if there are none."""
     known = {(version.name, version.version) for version in manifest}
     deployed = [(name, version) for name, release in releases.items() for version in release.deployed]
     return [Version(*key) for key in deployed if key not in known]
 
 
 def note_of(model: Version, release: Release | None, served: list[Described]) -> str:
-    """Which requests it gets, but for those that name it."""
+    """Says which unversioned requests the version gets; empty if none."""
     if release is None:
         is_default = any(
             one["default"] for one in served if (one["modelName"], one["modelVersion"]) == (model.name, model.version)

@@ -1,12 +1,12 @@
-"""Whether a canary is as good as the stable version: error rate and 99th percentile, from the edge's access log.
+"""Compares a canary with the stable version by error rate and 99th percentile, from the edge's access log.
 
-The rule. Failed is an answer of 400 or more, and one that the edge had to ask for again. Both versions get requests of
-the same clients, so what is the clients' own fault is in both rates.
+The rule: a request has failed if its status is 400 or more, or if the edge had to retry it. Both versions get requests
+of the same clients, so errors that clients cause appear in both rates.
 
-- Fewer than `least` requests of either version: nothing can be said.
-- Error rate: at most ERROR_POINTS points above the stable version's. Above that it is worse where a one-sided test of
-  the two proportions (Z = 1.645: 5 %) says that the difference exceeds the margin; else nothing can be said.
-- Latency of the answers that did not fail: a p99 of at most P99_FACTOR × the stable version's + P99_MS.
+- With fewer than `least` requests to either version, the canary is undecided.
+- The error rate may exceed the stable version's by ERROR_POINTS. Beyond that the canary is worse if a one-sided test of
+  the two proportions (Z = 1.645: 5 %) finds the difference above the margin; otherwise it is undecided.
+- The p99 latency of the requests that did not fail may be at most P99_FACTOR × the stable version's + P99_MS.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ ERROR_POINTS = 0.01
 Z = 1.645
 P99_FACTOR, P99_MS = 1.2, 5.0
 FIRST_ERROR = 400
-# Of a request that names its version, the log says "-".
+# The log's `routed` of unversioned requests; a request that names its version has "-".
 ROUTED = ("stable", "canary")
 
 
 @dataclass
 class Sample:
-    """What the log says of one version: `latencies` in ms, of what did not fail."""
+    """One version's requests in the log. `latencies`: ms, of those that did not fail."""
 
     version: str
     failed: int = 0
@@ -45,7 +45,7 @@ class Sample:
         return self.failed / self.requests if self.requests else 0.0
 
     def percentile(self, share: float) -> float:
-        """By nearest rank; NaN of nothing."""
+        """Returns the latency at `share` (0 to 1) by nearest rank; NaN if there is none."""
         ranked = sorted(self.latencies)
         return ranked[max(0, math.ceil(share * len(ranked)) - 1)] if ranked else math.nan
 
@@ -59,7 +59,7 @@ class Verdict:
 
 
 def read_samples(lines: Iterable[str], model: str, versions: Sequence[str]) -> list[Sample]:
-    """From the edge's access log: the unversioned requests for the model, which the edge has routed by the canary."""
+    """Reads the model's unversioned requests, which the edge split by the canary, from its access log."""
     samples = {version: Sample(version) for version in versions}
     for line in lines:
         request = parsed(line)
@@ -70,13 +70,13 @@ def read_samples(lines: Iterable[str], model: str, versions: Sequence[str]) -> l
         status = int(request["status"])
         if status >= FIRST_ERROR or str(request.get("retries", "0")).strip("+") != "0":
             sample.failed += 1
-        elif status > 0:  # else the client has gone away
+        elif status > 0:  # 0: the client disconnected
             sample.latencies.append(float(request["ms"]))
     return list(samples.values())
 
 
 def parsed(line: str) -> dict[str, Any]:
-    """Empty for a line that is no request."""
+    """Parses a line of the log; {} if it is not a request."""
     if not line.startswith("{"):
         return {}
     try:
@@ -87,7 +87,7 @@ def parsed(line: str) -> dict[str, Any]:
 
 
 def judge(stable: Sample, canary: Sample, least: int) -> Verdict:
-    """As the rule at the top says."""
+    """Applies the rule described at the top of this module."""
     for sample in (stable, canary):
         if sample.requests < least:
             return Verdict("undecided", f"{sample.version} had {sample.requests} requests, of {least} needed")
@@ -99,13 +99,13 @@ def judge(stable: Sample, canary: Sample, least: int) -> Verdict:
         return Verdict("undecided", f"{reason}: too few requests to tell a difference from chance")
     limit = P99_FACTOR * stable.percentile(0.99) + P99_MS if stable.latencies else math.inf
     found = canary.percentile(0.99)
-    if not found <= limit:  # NaN where nothing was answered rightly
+    if not found <= limit:  # NaN if no request succeeded
         return Verdict("roll back", f"p99 {found:.1f} ms, of at most {limit:.1f}")
     return Verdict("promote", f"error rate {canary.error_rate:.2%} and p99 {found:.1f} ms (at most {limit:.1f})")
 
 
 def is_significant(stable: Sample, canary: Sample, excess: float) -> bool:
-    """Whether the difference of the error rates lies so far above the margin by chance in less than 5 % of cases."""
+    """Tells whether chance alone puts the difference this far above the margin in less than 5 % of cases."""
     variance = sum(one.error_rate * (1 - one.error_rate) / one.requests for one in (stable, canary))
     return variance == 0 or excess / math.sqrt(variance) > Z
 

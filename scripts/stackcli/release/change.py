@@ -1,7 +1,7 @@
-"""`scripts/stack release`: what the running stack serves, and which version unversioned requests get.
+"""`scripts/stack release`: changes which versions the running stack serves, and which one unversioned requests get.
 
-A change begins in the torchserve containers (`python -m runtime.release` in each), is written to releases.json when all
-of them have it, and ends when the edge routes by it: all the while every version that is asked for is served.
+A change starts in the torchserve containers (`python -m runtime.release` in each), is written to releases.json once all
+of them have made it, and ends when the edge routes by it. Every requested version stays available throughout.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from stackcli.store.manifest import Model, read_manifest
 from stackcli.store.releases import read_releases, write_release
 
 EDGE_SECONDS = 30.0
-# In the edge's container: what is in force, as the page gets it.
+# In the edge's container: the releases in force, as the page gets them.
 IN_FORCE = "/run/edge/served.json"
 LIST = "`scripts/stack release list`"
-# What `python -m runtime.release deploy` says it has done, in words.
+# Messages for the outcomes of `python -m runtime.release deploy`.
 SAID = {
     "deployed": "READY, {answers} answers to its samples were right",
     "swapped": "its new archive is READY, {answers} answers to its samples were right",
-    "unchanged": "served already",
+    "unchanged": "already served",
 }
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The running stack: its torchserve containers, one or several, and what the first of them serves."""
+    """The running stack and its torchserve containers, of which there may be several."""
 
     client: docker.DockerClient
     project: Project
@@ -47,7 +47,7 @@ class Stack:
 
     @classmethod
     def running(cls, client: docker.DockerClient, project: Project) -> Stack:
-        """Raises ServeError where no torchserve container runs."""
+        """Finds the running containers. Raises ServeError if no torchserve container runs."""
         servers = running(client, project, "torchserve")
         if not servers:
             raise ServeError("a running torchserve container", "none", "`scripts/stack up`")
@@ -58,7 +58,7 @@ class Stack:
         return running(self.client, self.project, "edge")
 
     def served(self, name: str) -> dict[str, dict[str, Any]]:
-        """The versions of a model that every container serves: as TorchServe describes them, by version."""
+        """Returns a model's versions that every container serves, as TorchServe describes them; {} if none."""
         described = [
             {one["modelVersion"]: one for one in read_models(server) if one["modelName"] == name}
             for server in self.servers
@@ -66,14 +66,14 @@ class Stack:
         return {version: one for version, one in described[0].items() if all(version in other for other in described)}
 
     def release_of(self, name: str) -> Release:
-        """The model's entry; before the first, what the server happens to serve. Raises ConfigError, ServeError."""
+        """Returns the model's release; without one, what TorchServe serves now. Raises ConfigError and ServeError."""
         release = read_releases(self.project.settings).get(name)
         if release:
             return release
         served = self.served(name)
         default = next((version for version, one in served.items() if one["default"]), None)
         if default is None:
-            raise ServeError(f"a version of {name} that is served", "none", LIST)
+            raise ServeError(f"a served version of {name}", "none", LIST)
         return Release(default, tuple(served))
 
 
@@ -83,7 +83,7 @@ def running(client: docker.DockerClient, project: Project, service: str) -> list
 
 
 def deploy(stack: Stack, name: str, version: str) -> Release:
-    """In every container or in none; unversioned requests go where they went before."""
+    """Deploys a version in every container or in none; unversioned requests are not affected. Raises StackError."""
     built_model(stack.project, name, version)
     deployed: list[Container] = []
     release = stack.release_of(name) if stack.served(name) else Release(version, ())
@@ -97,16 +97,16 @@ def deploy(stack: Stack, name: str, version: str) -> Release:
     except BaseException:
         for server in deployed:
             run_inside(server, "runtime.release", "undeploy", name, version)
-            console.say(f"{server.name}: {name} {version} is taken back")
+            console.say(f"{server.name}: {name} {version} is removed again")
         raise
     return put_in_force(stack, name, release.with_deployed(version))
 
 
 def set_canary(stack: Stack, name: str, canary: Canary) -> Release:
-    """Deployed first where it is not."""
+    """Gives a version a share of the unversioned requests; deploys it first if necessary. Raises StackError."""
     release = stack.release_of(name)
     if release.stable == canary.version:
-        raise ConfigError(f"another version of {name} than the stable one as canary", f"{release.stable}", LIST)
+        raise ConfigError(f"a canary of {name} that is not its stable version", f"{release.stable}", LIST)
     if canary.version not in release.deployed or not is_ready(stack, name, canary.version):
         release = deploy(stack, name, canary.version)
     release = put_in_force(stack, name, release.with_canary(canary))
@@ -116,30 +116,30 @@ def set_canary(stack: Stack, name: str, canary: Canary) -> Release:
 
 
 def promote(stack: Stack, name: str, version: str | None = None) -> None:
-    """The canary, or the version that is named, becomes the stable one."""
+    """Makes `version`, by default the canary, the stable version. Raises ConfigError and ServeError."""
     release = stack.release_of(name)
     version = version or canary_of(name, release).version
     if version == release.stable:
-        raise ConfigError(f"a version of {name} to promote", f"{version}, which is stable already", LIST)
+        raise ConfigError(f"a version of {name} to promote", f"{version}, which is already stable", LIST)
     require_ready(stack, name, version)
     switch(stack, name, release.promoted(version), release.stable)
 
 
 def roll_back(stack: Stack, name: str) -> None:
-    """The canary gets no more requests; where there is none, the version before is the stable one again."""
+    """Ends the canary; without one, makes the previous version stable again. Raises ConfigError and ServeError."""
     release = stack.release_of(name)
     if release.canary:
         put_in_force(stack, name, release.rolled_back())
         console.done(f"{name}: {release.stable} gets all unversioned requests, {release.canary.version} none")
         return
     if release.previous is None:
-        raise ConfigError(f"a canary or a version before {name} {release.stable}", "neither", LIST)
+        raise ConfigError(f"a canary or a previous version of {name} {release.stable}", "neither", LIST)
     require_ready(stack, name, release.previous)
     switch(stack, name, release.rolled_back(), release.stable)
 
 
 def decide(stack: Stack, name: str, seconds: float, least: int) -> None:
-    """Promotes or rolls back the canary by what the edge has logged in a window from now on (canary.py)."""
+    """Promotes or rolls back the canary by what the edge logs in the next `seconds` (canary.py). Raises StackError."""
     release = stack.release_of(name)
     versions = (release.stable, canary_of(name, release).version)
     began = time.time()
@@ -161,7 +161,7 @@ def decide(stack: Stack, name: str, seconds: float, least: int) -> None:
 
 
 def switch(stack: Stack, name: str, release: Release, before: str) -> None:
-    """TorchServe's default version first, for who asks it without the edge; then the edge's."""
+    """Changes TorchServe's default version first, for clients that bypass the edge, then the edge's."""
     done: list[Container] = []
     try:
         for server in stack.servers:
@@ -176,7 +176,7 @@ def switch(stack: Stack, name: str, release: Release, before: str) -> None:
 
 
 def put_in_force(stack: Stack, name: str, release: Release) -> Release:
-    """Writes the state, and waits for the edge."""
+    """Writes releases.json and waits until every edge routes by it. Raises ConfigError and ServeError."""
     write_release(stack.project.settings, name, release)
     for edge in stack.edges:
         wait_for_edge(edge, name, release)
@@ -184,8 +184,8 @@ def put_in_force(stack: Stack, name: str, release: Release) -> Release:
 
 
 def wait_for_edge(edge: Container, name: str, release: Release) -> None:
-    """Raises ServeError where the edge does not take the release over."""
-    deadline, found = time.monotonic() + EDGE_SECONDS, "no word of it"
+    """Waits until the edge routes by the release. Raises ServeError after EDGE_SECONDS."""
+    deadline, found = time.monotonic() + EDGE_SECONDS, "no answer"
     while time.monotonic() < deadline:
         printed = edge.exec_run(["cat", IN_FORCE])
         models = json.loads(cast("bytes", printed.output))["models"] if printed.exit_code == 0 else []
@@ -197,28 +197,28 @@ def wait_for_edge(edge: Container, name: str, release: Release) -> None:
                     return
                 found = f"stable {model['stable']}, canary {canary}"
         time.sleep(0.1)
-    raise ServeError(f"the edge to take over the release of {name}", found, "`docker compose logs edge`")
+    raise ServeError(f"the edge to apply the release of {name}", found, "`docker compose logs edge`")
 
 
 def edge_log(stack: Stack, since: float) -> Iterable[str]:
-    """since: seconds since the epoch. Raises ServeError where no edge runs."""
+    """Yields the edges' log lines since `since`, in seconds since the epoch. Raises ServeError if no edge runs."""
     if not stack.edges:
-        raise ServeError("a running edge, whose log is compared", "none", "`scripts/stack up`")
+        raise ServeError("a running edge, whose log the comparison reads", "none", "`scripts/stack up`")
     for edge in stack.edges:
         yield from edge.logs(since=since).decode(errors="replace").splitlines()
 
 
 def built_model(project: Project, name: str, version: str) -> Model:
-    """The manifest's record. Raises ConfigError where there is none with an archive."""
+    """Returns the version's record in the manifest. Raises ConfigError if there is none with an archive."""
     models = [model for model in read_manifest(project.settings).models if model.name == name]
     if not models:
-        raise ConfigError(f"a model of the manifest named {name}", "none", LIST)
+        raise ConfigError(f"a model named {name} in the manifest", "none", LIST)
     model = next((model for model in models if model.version == version), None)
     if model is None:
         found = ", ".join(model.version for model in models)
         raise ConfigError(f"a version {version} of {name}", f"{found} in the manifest", f"`scripts/stack build {name}`")
     if not model.is_available:
-        raise ConfigError(f"an archive of {name} {version}", f"it unavailable: {model.reason}", model.remedy)
+        raise ConfigError(f"an archive of {name} {version}", f"it is unavailable: {model.reason}", model.remedy)
     return model
 
 

@@ -1,4 +1,4 @@
-"""The commands of `scripts/stack release`, and nothing else."""
+"""Defines the commands of `scripts/stack release`."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from stackcli.project.current import running_project
 from stackcli.release import change
 from stackcli.release.as_table import show_releases
 
-release_app = typer.Typer(help="Change the versions that are served, without a restart.", no_args_is_help=True)
+release_app = typer.Typer(help="Change which versions are served, without a restart.", no_args_is_help=True)
 
 Model = Annotated[str, typer.Argument(metavar="MODEL")]
 Version = Annotated[str, typer.Argument(metavar="VERSION")]
-SECONDS, LEAST = 60, 200
+WINDOW_SECONDS, MIN_REQUESTS = 60, 200
 
 
 @release_app.command("list")
 def list_releases() -> None:
-    """Show every version: whether it is built, deployed and READY, and which requests it gets."""
+    """List every version: whether it is built, deployed and READY, and which unversioned requests it gets."""
     show_releases(running_stack())
 
 
 @release_app.command()
 def deploy(model: Model, version: Version) -> None:
-    """Serve a version that was built, beside the others; it gets the requests that name it."""
+    """Load a built version alongside the others. Only requests that name it reach it."""
     change.deploy(running_stack(), model, version)
 
 
@@ -35,14 +35,22 @@ def deploy(model: Model, version: Version) -> None:
 def canary(
     model: Model,
     version: Version,
-    weight: Annotated[int, typer.Option("--weight", metavar="PERCENT", min=0, max=100)] = 10,
+    weight: Annotated[
+        int,
+        typer.Option(
+            "--weight", metavar="PERCENT", min=0, max=100, help="The version's share of the unversioned requests."
+        ),
+    ] = 10,
     sticky_header: Annotated[
-        str | None, typer.Option("--sticky-header", metavar="NAME", help="Who sends it stays with one version.")
+        str | None,
+        typer.Option(
+            "--sticky-header", metavar="NAME", help="Clients that send this header always get the same version."
+        ),
     ] = None,
 ) -> None:
-    """Give a version a share of the requests that name none."""
+    """Send a share of the unversioned requests to a version; deploy it first if necessary."""
     if sticky_header and not HEADER.fullmatch(sticky_header):
-        raise ConfigError("a header's name as --sticky-header", repr(sticky_header), "--sticky-header X-Client-Id")
+        raise ConfigError("a header name for --sticky-header", repr(sticky_header), "--sticky-header X-Client-Id")
     asked = Canary(version=version, weight=weight, sticky_header=sticky_header)
     change.set_canary(running_stack(), model, asked)
 
@@ -52,12 +60,17 @@ def promote(
     model: Model,
     version: Annotated[str | None, typer.Argument(metavar="[VERSION]", help="Default: the canary.")] = None,
     auto: Annotated[
-        bool, typer.Option("--auto", help="Or roll the canary back: compare its errors and its p99 first.")
+        bool, typer.Option("--auto", help="Compare the canary's errors and p99 first; roll it back if it is worse.")
     ] = False,
-    window: Annotated[float, typer.Option("--window", metavar="SECONDS", min=1, help="Compared.")] = SECONDS,
-    least: Annotated[int, typer.Option("--least", metavar="N", min=1, help="Requests each version needs.")] = LEAST,
+    window: Annotated[
+        float,
+        typer.Option("--window", metavar="SECONDS", min=1, help="How long to compare the two versions, in seconds."),
+    ] = WINDOW_SECONDS,
+    least: Annotated[
+        int, typer.Option("--least", metavar="N", min=1, help="How many requests each version needs for a decision.")
+    ] = MIN_REQUESTS,
 ) -> None:
-    """Give a version all the requests that name none; the one before stays deployed."""
+    """Make a version stable: it gets all unversioned requests; the previous version stays deployed."""
     if not auto:
         change.promote(running_stack(), model, version)
     elif version:
@@ -69,7 +82,7 @@ def promote(
 
 @release_app.command()
 def rollback(model: Model) -> None:
-    """End the canary; where there is none, go back to the version before."""
+    """End the canary or, without one, make the previous version stable again."""
     change.roll_back(running_stack(), model)
 
 

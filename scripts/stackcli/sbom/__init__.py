@@ -1,1 +1,1 @@
-"""`scripts/stack sbom`: what the images are made of."""
+"""`scripts/stack sbom`: lists the components of the images."""

@@ -13,10 +13,10 @@ from stackcli.project.current import current_project
 
 
 def sbom(
-    out: Annotated[Path, typer.Option("--out", show_default="artifacts/sbom", help="Folder of the files.")] = ROOT
+    out: Annotated[Path, typer.Option("--out", show_default="artifacts/sbom", help="Folder for the files.")] = ROOT
     / "artifacts/sbom",
 ) -> None:
-    """List what the images are made of: one CycloneDX file for each."""
-    from stackcli.sbom.images import write_sboms  # costs the other commands' start nothing
+    """Write a software bill of materials (CycloneDX) for each image."""
+    from stackcli.sbom.images import write_sboms  # slow to import
 
     write_sboms(connect(), current_project().settings, out)

@@ -1,6 +1,6 @@
-"""`scripts/stack sbom`: what each image is made of, one CycloneDX 1.6 file per image (the builder lists the archives).
+"""`scripts/stack sbom`: writes one CycloneDX 1.6 file per image (the builder lists the archives).
 
-The same image gives the same file: its serial number is the image's id, its time that of the image.
+The same image gives the same file: its serial number is derived from the image's id, its time is the image's.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from stackcli.common.errors import BuildError
 from stackcli.project.settings import Settings
 
 INVENTORY = Path(__file__).with_name("inventory.py")
-# Any fixed one does: it keeps these serial numbers apart from other people's.
+# Any fixed namespace works: it keeps these serial numbers distinct from others.
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "torchserve-stack/image")
 
 
 def write_sboms(client: docker.DockerClient, settings: Settings, folder: Path) -> list[Path]:
-    """base.cdx.json, builder.cdx.json and torchserve.cdx.json in `folder`."""
+    """Writes base.cdx.json, builder.cdx.json and torchserve.cdx.json to `folder`. Raises BuildError."""
     base = find_base_image(client, settings, "auto")
     images = {
         "base": base or settings.torchserve_image,
@@ -55,7 +55,7 @@ def write_sboms(client: docker.DockerClient, settings: Settings, folder: Path) -
 
 
 def take_inventory(image: str) -> dict[str, Any]:
-    """What inventory.py finds in a container of the image, which has no network and can change nothing."""
+    """Runs inventory.py in a container of the image, without network and read-only. Raises BuildError."""
     command = ["docker", "run", "--rm", "--interactive", "--network=none", "--read-only", "--cap-drop=ALL"]
     with INVENTORY.open() as script:
         ended = subprocess.run(

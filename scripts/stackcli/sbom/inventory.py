@@ -1,6 +1,6 @@
-"""What an image holds, as JSON on stdout: sent into a container of it, never imported (standard library, Python 3.9).
+"""Prints an image's contents as JSON; sent into a container of it, never imported (standard library, Python 3.9).
 
-Python distributions by their own metadata, Debian packages by dpkg, and every jar with what it says about itself.
+It lists Python distributions by their metadata, Debian packages by dpkg, and jars by what they say about themselves.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ NETTY = "META-INF/io.netty.versions.properties"
 
 
 def main() -> None:
-    """Python is the one on the image's PATH, which is the one that serves and builds."""
+    """Prints the inventory. It runs with the Python on the image's PATH, the one that serves and builds."""
     python = sorted({(found.metadata["Name"], found.version) for found in distributions()})
     print(json.dumps({"os": operating_system(), "python": python, "debian": debian_packages(), "jars": jars()}))
 
@@ -30,7 +30,7 @@ def operating_system() -> "dict[str, str]":
 
 
 def debian_packages() -> "list[list[str]]":
-    """[name, version, architecture] of what is installed."""
+    """Returns [name, version, architecture] of each installed package."""
     form = "${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n"
     listed = subprocess.run(["dpkg-query", "-W", "-f", form], capture_output=True, text=True, check=True).stdout
     rows = [line.split("\t") for line in listed.splitlines()]
@@ -38,7 +38,7 @@ def debian_packages() -> "list[list[str]]":
 
 
 def jars() -> "list[dict[str, Any]]":
-    """Each jar's path, hash, and the artifacts in it as [group, name, version]."""
+    """Returns each jar's path, hash and artifacts; an artifact is [group, name, version]."""
     found = []
     for folder, folders, files in os.walk("/"):
         folders[:] = sorted(name for name in folders if os.path.join(folder, name) not in UNREAD)  # noqa: PTH118
@@ -58,7 +58,7 @@ def sha256_of(path: str) -> str:
 
 
 def artifacts(path: str) -> "list[list[str]]":
-    """From Maven's pom.properties, and from netty's own list: TorchServe's build leaves META-INF/maven out."""
+    """Returns a jar's artifacts from Maven's pom.properties and netty's own list: the build strips META-INF/maven."""
     found = set()
     with zipfile.ZipFile(path) as jar:
         for name in jar.namelist():

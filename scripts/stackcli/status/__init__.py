@@ -1,1 +1,1 @@
-"""`scripts/stack status`: what is served and how it does, for people, machines and pictures."""
+"""`scripts/stack status`: shows the served models with their health and metrics, as a table, JSON or a picture."""

@@ -1,4 +1,4 @@
-"""`scripts/stack status --json`: one object whose shape docs/STATUS.md describes, for machines."""
+"""`scripts/stack status --json`: makes the JSON object that docs/STATUS.md describes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from stackcli.common.errors import StackError
 from stackcli.project.settings import Settings
-from stackcli.status.numbers import ModelNumbers
+from stackcli.status.metrics import ModelMetrics
 from stackcli.status.read import Serving
 from stackcli.store.manifest import Model, label_of
 
@@ -23,15 +23,15 @@ EMPTY: Mapping[str, Any] = {
     "torchserve": [],
     "warnings": [],
 }
-# Of a version without numbers.
+# For a version without metrics.
 UNKNOWN = dict.fromkeys(
     ("share", "rate", "p50_ms", "p99_ms", "in_flight", "queue", "queue_capacity", "workers", "restarts", "memory_bytes")
 )
 
 
 def described_stack(serving: Serving, settings: Settings) -> dict[str, Any]:
-    """The same keys whatever is known; what is not known is null."""
-    numbers = serving.numbers
+    """Describes the stack; the keys are always the same, and what is unknown is null."""
+    metrics = serving.metrics
     services = {"torchserve": serving.health, "edge": serving.edge}
     return {
         **EMPTY,
@@ -39,15 +39,15 @@ def described_stack(serving: Serving, settings: Settings) -> dict[str, Any]:
         "stack": settings.compose_project_name,
         "healthy": serving.is_healthy,
         "services": {name: {"health": health, "detail": line} for name, (health, line) in services.items()},
-        "seconds": numbers.seconds if numbers else None,
+        "seconds": metrics.seconds if metrics else None,
         "models": [described(serving, model, state) for model, state in serving.models],
-        "torchserve": [server.model_dump() for server in numbers.torchserve] if numbers else [],
+        "torchserve": [server.model_dump() for server in metrics.torchserve] if metrics else [],
         "warnings": serving.warnings(settings),
     }
 
 
 def described_failure(failure: StackError) -> dict[str, Any]:
-    """Where nothing can be said of a stack."""
+    """Describes a stack whose state cannot be read."""
     return {**EMPTY, "time": now(), "warnings": [f"FAIL: {failure}"]}
 
 
@@ -56,7 +56,7 @@ def now() -> str:
 
 
 def described(serving: Serving, model: Model, state: str) -> dict[str, Any]:
-    found = serving.numbers.of(model.name, model.version) if serving.numbers else None
+    found = serving.metrics.of(model.name, model.version) if serving.metrics else None
     tuned = serving.tuned.get(label_of(model))
     return {
         "name": model.name,
@@ -76,5 +76,5 @@ def described(serving: Serving, model: Model, state: str) -> dict[str, Any]:
     }
 
 
-def at_work(found: ModelNumbers) -> dict[str, Any]:
+def at_work(found: ModelMetrics) -> dict[str, Any]:
     return {key: value for key, value in found.model_dump(by_alias=True).items() if key in UNKNOWN}

@@ -1,4 +1,4 @@
-"""`scripts/stack status` for people: what is wrong, and every version in one table, in several where it is narrow."""
+"""`scripts/stack status` as tables: warnings, then every version, in several tables if the terminal is narrow."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from rich.text import Text
 
 from stackcli.common import console
 from stackcli.project.settings import Settings
-from stackcli.status.numbers import ModelNumbers
+from stackcli.status.metrics import ModelMetrics
 from stackcli.status.read import Serving
 from stackcli.store.manifest import Model, label_of
 
-COLOURS = {"READY": "green", "BUILT": "blue", "UNAVAILABLE": "yellow"}  # of all others: red
-# Which version it is stands in every table; numbers are right-aligned.
+COLOURS = {"READY": "green", "BUILT": "blue", "UNAVAILABLE": "yellow"}  # all others: red
+# Every table starts with NAMED; the columns of AT_WORK are right-aligned.
 NAMED = ("model", "version")
 MADE = ("state", "engine", "weights", "accuracy", "note")
 AT_WORK = ("traffic", "req/s", "4xx/s", "5xx/s", "p50 ms", "p99 ms", "in flight", "queue", "workers", "memory")
 UNKNOWN = "-"
-PICTURE_WIDTH, MOST_COLUMNS = 118, 10_000
+PICTURE_WIDTH, MAX_COLUMNS = 118, 10_000
 MIB = 1 << 20
 
 Cells = Mapping[str, Text]  # by the column's title
@@ -44,9 +44,9 @@ def rendered(serving: Serving, settings: Settings, to: Console) -> RenderableTyp
 def services(serving: Serving) -> Iterator[Text]:
     for service, (health, line) in (("torchserve", serving.health), ("edge", serving.edge)):
         yield Text.assemble(f"{service}: ", (health, "green" if health == "healthy" else "red"), f" {line}")
-    for server in serving.numbers.torchserve if serving.numbers else []:
+    for server in serving.metrics.torchserve if serving.metrics else []:
         if server.memory_bytes is None:
-            yield Text(f"{server.instance}: no numbers", style="red")
+            yield Text(f"{server.instance}: no metrics", style="red")
             continue
         limit = f" of {mebibytes(server.memory_limit_bytes)}" if server.memory_limit_bytes else ""
         cores = f", {server.cpu_cores:.2f} CPUs" if server.cpu_cores is not None else ""
@@ -55,7 +55,7 @@ def services(serving: Serving) -> Iterator[Text]:
 
 def addresses(serving: Serving, settings: Settings) -> Table:
     urls = Table.grid(padding=(0, 2))
-    urls.add_row("playground", settings.url(settings.edge_port), "and the API of inference, by release")
+    urls.add_row("playground", settings.url(settings.edge_port), "and the inference API, routed by release")
     for name, inside, port in (
         ("inference", 8080, settings.inference_port),
         ("management", 8081, settings.management_port),
@@ -74,11 +74,11 @@ def addresses(serving: Serving, settings: Settings) -> Table:
 
 
 def tables(serving: Serving, to: Console) -> list[Table]:
-    """One where it fits into the width, else several; without numbers, nothing of the work at all."""
+    """Makes one table if it fits the width, else several; without metrics, only the columns of MADE."""
     rows = list(rows_of(serving))
     *made, note = MADE
     whole = (*NAMED, *made, *AT_WORK, note)
-    if serving.numbers is None:
+    if serving.metrics is None:
         groups = packed(rows, MADE, to)
     elif fits(table(rows, whole), to):
         groups = [whole]
@@ -88,7 +88,7 @@ def tables(serving: Serving, to: Console) -> list[Table]:
 
 
 def packed(rows: list[Cells], columns: tuple[str, ...], to: Console) -> list[tuple[str, ...]]:
-    """The columns of as few tables as have room, in each of them the version's name."""
+    """Packs the columns into as few tables as the width allows, each with the version's name."""
     groups: list[tuple[str, ...]] = []
     for title in columns:
         if groups and fits(table(rows, (*groups[-1], title)), to):
@@ -99,7 +99,7 @@ def packed(rows: list[Cells], columns: tuple[str, ...], to: Console) -> list[tup
 
 
 def fits(whole: Table, to: Console) -> bool:
-    return Measurement.get(to, to.options.update(max_width=MOST_COLUMNS), whole).maximum <= to.width
+    return Measurement.get(to, to.options.update(max_width=MAX_COLUMNS), whole).maximum <= to.width
 
 
 def table(rows: list[Cells], columns: tuple[str, ...]) -> Table:
@@ -113,10 +113,10 @@ def table(rows: list[Cells], columns: tuple[str, ...]) -> Table:
 
 def rows_of(serving: Serving) -> Iterator[Cells]:
     for model, state in serving.models:
-        found = serving.numbers.of(model.name, model.version) if serving.numbers else None
+        found = serving.metrics.of(model.name, model.version) if serving.metrics else None
         texts = {"model": model.name, "version": model.version, "accuracy": accuracy_of(model)}
         texts["weights"] = weights_of(model)
-        texts |= {title: value(found) if found else UNKNOWN for title, value in NUMBERS.items()}
+        texts |= {title: value(found) if found else UNKNOWN for title, value in METRIC_TEXTS.items()}
         if not found and model.is_available:
             texts["engine"] = f"{model.engine} {model.precision}"
         yield {
@@ -131,7 +131,7 @@ def accuracy_of(model: Model) -> str:
 
 
 def weights_of(model: Model) -> str:
-    """One word for their origin: trained, downloaded, shipped, file or UNTRAINED; the whole of it is in --json."""
+    """Returns one word for their origin: trained, downloaded, shipped, file or UNTRAINED; --json has all of it."""
     return next(iter(model.weights.origin.removeprefix("the ").replace(":", "").split()), UNKNOWN)
 
 
@@ -143,15 +143,15 @@ def note_of(serving: Serving, model: Model) -> Text:
     return Text(", ").join(notes)
 
 
-def workers_of(found: ModelNumbers) -> str:
-    """READY ones of all."""
+def workers_of(found: ModelMetrics) -> str:
+    """Formats the READY workers out of all, and the restarts."""
     workers = found.workers
     restarts = f" ({found.restarts} restarts)" if found.restarts else ""
     return f"{workers.ready}/{workers.ready + workers.starting + workers.failed}{restarts}"
 
 
-def rate(value: Callable[[ModelNumbers], float | None]) -> Callable[[ModelNumbers], str]:
-    def text(found: ModelNumbers) -> str:
+def rate(value: Callable[[ModelMetrics], float | None]) -> Callable[[ModelMetrics], str]:
+    def text(found: ModelMetrics) -> str:
         number = value(found)
         return UNKNOWN if number is None else f"{number:,.1f}"
 
@@ -162,8 +162,8 @@ def mebibytes(size: int) -> str:
     return f"{size / MIB:,.0f} MiB"
 
 
-# Column → its text, of one version's numbers.
-NUMBERS: Mapping[str, Callable[[ModelNumbers], str]] = {
+# Column → its text, from one version's metrics.
+METRIC_TEXTS: Mapping[str, Callable[[ModelMetrics], str]] = {
     "engine": lambda found: f"{found.engine} {found.precision}",
     "traffic": lambda found: UNKNOWN if found.share is None else f"{found.share:g} %",
     "req/s": rate(lambda found: found.rate.all if found.rate else None),
@@ -179,7 +179,7 @@ NUMBERS: Mapping[str, Callable[[ModelNumbers], str]] = {
 
 
 def write_picture(serving: Serving, settings: Settings, file: Path) -> None:
-    """What the terminal shows, as SVG that loads nothing from anywhere."""
+    """Writes what the terminal shows as a self-contained SVG."""
     paper = Console(record=True, file=io.StringIO(), force_terminal=True, highlight=False, width=PICTURE_WIDTH)
     paper.print(rendered(serving, settings, paper))
     form = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)

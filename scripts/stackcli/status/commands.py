@@ -1,4 +1,4 @@
-"""`scripts/stack status` in its forms: once or live, for people, for machines, as a picture."""
+"""`scripts/stack status` in its forms: once or live, as tables, JSON or a picture."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from stackcli.status.watch import EVERY_SECONDS, watch
 
 
 def status(
-    watch: Annotated[bool, typer.Option("--watch", help="Again every 2 s, until q or Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines (docs/STATUS.md).")] = False,
-    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write it as a picture.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every 2 s until q or Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/STATUS.md).")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write it as an SVG picture.")] = None,
 ) -> None:
-    """Show what is served and how it does; exit 1 unless healthy."""
+    """Show the health of the stack and the traffic of every model; exit 1 unless healthy."""
     if not show_status(watch, as_json, svg):
         raise typer.Exit(1)
 
 
 def show_status(live: bool, as_json: bool, picture: Path | None) -> bool:
-    """Whether the stack is healthy. Raises StackError."""
+    """Shows the status and tells whether the stack is healthy. Raises StackError."""
     if picture and (live or as_json):
-        raise ConfigError("--svg alone", "it beside --watch or --json", "one of them")
+        raise ConfigError("--svg without --watch and --json", "both", "dropping one of them")
     if as_json:
         return show_json(live)
     client, project = running_project()
     if picture:
-        serving = read_serving(client, project, with_numbers=True)
+        serving = read_serving(client, project, with_metrics=True)
         write_picture(serving, project.settings, picture)
         console.done(f"written: {picture}")
         return serving.is_healthy
 
     def screen() -> tuple[RenderableType, bool]:
-        serving = read_serving(client, project, with_numbers=True)
+        serving = read_serving(client, project, with_metrics=True)
         remedy = [] if serving.is_healthy else [Text("Try: scripts/stack up, scripts/stack doctor")]
         return Group(rendered(serving, project.settings, console.out), *remedy), serving.is_healthy
 
@@ -56,7 +56,7 @@ def show_status(live: bool, as_json: bool, picture: Path | None) -> bool:
 
 
 def show_json(live: bool) -> bool:
-    """One object, with `live` one per line until Ctrl-C; whatever else is said goes to stderr."""
+    """Prints one object, with `live` one per line until Ctrl-C; all other output goes to stderr."""
     console.out.stderr = True
     content = read_json()
     try:
@@ -71,9 +71,9 @@ def show_json(live: bool) -> bool:
 
 
 def read_json() -> dict[str, Any]:
-    """Of the same shape where nothing can be read at all, such as without a Docker Engine."""
+    """Reads the status; if it cannot be read, for example without a Docker Engine, the object has the same shape."""
     try:
         client, project = running_project()
-        return described_stack(read_serving(client, project, with_numbers=True), project.settings)
+        return described_stack(read_serving(client, project, with_metrics=True), project.settings)
     except StackError as failure:
         return described_failure(failure)

@@ -1,4 +1,4 @@
-"""What is served: the manifest's word beside TorchServe's own, and the edge's numbers."""
+"""Reads the stack's state: the manifest, what TorchServe says of each version, and the edge's metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stackcli.project.compose import Project
 from stackcli.project.containers import find_unwell, health_of, observer_urls
 from stackcli.project.inside import ServedState, read_state
 from stackcli.project.settings import Settings
-from stackcli.status.numbers import Numbers, read_numbers
+from stackcli.status.metrics import Metrics, read_metrics
 from stackcli.store.manifest import Model, find_sample, read_manifest
 from stackcli.store.served import decide_served
 from stackcli.store.tuned import read_tuned
@@ -30,9 +30,9 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Serving:
-    """`health`, `edge`: Docker's word for torchserve (of several: the worst) and the edge, each with its probe's line.
+    """The stack's state. `health`, `edge`: health status and probe output of the worst torchserve and of the edge.
 
-    `ports`: torchserve's published ones, as inside. `numbers`: None where nobody asked for them, or the edge has none.
+    `ports`: torchserve's published container ports. `metrics`: the metrics; None if not requested or not available.
     """
 
     health: tuple[str, str]
@@ -40,16 +40,16 @@ class Serving:
     models: list[tuple[Model, str]]  # each with its state
     tuned: Mapping[str, Tuned] = field(default_factory=dict)
     ports: frozenset[int] = frozenset()
-    numbers: Numbers | None = None
-    problems: tuple[str, ...] = ()  # of the reading itself
-    observers: Mapping[str, str] = field(default_factory=dict)  # service → URL, of those that run
+    metrics: Metrics | None = None
+    problems: tuple[str, ...] = ()  # with reading the state
+    observers: Mapping[str, str] = field(default_factory=dict)  # running observability service → URL
 
     @property
     def is_healthy(self) -> bool:
         return self.health[0] == self.edge[0] == "healthy"
 
     def warnings(self, settings: Settings) -> list[str]:
-        """What a person should know, each in one sentence."""
+        """Returns the warnings, each in one sentence; [] if there are none."""
         found = list(self.problems)
         for check in check_edge(settings):
             if check.verdict != "ok":
@@ -61,9 +61,9 @@ class Serving:
 
 
 def state_of(version: Version, inside: ServedState | None) -> str:
-    """READY, how many of its workers are, or NO ANSWER; of what is not served the contract's state, in capitals.
+    """Returns READY, how many workers are READY, NO ANSWER or, if it is not served, the contract's state in capitals.
 
-    NOT SERVED is what should be served, and TorchServe does not have: it was built after the start.
+    NOT SERVED means that TorchServe lacks a version that should be served, because it was built after the start.
     """
     if version.state is State.UNAVAILABLE:
         return "UNAVAILABLE"
@@ -78,17 +78,17 @@ def state_of(version: Version, inside: ServedState | None) -> str:
     return "READY" if workers and ready == len(workers) else f"{ready}/{len(workers)} READY"
 
 
-def read_serving(client: docker.DockerClient, project: Project, with_numbers: bool = False) -> Serving:
-    """`with_numbers`: the edge takes some seconds to count them, where nobody has asked lately."""
+def read_serving(client: docker.DockerClient, project: Project, with_metrics: bool = False) -> Serving:
+    """Reads the state; `with_metrics`: with metrics, which take the edge some seconds unless it has recent ones."""
     name = project.settings.compose_project_name
     problems: list[str] = []
     container, edge = find_unwell(client, name), find_unwell(client, name, "edge")
     health, edge_health = (health_of(found) if found else ("not running", "") for found in (container, edge))
-    # Each runs a program in its container: they need not wait for each other.
+    # Each runs a program in its container, so they can run at the same time.
     with ThreadPoolExecutor(1) as beside:
-        asked = beside.submit(known_numbers, edge, problems.append) if with_numbers else None
+        asked = beside.submit(known_metrics, edge, problems.append) if with_metrics else None
         inside = inside_of(container)
-        numbers = asked.result() if asked else None
+        metrics = asked.result() if asked else None
     decision = decide_served(project.settings, inside.chosen if inside else ())
     problems += troubles(decision)
     models = read_manifest(project.settings).models
@@ -98,36 +98,36 @@ def read_serving(client: docker.DockerClient, project: Project, with_numbers: bo
         [(model, state_of(version, inside)) for model, version in zip(models, decision.versions, strict=True)],
         tuned_models(project.settings, problems.append),
         published_ports(container),
-        numbers,
+        metrics,
         tuple(problems),
         observer_urls(client, project.settings),
     )
 
 
-def known_numbers(edge: Container | None, warn: Warn) -> Numbers | None:
-    """None where no edge has them."""
+def known_metrics(edge: Container | None, warn: Warn) -> Metrics | None:
+    """Reads the edge's metrics and warns about missing ones; returns None if the edge has none."""
     try:
         if edge is None:
-            raise ServeError("numbers of the edge", "no edge that runs", "`scripts/stack up`")
-        numbers = read_numbers(edge)
+            raise ServeError("metrics from the edge", "no running edge", "`scripts/stack up`")
+        metrics = read_metrics(edge)
     except ServeError as error:
-        warn(f"no traffic, latencies and memory are shown: {error}")
+        warn(f"traffic, latencies and memory are not shown: {error}")
         return None
-    silent = [server.instance for server in numbers.torchserve if server.memory_bytes is None]
-    if silent or not numbers.torchserve:
+    silent = [server.instance for server in metrics.torchserve if server.memory_bytes is None]
+    if silent or not metrics.torchserve:
         found = f"none from {', '.join(silent)}" if silent else "no TorchServe"
-        warn(f"numbers are missing: expected the series of each TorchServe, found {found}; try `scripts/stack doctor`")
-    return numbers
+        warn(f"metrics are missing: expected those of each TorchServe, found {found}; try `scripts/stack doctor`")
+    return metrics
 
 
 def troubles(decision: Decision[Version]) -> list[str]:
-    """What is wrong with the releases, and each version that should be served and cannot be, with the reason."""
+    """Returns the releases' problems, and every version that should be served but cannot be, with the reason."""
     unserved = [version.said for version in decision.versions if version.state not in (State.SERVED, State.BUILT)]
     return [*map(str, decision.problems), *unserved]
 
 
 def inside_of(container: Container | None) -> ServedState | None:
-    """None where nothing answers."""
+    """Reads the container's state; None if it does not answer."""
     try:
         return read_state(container) if container else None
     except ServeError:
@@ -135,13 +135,13 @@ def inside_of(container: Container | None) -> ServedState | None:
 
 
 def published_ports(container: Container | None) -> frozenset[int]:
-    """The container's ports that this machine can reach."""
+    """Returns the container's published ports."""
     bound = container.attrs["NetworkSettings"]["Ports"] or {} if container else {}
     return frozenset(int(port.split("/")[0]) for port, bindings in bound.items() if bindings)
 
 
 def tuned_models(settings: Settings, warn: Warn = console.warn) -> Mapping[str, Tuned]:
-    """Empty where the file is damaged: the runtime serves without it too."""
+    """Reads tuned.json; warns and returns {} if it is damaged, because the runtime serves without it too."""
     try:
         return read_tuned(settings)
     except ConfigError as error:
@@ -150,7 +150,7 @@ def tuned_models(settings: Settings, warn: Warn = console.warn) -> Mapping[str, 
 
 
 def example_command(serving: Serving, settings: Settings) -> str | None:
-    """A request to try: a sample of the served model that is most often right, by the version that answers it."""
+    """Returns a curl command that sends a sample to the most accurate READY model; None if there is none."""
     served = [model for model, state in serving.models if state == "READY" and not model.candidate]
     served.sort(key=lambda model: model.accuracy.top1 if model.accuracy else 0, reverse=True)
     for model in served:

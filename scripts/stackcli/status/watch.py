@@ -1,4 +1,4 @@
-"""`scripts/stack status --watch`: the same screen again and again; on a terminal in place, else one after the other."""
+"""`scripts/stack status --watch`: refreshes the screen in place on a terminal, otherwise prints it repeatedly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Screen = Callable[[], tuple[RenderableType, bool]]  # what to show, and whether 
 
 
 def watch(read: Screen, to: Console) -> bool:
-    """Until q or Ctrl-C; whether the stack was healthy at last."""
+    """Watches until q or Ctrl-C; tells whether the stack was healthy in the end."""
     screens = shown_in_place if to.is_terminal and sys.stdin.isatty() else shown_in_turn
     last: deque[bool] = deque([False], maxlen=1)
     with suppress(KeyboardInterrupt):
@@ -45,7 +45,7 @@ def shown_in_place(read: Screen, to: Console) -> Iterator[bool]:
     with single_keys(), Live(Text("…"), console=to, screen=True, auto_refresh=False) as live:
         while True:
             screen, is_healthy = read()
-            foot = Text(f"\n{time.strftime('%H:%M:%S')}, every {EVERY_SECONDS:g} s; q ends", style="dim")
+            foot = Text(f"\n{time.strftime('%H:%M:%S')}, every {EVERY_SECONDS:g} s; press q to quit", style="dim")
             live.update(Group(screen, foot), refresh=True)
             yield is_healthy
             if is_ended(EVERY_SECONDS):
@@ -53,11 +53,11 @@ def shown_in_place(read: Screen, to: Console) -> Iterator[bool]:
 
 
 def is_ended(seconds: float) -> bool:
-    """Whether a key that ends is pressed within so long."""
+    """Tells whether a key of END_KEYS is pressed within `seconds`."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         if select.select([sys.stdin], [], [], left)[0]:
-            # Not through sys.stdin: what that has read ahead, select does not see.
+            # Not through sys.stdin: select does not see what its buffer has read ahead.
             keys = os.read(sys.stdin.fileno(), 64)
             if not keys or set(keys) & END_KEYS:
                 return True
@@ -66,7 +66,7 @@ def is_ended(seconds: float) -> bool:
 
 @contextmanager
 def single_keys() -> Iterator[None]:
-    """The terminal hands every key over at once, and is afterwards as it was."""
+    """Makes the terminal deliver each key at once, and restores it afterwards."""
     before = termios.tcgetattr(sys.stdin)
     tty.setcbreak(sys.stdin)
     try:

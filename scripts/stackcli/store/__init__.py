@@ -1,1 +1,1 @@
-"""The model store's files: the manifest, the releases, and what tuning chose."""
+"""The model store's files: the manifest, the releases and the tuned settings."""

@@ -1,4 +1,4 @@
-"""The manifest that the builder leaves in the model store, read; and which of its models a command means."""
+"""Reads the manifest that the builder writes to the model store, and picks the model that a command means."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from stackcli.project.settings import Settings
 
 
 class Accuracy(BaseModel):
-    """`top1`: share of `images` answered right."""
+    """Measured accuracy. `top1`: share of `images` classified correctly."""
 
     top1: float
     images: int
 
 
 class Sample(BaseModel):
-    """`file`: its name in the model store's folder of the model's samples."""
+    """One sample. `file`: its name in the model's samples folder of the model store."""
 
     file: str
     expected: str | None = None
 
 
 class Exactness(BaseModel):
-    """One precision beside the eager model on the same `images`: shares, 0 to 1, `accuracy` only with labels."""
+    """One precision compared with the eager model on the same `images`; shares are 0 to 1, `accuracy` needs labels."""
 
     top1_disagreement: float
     images: int
@@ -38,7 +38,7 @@ class Exactness(BaseModel):
 
 
 class Weights(BaseModel):
-    """`origin`: where they came from, in the builder's words."""
+    """A model's weights. `origin`: where they came from, as the builder puts it."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -74,7 +74,7 @@ class Model(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What the builder published."""
+    """The models that the builder published."""
 
     models: list[Model] = []
 
@@ -84,7 +84,7 @@ def store_folder(settings: Settings) -> Path:
 
 
 def read_manifest(settings: Settings) -> Manifest:
-    """Empty where the builder has not run yet."""
+    """Reads the manifest; it has no models if the builder has not run yet. Raises BuildError."""
     store = store_folder(settings)
     try:
         return Manifest(models=[Model.model_validate(record) for record in manifest.read_manifest(store)])
@@ -106,7 +106,7 @@ def named(name: str, version: str | None) -> str:
 
 
 def find_sample(model: Model, settings: Settings) -> Path | None:
-    """The model's first sample that lies in the model store."""
+    """Returns the model's first sample that exists in the model store; None if there is none."""
     for sample in model.samples:
         file = store_folder(settings) / manifest.SAMPLES / f"{model.name}-{model.version}" / sample.file
         if file.is_file():
@@ -115,7 +115,10 @@ def find_sample(model: Model, settings: Settings) -> Path | None:
 
 
 def pick_model(models: list[Model], name: str | None) -> Model:
-    """The named one; without a name the available one that is most often right. A candidate only for want of others."""
+    """Picks the named model, by default the most accurate; a candidate only if there is no other.
+
+    Raises ConfigError.
+    """
     available = [model for model in models if model.is_available and name in (None, model.name)]
     available = [model for model in available if not model.candidate] or available
     if not available:
@@ -125,7 +128,10 @@ def pick_model(models: list[Model], name: str | None) -> Model:
 
 
 def pick_version(models: list[Model], name: str, version: str | None) -> Model:
-    """The newest where none is named: the manifest has it first. A candidate only for want of others, or by name."""
+    """Picks a version, by default the newest, which the manifest lists first. Raises ConfigError.
+
+    A candidate is picked only by its version, or if there is no other version.
+    """
     available = [model for model in models if model.is_available]
     found = [model for model in available if model.name == name and version in (None, model.version)]
     if found:

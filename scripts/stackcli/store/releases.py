@@ -1,4 +1,4 @@
-"""releases.json in the model store (contract/releases.py), as `scripts/stack release` reads and writes it."""
+"""Reads and writes releases.json in the model store for `scripts/stack release`; its format: contract/releases.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def releases_file(settings: Settings) -> Path:
 
 
 def read_releases(settings: Settings) -> dict[str, Release]:
-    """Returns the entries by the model's name. Raises ConfigError: what cannot be read cannot be changed either."""
+    """Returns the releases by model name. Raises ConfigError: a file that cannot be read must not be changed."""
     entries, problems = releases.read_releases(store_folder(settings))
     for problem in problems:
         raise ConfigError(problem.expected, problem.found, problem.remedy)
@@ -25,6 +25,6 @@ def read_releases(settings: Settings) -> dict[str, Release]:
 
 
 def write_release(settings: Settings, name: str, release: Release) -> None:
-    """The other models' entries stay; a reader sees the old file or the new one."""
+    """Replaces one model's release, atomically; the other models keep theirs. Raises ConfigError."""
     entries = {**read_releases(settings), name: release}
     write_if_changed(releases_file(settings), releases.releases_text(entries))

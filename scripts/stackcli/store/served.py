@@ -1,4 +1,4 @@
-"""Which versions are to be served: the contract's decision, on the manifest and on what a running start has found."""
+"""Decides which versions are to be served, from the manifest and what a running container's start found."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from stackcli.common.errors import BuildError
 from stackcli.project.settings import Settings
 from stackcli.store.manifest import store_folder
 
-# What keeps a version from being served; a start finds it by hash and signature, which nothing here looks at.
+# States that only a container's start can detect, by hash and signature; nothing here checks those.
 FOUND_BY_A_START = (State.CORRUPT.value, State.REFUSED.value)
 
 
 def decide_served(settings: Settings, chosen: Iterable[Mapping[str, Any]] = ()) -> Decision[Version]:
-    """`chosen`: what a start has made of each version (`python -m runtime.ask models`). Raises BuildError."""
+    """Applies the contract's decision. `chosen`: a start's state of each version (`python -m runtime.ask models`).
+
+    Raises BuildError.
+    """
     try:
         records = read_manifest(store_folder(settings))
     except Failure as failure:
@@ -30,7 +33,7 @@ def decide_served(settings: Settings, chosen: Iterable[Mapping[str, Any]] = ()) 
 
 
 def version_of(record: Record, found: Mapping[str, Any] | None) -> Version:
-    """A record of the manifest, with what a start has `found` wrong with it."""
+    """Makes a version from a manifest record and what a start `found` wrong with it (None: nothing)."""
     name, version = key_of(record)
     is_candidate = bool(record.get("candidate"))
     if record.get("status") != AVAILABLE:

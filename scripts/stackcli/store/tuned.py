@@ -1,4 +1,4 @@
-"""tuned.json in the model store (contract/tuned.py), as `scripts/stack tune` reads and writes it."""
+"""Reads and writes tuned.json in the model store for `scripts/stack tune`; contract/tuned.py has the format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def tuned_file(settings: Settings) -> Path:
 
 
 def read_tuned(settings: Settings) -> Entries:
-    """Returns the entries by label, and none where nothing was tuned. Raises ConfigError."""
+    """Returns the entries by label; {} if nothing was tuned. Raises ConfigError."""
     try:
         return tuned.read_tuned(store_folder(settings))
     except Failure as failure:
@@ -29,16 +29,16 @@ def read_tuned(settings: Settings) -> Entries:
 
 
 def keep_tuned(settings: Settings, model: Model, entry: Tuned) -> None:
-    """The other models' entries stay."""
+    """Writes a model's entry; the other models keep theirs. Raises ConfigError."""
     write(settings, {**read_tuned(settings), label_of(model): entry})
 
 
 def forget_tuned(settings: Settings, name: str, version: str | None) -> list[str]:
-    """Returns what is forgotten: the model's entries, of one version where one is named."""
+    """Removes a model's entries, or one version's; returns their labels, [] if there were none. Raises ConfigError."""
     entries = read_tuned(settings)
     gone = [label for label in entries if label == f"{name} {version}" or (not version and label.split()[0] == name)]
     if gone:
-        # An empty file, not none: a change that `up` can see the time of.
+        # The file is kept even if empty, so that `up` sees its modification time.
         write(settings, {label: entry for label, entry in entries.items() if label not in gone})
     return gone
 

@@ -1,4 +1,4 @@
-"""The commands of `scripts/stack swarm`, and nothing else."""
+"""Defines the commands of `scripts/stack swarm`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from stackcli.project.current import current_project
 from stackcli.swarm import deploy
 from stackcli.swarm.status import show_status
 
-swarm_app = typer.Typer(help="The stack on a Docker Swarm (docs/SWARM.md).", no_args_is_help=True)
+swarm_app = typer.Typer(help="Run the stack on a Docker Swarm (docs/SWARM.md).", no_args_is_help=True)
 
-Models = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="All where none is named.")]
+Models = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Default: all models.")]
 Repository = Annotated[
-    str, typer.Option("--repository", metavar="REPO", help="Such as registry.example:5000/team; or SWARM_REPOSITORY.")
+    str,
+    typer.Option(
+        "--repository",
+        metavar="REPO",
+        help="The image repository, for example registry.example:5000/team. Default: SWARM_REPOSITORY.",
+    ),
 ]
 
 
@@ -23,9 +28,11 @@ Repository = Annotated[
 def up(
     models: Models = None,
     repository: Repository = "",
-    observability: Annotated[bool, typer.Option("--observability", help="Also Prometheus and Alertmanager.")] = False,
+    observability: Annotated[
+        bool, typer.Option("--observability", help="Also deploy Prometheus, Alertmanager and node_exporter.")
+    ] = False,
 ) -> None:
-    """Bake built models, push the images, deploy them, and wait until every task is healthy."""
+    """Bake built models, push the images, deploy them and wait until every task is healthy."""
     project = current_project()
     asked = deploy.Asked(models or [], repository or project.settings.swarm_repository, observability)
     deploy.bring_up(connect(), project, asked)
@@ -33,19 +40,19 @@ def up(
 
 @swarm_app.command()
 def roll(models: Models = None, repository: Repository = "") -> None:
-    """Bake built models, and update the images of a deployed stack; what fails is rolled back."""
+    """Bake built models and update a deployed stack to the new images; a failed update is rolled back."""
     project = current_project()
     deploy.roll(connect(), project, deploy.Asked(models or [], repository or project.settings.swarm_repository))
 
 
 @swarm_app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
-    """Show machines, services and what is wrong with them; exit 1 where anything is."""
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Show machines, services and their problems; exit 1 if there are any."""
     if not show_status(current_project(), as_json):
         raise typer.Exit(1)
 
 
 @swarm_app.command()
 def down() -> None:
-    """Remove the stack, its secrets and its configs; what Prometheus has kept stays."""
+    """Remove the stack, its secrets and its configs; Prometheus's data stay."""
     deploy.bring_down(current_project())

@@ -1,6 +1,6 @@
-"""`scripts/stack swarm up`, `roll` and `down`: the stack on a Docker Swarm, from baked images.
+"""`scripts/stack swarm up`, `roll` and `down`: runs the stack on a Docker Swarm, from baked images.
 
-What serves is updated before the edge that routes to it, and an update that fails is rolled back by the Swarm itself.
+TorchServe is updated before the edge that routes to it, and the Swarm itself rolls back an update that fails.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TAG_DIGITS = 12
 
 @dataclass(frozen=True)
 class Asked:
-    """`models`: none for all that are built."""
+    """The commands' options. `models`: empty for all built models."""
 
     models: Sequence[str]
     repository: str
@@ -37,7 +37,7 @@ class Asked:
 
 
 def bring_up(client: docker.DockerClient, project: Project, asked: Asked) -> None:
-    """`scripts/stack swarm up`: also with other settings, and for a stack that is there."""
+    """Runs `scripts/stack swarm up`; it also applies new settings to a deployed stack. Raises StackError."""
     swarm = Swarm.of(project)
     files = files_of(project.settings, asked.observability)
     hashes = hashes_of(project.settings, files)
@@ -57,7 +57,7 @@ def bring_up(client: docker.DockerClient, project: Project, asked: Asked) -> Non
 
 
 def roll(client: docker.DockerClient, project: Project, asked: Asked) -> None:
-    """`scripts/stack swarm roll`: other models, the same settings. Where one's update fails, neither is updated."""
+    """Runs `scripts/stack swarm roll`: new models, same settings. If one update fails, both are undone."""
     swarm = Swarm.of(project)
     swarm.service("torchserve")
     images = pushed_images(client, project, asked)
@@ -66,7 +66,7 @@ def roll(client: docker.DockerClient, project: Project, asked: Asked) -> None:
         update(swarm, "edge", images["edge"])
     except ServeError:
         if has_changed:
-            console.say("torchserve: back to what its edge knows")
+            console.say("torchserve: rolling back to the models that its edge knows")
             began = swarm.service("torchserve").update_began
             swarm.manager.do("service", "rollback", "--detach", f"{swarm.stack}_torchserve")
             wait_until_settled(swarm, "torchserve", began)
@@ -74,7 +74,7 @@ def roll(client: docker.DockerClient, project: Project, asked: Asked) -> None:
 
 
 def bring_down(project: Project) -> None:
-    """`scripts/stack swarm down`."""
+    """Runs `scripts/stack swarm down`. Raises ServeError if tasks still run after DOWN_SECONDS."""
     swarm = Swarm.of(project)
     swarm.service("torchserve")
     swarm.manager.do("stack", "rm", swarm.stack)
@@ -82,14 +82,14 @@ def bring_down(project: Project) -> None:
         deadline = time.monotonic() + DOWN_SECONDS
         while remaining := remaining_tasks(swarm):
             if time.monotonic() > deadline:
-                raise ServeError("every task to end", f"{remaining} that run", "`docker ps` on each machine")
-            wait.update(f"{remaining} tasks drain")
+                raise ServeError("every task to end", f"{remaining} still running", "`docker ps` on each machine")
+            wait.update(f"{remaining} tasks are draining")
             time.sleep(LOOK_SECONDS)
     console.done(f"{swarm.stack} is down")
 
 
 def remaining_tasks(swarm: Swarm) -> int:
-    """Tasks of a service that is gone are listed with their machine's others, while they end; networks go last."""
+    """Counts the stack's running tasks, then its networks: ending tasks are listed by machine, networks go last."""
     nodes = [row["ID"] for row in swarm.manager.rows("node", "ls") if row["Status"] == "Ready"]
     rows = swarm.manager.rows("node", "ps", "--no-trunc", *nodes)
     running = [row for row in rows if row["Name"].startswith(f"{swarm.stack}_") and "Running" in row["CurrentState"]]
@@ -98,10 +98,10 @@ def remaining_tasks(swarm: Swarm) -> int:
 
 
 def pushed_images(client: docker.DockerClient, project: Project, asked: Asked) -> dict[str, str]:
-    """By service, with tag and digest: the tag is for people, the digest is what runs."""
+    """Returns the pushed images by service, with tag (for people) and digest (what runs). Raises StackError."""
     if not asked.repository:
         raise ConfigError(
-            "a registry that every machine reaches", "none", "--repository or SWARM_REPOSITORY=REGISTRY/NAME"
+            "a registry that every machine can reach", "none", "--repository or SWARM_REPOSITORY=REGISTRY/NAME"
         )
     baked: Baked = bake(client, project.settings, asked.models, asked.repository, push=True)
     console.done(f"baked {', '.join(baked.models)}")
@@ -109,7 +109,7 @@ def pushed_images(client: docker.DockerClient, project: Project, asked: Asked) -
 
 
 def push_observer(client: docker.DockerClient, project: Project, repository: str) -> str:
-    """The image of docker/prometheus, which names no registry of its own."""
+    """Builds and pushes the image of docker/prometheus; returns its reference with digest. Raises StackError."""
     debian = ensure_edge_base(client, project.settings, yes=False)
     project = replace(project, settings=project.settings.model_copy(update={"debian_image": debian}))
     ensure_images(client, project, (IMAGE_OF_ALL,))
@@ -121,8 +121,8 @@ def push_observer(client: docker.DockerClient, project: Project, repository: str
 
 
 def choose_observing_node(manager: Manager) -> None:
-    """Prometheus keeps its data on one machine's disk: the one with the label, else from now on the leader's."""
+    """Labels the leader for Prometheus unless a machine has the label: its data stay on that machine's disk."""
     if not manager.rows("node", "ls", "--filter", f"node.label={OBSERVER_LABEL}=yes"):
         (leader,) = (node.name for node in read_nodes(manager) if node.role == "leader")
         manager.do("node", "update", "--label-add", f"{OBSERVER_LABEL}=yes", leader)
-        console.say(f"{leader}: labelled {OBSERVER_LABEL}=yes, it keeps the metrics")
+        console.say(f"{leader}: labelled {OBSERVER_LABEL}=yes, it stores the metrics")

@@ -1,4 +1,4 @@
-"""Which files a deployment on a Swarm is made of, and the variables in them."""
+"""Chooses the compose files of a Swarm deployment, and the variables in them."""
 
 from __future__ import annotations
 
@@ -31,41 +31,44 @@ IMAGE_VARIABLES = {
 
 
 def files_of(settings: Settings, is_observed: bool) -> list[str]:
-    """Raises ConfigError where the edge would be open to everybody and nobody has said so."""
+    """Returns the compose files. Raises ConfigError if the edge would be open to everyone by accident."""
     if not settings.is_closed and settings.bind_address not in EVERYWHERE:
         raise ConfigError(
-            "an edge with TLS and keys, for a Swarm publishes its port on all addresses of each machine",
+            "an edge with TLS and keys, because a Swarm publishes its port on all addresses of each machine",
             "an open one",
-            "COMPOSE_FILE=compose.yaml:compose.prod.yaml, or BIND_ADDRESS=0.0.0.0 where everybody may ask",
+            "COMPOSE_FILE=compose.yaml:compose.prod.yaml, or BIND_ADDRESS=0.0.0.0 to open it to everyone",
         )
     chosen = {CLOSED: settings.is_closed, SIGNED: settings.stack_verify_key != NO_KEY, OBSERVED: is_observed}
     return [STACK, *(file for file, is_wanted in chosen.items() if is_wanted)]
 
 
 def variables(project: Project, images: Mapping[str, str]) -> dict[str, str]:
-    """What the files read, but for `hashes_of`. `images`: by service."""
+    """Returns the variables of the files, except those of `hashes_of`. `images`: by service."""
     settings = project.settings
     found = project.environment
-    # On a machine of its own, no setting is all CPUs; here each task has its share.
+    # On a single machine 0 means all CPUs; on a Swarm each task gets the default share of the compose file.
     if float(settings.torchserve_cpus) == 0:
         found.pop("TORCHSERVE_CPUS")
-    # In an update there is one more.
+    # During an update there is one more.
     found["EDGE_MOST_REPLICAS"] = str(max(settings.edge_most_replicas, settings.swarm_replicas + 1))
     return found | {IMAGE_VARIABLES[service]: image for service, image in images.items()}
 
 
 def hashes_of(settings: Settings, files: Iterable[str]) -> dict[str, str]:
-    """By variable of these files. Raises ConfigError where what is hashed is not there."""
+    """Returns the hashes of the mounted files, by variable. Raises ConfigError if such a file is missing."""
     known = contents(settings)
     return {
-        variable: digest(path, REMEDIES.get(file, "naming another one in .env"))
+        variable: digest(path, REMEDIES.get(file, "correcting its path in .env"))
         for file in files
         for variable, path in known.get(file, {}).items()
     }
 
 
 def contents(settings: Settings) -> dict[str, dict[str, Path]]:
-    """File → the variables in it that are a hash of another file's contents: neither secret nor config can change."""
+    """Returns compose file → variable → the file it hashes.
+
+    Swarm secrets and configs are immutable, so each has the hash of its content in its name.
+    """
     folder = secrets_folder(settings)
     return {
         CLOSED: {

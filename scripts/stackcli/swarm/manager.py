@@ -1,4 +1,4 @@
-"""A manager of the Swarm, through the docker command line: it knows ssh, TLS and contexts, and is there."""
+"""Talks to a manager of the Swarm through the docker command line, which handles ssh, TLS and contexts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from stackcli.common.errors import EngineError, ServeError
 from stackcli.common.paths import ROOT
 from stackcli.project.settings import Settings
 
-SECONDS = 120  # one answer of an engine that is busy, or that is just electing a leader
+ANSWER_SECONDS = 120  # an engine may be busy, or electing a leader
 
 
 @dataclass(frozen=True)
 class Manager:
-    """`host`: as DOCKER_HOST has it; empty: this machine's engine."""
+    """A manager. `host`: in the form of DOCKER_HOST; empty: this machine's engine."""
 
     host: str
 
@@ -26,9 +26,9 @@ class Manager:
         return cls(settings.swarm_manager)
 
     def capture(
-        self, *arguments: str, environment: Mapping[str, str] | None = None, seconds: float = SECONDS
+        self, *arguments: str, environment: Mapping[str, str] | None = None, seconds: float = ANSWER_SECONDS
     ) -> subprocess.CompletedProcess[str]:
-        """Runs `docker ARGUMENTS`. Raises EngineError where it does not answer in time."""
+        """Runs `docker ARGUMENTS`. Raises EngineError if it does not end in time."""
         host = ["--host", self.host] if self.host else []
         command = ["docker", *host, *arguments]
         try:
@@ -37,31 +37,31 @@ class Manager:
             )
         except subprocess.TimeoutExpired:
             raise EngineError(
-                f"{self} to answer within {seconds:g} s", "no answer", "SWARM_MANAGER of another"
+                f"{self} to answer within {seconds:g} s", "no answer", "another manager as SWARM_MANAGER"
             ) from None
 
     def do(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-        """What it printed. Raises ServeError with its last line."""
+        """Runs a command and returns its output. Raises ServeError with its last error line."""
         ended = self.capture(*arguments, environment=environment)
         if ended.returncode != 0:
             said = [line.strip() for line in ended.stderr.splitlines() if line.strip()]
-            remedy = "`docker node ls` there, `scripts/stack swarm status`"
+            remedy = "`docker node ls` there, or `scripts/stack swarm status`"
             raise ServeError(
                 f"`docker {' '.join(arguments)}` to succeed on {self}", said[-1] if said else "no reason", remedy
             )
         return ended.stdout
 
     def rows(self, *arguments: str) -> list[dict[str, Any]]:
-        """Of a command that lists."""
+        """Returns the rows of a command that lists; [] if there are none. Raises ServeError."""
         return [json.loads(line) for line in self.do(*arguments, "--format", "{{json .}}").splitlines()]
 
     def inspected(self, kind: str, *names: str) -> list[dict[str, Any]]:
-        """Whole objects of a kind."""
+        """Returns the named objects of a kind, in full; [] without names. Raises ServeError."""
         found: list[dict[str, Any]] = json.loads(self.do(kind, "inspect", *names)) if names else []
         return found
 
     def check(self) -> None:
-        """Raises EngineError where it is no manager of a Swarm."""
+        """Raises EngineError if it is not a manager of a Swarm."""
         ended = self.capture("info", "--format", "{{json .Swarm}}")
         swarm = json.loads(ended.stdout or "null") or {} if ended.returncode == 0 else {}
         if swarm.get("ControlAvailable"):

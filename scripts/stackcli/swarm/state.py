@@ -1,4 +1,4 @@
-"""What a Swarm says of its machines and of the stack's services and tasks."""
+"""Reads the state of a Swarm: its machines, and the stack's services and tasks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UPDATING = ("updating", "rollback_started")
 
 @dataclass(frozen=True)
 class Node:
-    """`state`: ready, down, …; `availability`: active, pause, drain; `role`: leader, manager or worker."""
+    """A machine. `state`: ready, down, …; `availability`: active, pause, drain; `role`: leader, manager or worker."""
 
     name: str
     role: str
@@ -32,7 +32,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Task:
-    """`state`: as the Swarm says it: running is a task that is healthy; `wanted`: the state it shall have."""
+    """A task. `state`: as reported by the Swarm, where running implies healthy; `wanted`: the desired state."""
 
     id: str
     service: str
@@ -53,7 +53,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Service:
-    """`replicas`: asked for, None: one on each machine; `update`: state of the last one, and when it began."""
+    """A service. `replicas`: the desired number, None: one on each machine; `update`: state of the last update."""
 
     name: str
     image: str
@@ -70,18 +70,18 @@ class Service:
 
     @property
     def running(self) -> int:
-        """Of the image that is asked for."""
+        """Returns how many tasks run the current image."""
         return sum(task.is_running and task.image == self.image for task in self.tasks)
 
     @property
     def is_complete(self) -> bool:
-        """As many as are wanted run, none besides them, and no update is under way."""
+        """Tells whether exactly the wanted tasks run and no update is in progress."""
         wanted = sum(task.is_wanted for task in self.tasks)
         return self.update not in UPDATING and 0 < self.running == self.wanted == wanted
 
     @property
     def failures(self) -> list[Task]:
-        """The latest of each place first."""
+        """Returns the failed tasks, the latest of each slot first."""
         return [task for task in self.tasks if task.error]
 
 
@@ -94,7 +94,7 @@ class Swarm:
 
     @classmethod
     def of(cls, project: Project) -> Swarm:
-        """Raises EngineError where SWARM_MANAGER is none."""
+        """Connects to SWARM_MANAGER. Raises EngineError if it is not a manager."""
         manager = Manager.of(project.settings)
         manager.check()
         return cls(manager, project.settings.compose_project_name)
@@ -103,7 +103,7 @@ class Swarm:
         return {service.name: service for service in read_services(self.manager, self.stack)}
 
     def service(self, name: str) -> Service:
-        """Raises ServeError where it is not deployed."""
+        """Returns one service. Raises ServeError if it is not deployed."""
         found = self.services().get(name)
         if found is None:
             raise ServeError(
@@ -117,13 +117,13 @@ def read_nodes(manager: Manager) -> list[Node]:
 
 
 def node_of(row: Mapping[str, Any]) -> Node:
-    """A row of `docker node ls`."""
+    """Makes a node of a row of `docker node ls`."""
     role = {"": "worker", "Reachable": "manager"}.get(row["ManagerStatus"], row["ManagerStatus"].lower())
     return Node(row["Hostname"], role, row["Status"].lower(), row["Availability"].lower(), row["EngineVersion"])
 
 
 def read_services(manager: Manager, stack: str) -> list[Service]:
-    """Of the stack, by name; empty where it is not deployed."""
+    """Returns the stack's services, sorted by name; [] if it is not deployed. Raises ServeError."""
     ids = manager.do("service", "ls", "--quiet", "--filter", f"label={STACK_LABEL}={stack}").split()
     described = manager.inspected("service", *ids)
     rows = manager.rows("stack", "ps", "--no-trunc", stack) if described else []
@@ -132,14 +132,14 @@ def read_services(manager: Manager, stack: str) -> list[Service]:
 
 
 def task_of(row: Mapping[str, Any], stack: str) -> Task:
-    """A row of `docker stack ps --no-trunc`. Its name is STACK_SERVICE.SLOT, or .NODE of a global service."""
+    """Makes a task of a row of `docker stack ps --no-trunc`, named STACK_SERVICE.SLOT, or .NODE if global."""
     service = row["Name"].lstrip("\\_ ").removeprefix(f"{stack}_").partition(".")[0]
     state, wanted = row["CurrentState"].split()[0].lower(), row["DesiredState"].lower()
     return Task(row["ID"], service, row["Node"], row["Image"], state, wanted, row["Error"].strip('"'))
 
 
 def service_of(inspected: Mapping[str, Any], stack: str, tasks: Iterable[Task]) -> Service:
-    """What `docker service inspect` says of one."""
+    """Makes a service of what `docker service inspect` says of it."""
     spec, update = inspected["Spec"], inspected.get("UpdateStatus") or {}
     name = spec["Name"].removeprefix(f"{stack}_")
     return Service(
@@ -154,5 +154,5 @@ def service_of(inspected: Mapping[str, Any], stack: str, tasks: Iterable[Task]) 
 
 
 def shown_image(image: str) -> str:
-    """Without the digest."""
+    """Returns the image without its digest."""
     return image.partition("@")[0]

@@ -1,4 +1,4 @@
-"""`scripts/stack swarm status`: machines, services and what is wrong with them."""
+"""`scripts/stack swarm status`: shows machines, services and their problems."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from stackcli.project.compose import Project
 from stackcli.swarm.state import UPDATING, Node, Service, Swarm, Task, read_nodes, read_services, shown_image
 
 SCHEMA = 1
-MOST_ERRORS = 3
+MAX_ERRORS = 3
 
 
 @dataclass(frozen=True)
 class SwarmStatus:
-    """What a manager says at one time."""
+    """The state of the Swarm at one time."""
 
     stack: str
     nodes: list[Node]
@@ -34,26 +34,26 @@ class SwarmStatus:
         for node in self.nodes:
             if not node.is_well:
                 yield f"{node.name} is {node.state}"
-        # With a majority of them there it can be changed; without, it only goes on.
+        # A Swarm needs a majority of its managers to be changed; without one it only keeps running.
         if there < len(managers) and there == len(managers) // 2 + 1:
-            yield f"{there} of {len(managers)} managers are there: without one more, the Swarm cannot be changed"
+            yield f"{there} of {len(managers)} managers are reachable: if one more fails, the Swarm cannot be changed"
         if not self.services:
             yield f"{self.stack} is not deployed: `scripts/stack swarm up`"
         for service in self.services:
             if not service.is_complete:
-                doing = " while it is updated" if service.update in UPDATING else ""
-                yield f"{service.name}: {service.running} of {service.wanted} run{doing}"
+                doing = " during an update" if service.update in UPDATING else ""
+                yield f"{service.name}: {service.running} of {service.wanted} running{doing}"
             if service.update.endswith("paused"):
                 yield f"{service.name}: {service.update.replace('_', ' ')}: {service.update_message}"
 
     @property
     def is_healthy(self) -> bool:
-        """A service that was rolled back serves what it served before."""
+        """Tells whether there is no problem; a service that was rolled back counts as healthy."""
         return not self.problems
 
 
 def show_status(project: Project, as_json: bool) -> bool:
-    """Whether nothing is wrong."""
+    """Shows the status and tells whether the Swarm is healthy. Raises StackError."""
     swarm = Swarm.of(project)
     status = SwarmStatus(swarm.stack, read_nodes(swarm.manager), read_services(swarm.manager, swarm.stack))
     if as_json:
@@ -77,8 +77,8 @@ def show(status: SwarmStatus) -> None:
 
 
 def latest_failures(services: list[Service]) -> list[Task]:
-    """Of services that are not complete: why may be what the latest tasks ended with."""
-    return [task for service in services if not service.is_complete for task in service.failures[:MOST_ERRORS]]
+    """Returns the latest failed tasks of incomplete services, which may tell the reason."""
+    return [task for service in services if not service.is_complete for task in service.failures[:MAX_ERRORS]]
 
 
 def nodes_table(nodes: list[Node]) -> Table:

@@ -1,4 +1,4 @@
-"""Updates a service of a Swarm, and waits until that has ended well or was rolled back, or until all its tasks run."""
+"""Updates a service of a Swarm, and waits until the update has completed or was rolled back."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from stackcli.project.log_lines import readable
 from stackcli.swarm.manager import Manager
 from stackcli.swarm.state import ROLLED_BACK, UPDATED, Service, Swarm, Task, shown_image
 
-# Images of gigabytes are pulled, machine by machine.
+# Images of gigabytes are pulled machine by machine.
 COMPLETE_SECONDS = 3600
-# A Swarm takes a moment to begin an update: until then all is as it was, and looks complete.
+# A Swarm takes a moment to begin an update; until then the service still looks complete.
 STEADY_LOOKS = 3
-LOOK_SECONDS, LOG_LINES, LOG_SECONDS, MOST_FAILURES = 1.0, 20, 10, 5
+LOOK_SECONDS, LOG_LINES, LOG_SECONDS, MAX_FAILURES = 1.0, 20, 10, 5
 
 
 def update(swarm: Swarm, name: str, image: str) -> bool:
-    """Whether the service had another image. Raises ServeError where the Swarm has rolled it back."""
+    """Updates the image; tells whether it was a different one. Raises ServeError if the Swarm rolls back."""
     before = swarm.service(name)
     if before.image == image:
         console.done(f"{name}: nothing to update")
@@ -34,7 +34,7 @@ def update(swarm: Swarm, name: str, image: str) -> bool:
 
 
 def wait_until_settled(swarm: Swarm, name: str, began: str) -> Service:
-    """Once the update that came after the one that `began` then has ended, well or not."""
+    """Waits for an update newer than `began` to finish; returns the service whatever the outcome."""
     deadline = time.monotonic() + COMPLETE_SECONDS
     with console.waiting(name) as wait:
         while time.monotonic() < deadline:
@@ -44,11 +44,12 @@ def wait_until_settled(swarm: Swarm, name: str, began: str) -> Service:
             which = "the earlier image again" if service.update == "rollback_started" else "the new image"
             wait.update(f"{service.running} of {service.wanted} run {which}")
             time.sleep(LOOK_SECONDS)
-    raise ServeError(f"the update of {name} to end within {COMPLETE_SECONDS} s", "none", "`scripts/stack swarm status`")
+    found, remedy = "that it has not", "`scripts/stack swarm status`"
+    raise ServeError(f"the update of {name} to end within {COMPLETE_SECONDS} s", found, remedy)
 
 
 def rolled_back(swarm: Swarm, service: Service, image: str) -> ServeError:
-    """Says what the tasks of that image ended with, and what they said."""
+    """Prints the last log lines of the failed tasks; returns the failure with their error."""
     failed = [task for task in service.failures if task.image == image]
     for text in last_words(swarm.manager, failed):
         console.say(text)
@@ -58,11 +59,11 @@ def rolled_back(swarm: Swarm, service: Service, image: str) -> ServeError:
 
 
 def last_words(manager: Manager, tasks: Sequence[Task]) -> list[str]:
-    """Of the first task that left any, as long as its machine keeps them."""
-    for task in tasks[:MOST_FAILURES]:
+    """Returns the last log lines of the first task that has any; [] if no machine kept them."""
+    for task in tasks[:MAX_FAILURES]:
         try:
             ended = manager.capture("service", "logs", "--raw", f"--tail={LOG_LINES}", task.id, seconds=LOG_SECONDS)
-        except EngineError:  # it may wait for ever for a machine that is gone
+        except EngineError:  # docker waits forever for a machine that is gone
             continue
         if ended.returncode == 0 and (ended.stdout or ended.stderr).strip():
             return readable(ended.stdout + ended.stderr).splitlines()
@@ -70,7 +71,7 @@ def last_words(manager: Manager, tasks: Sequence[Task]) -> list[str]:
 
 
 def wait_until_complete(swarm: Swarm, name: str, began: str) -> None:
-    """Raises ServeError where an update other than the one that `began` then was rolled back, or time is over."""
+    """Waits until all tasks run. Raises ServeError if an update newer than `began` was rolled back, or on timeout."""
     deadline, looks = time.monotonic() + COMPLETE_SECONDS, 0
     with console.waiting(name) as wait:
         while time.monotonic() < deadline:
@@ -84,4 +85,5 @@ def wait_until_complete(swarm: Swarm, name: str, began: str) -> None:
             problem = f" ({service.failures[0].error})" if service.failures else ""
             wait.update(f"{service.running} of {service.wanted} run{problem}")
             time.sleep(LOOK_SECONDS)
-    raise ServeError(f"{name} to be complete within {COMPLETE_SECONDS} s", "less", "`scripts/stack swarm status`")
+    found, remedy = "tasks that do not run", "`scripts/stack swarm status`"
+    raise ServeError(f"all tasks of {name} to run within {COMPLETE_SECONDS} s", found, remedy)

@@ -1,1 +1,1 @@
-"""`scripts/stack test`: what the named tests need is set up, and nothing else; then they run."""
+"""`scripts/stack test`: sets up only what the named tests need, then runs them."""

@@ -1,4 +1,4 @@
-"""What the words after `scripts/stack test` ask for: which tests, and so what has to be there before they run."""
+"""Interprets the arguments of `scripts/stack test`: which tests to run, and so what to set up first."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 from stackcli.common.paths import ROOT
 from stackcli.testing.suites import SUITES, TESTS
 
-# A verb → what pytest is told. `unit` leaves out what makes whole Python environments.
+# Verb → pytest's arguments. `unit` leaves out the tests that create whole Python environments.
 VERBS = {"unit": ["tests/unit", "-m", "not slow"], "lint": ["tests/checks"], "page": ["tests/browser"]}
 WITHOUT_COMPOSE = ["-m", "not docker"]
 
 
 def pytests_words(arguments: list[str], has_compose: bool) -> list[str]:
-    """A verb in front stands for its folder; without Compose, `lint` leaves the compose files out."""
+    """Replaces a leading verb by its folder; without Compose, `lint` leaves out the compose files."""
     verb, *rest = arguments or [""]
     if verb not in VERBS:
         return arguments
@@ -21,7 +21,7 @@ def pytests_words(arguments: list[str], has_compose: bool) -> list[str]:
 
 
 def suite_of(arguments: list[str]) -> tuple[str, list[str]] | None:
-    """The suite that a verb or a path names, and the words for the pytest in its image; None: another test is named."""
+    """Returns the suite that a verb or a path names, and the arguments for pytest in its image; None if none does."""
     if arguments and arguments[0] in SUITES:
         return arguments[0], [f"/tests/{arguments[0]}", *arguments[1:]]
     for index, word in enumerate(arguments):
@@ -35,14 +35,14 @@ def suite_of(arguments: list[str]) -> tuple[str, list[str]] | None:
 
 
 def reach(arguments: list[str], folder: str) -> bool:
-    """Whether pytest, so called, runs tests/`folder`: it names that, what lies in it or around it, or nothing."""
+    """Tells whether pytest would run tests/`folder`: the arguments name it, a path in it or above it, or no path."""
     tests = ROOT / "tests" / folder
     named = [path for path in map(path_of, arguments) if path.exists()]
     return not named or any(tests.is_relative_to(path) or path.is_relative_to(tests) for path in named)
 
 
 def side_by_side(arguments: list[str]) -> list[str]:
-    """What makes pytest run its tests in lanes (tests/lanes.py): a run of all of them, or of all of the stack's."""
+    """Returns the options that run tests in lanes (tests/lanes.py), for complete runs; [] for a selection."""
     named = [path for path in map(path_of, arguments) if path.exists()]
     is_whole = all(path in (ROOT / "tests", ROOT / "tests/integration") for path in named)
     return ["-n", "auto"] if is_whole else []

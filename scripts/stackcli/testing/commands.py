@@ -1,4 +1,4 @@
-"""`scripts/stack test`: all checks and tests, or some, after the set-up that they need and no other."""
+"""`scripts/stack test`: runs all checks and tests, or some, after setting up only what they need."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ SLOWEST = ["--durations=10"]
 
 
 def test(context: typer.Context, yes: Yes = False, base: Base = "auto") -> None:
-    """Run all checks and tests, or only unit, lint, page, builder, runtime, edge, load, or what pytest is told to.
+    """Run all checks and tests, or one group: unit, lint, page, builder, runtime, edge or load.
 
-    Only what those tests need is set up first. unit and lint need no Docker; without its compose command, lint leaves
-    out the compose files. builder, runtime, edge and load run inside their images and need no running stack; page is
-    the playground in a browser. All other arguments go to pytest: paths, -k, -x.
+    Only what the tests need is set up first. unit and lint need no Docker; without its compose command, lint leaves out
+    the compose files. builder, runtime, edge and load run inside their images and need no running stack; page tests the
+    playground in a browser. All other arguments go to pytest: paths, -k, -x.
     """
     raise typer.Exit(run_tests(Options(yes=yes, base=base), context.args))
 
 
 def run_tests(options: Options, arguments: list[str]) -> int:
-    """Returns pytest's exit status; its summary is the last line printed."""
+    """Sets up and runs the tests; returns pytest's exit status. Raises StackError."""
     asked = suite_of(arguments)
     if asked:
         return run_suite(options, *asked)
@@ -57,7 +57,7 @@ def run_tests(options: Options, arguments: list[str]) -> int:
 
 
 def run_suite(options: Options, suite: str, arguments: list[str]) -> int:
-    """In its image; what pytest prints in there is shown as it comes."""
+    """Runs a suite in its image, showing pytest's output; returns the exit status."""
     console.phase("Preparing the image…")
     build, run = suite_commands(prepare_bases(options, (suite,)), suite, *arguments)
     built = capture(build, timeout=None)
@@ -70,7 +70,7 @@ def run_suite(options: Options, suite: str, arguments: list[str]) -> int:
 
 
 def run_with_stack(options: Options, words: list[str]) -> int:
-    """Another base is another project, which goes down again afterwards."""
+    """Starts the stack and runs the tests; a stack on another base is removed afterwards. Returns the exit status."""
     if options.base != "auto":
         stop_default_project(options)
     client, project = bring_up(options)
@@ -83,12 +83,12 @@ def run_with_stack(options: Options, words: list[str]) -> int:
 
 
 def has_compose() -> bool:
-    """Its command alone: an engine is not asked."""
+    """Tells whether the compose command is installed; needs no engine."""
     return capture(["docker", "compose", "version"]).returncode == 0
 
 
 def pytest(words: list[str], environment: Mapping[str, str]) -> int:
-    """The linters lie beside this Python."""
+    """Runs pytest with the linters next to this Python on the PATH; returns its exit status."""
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
     command = [sys.executable, "-m", "pytest", *SLOWEST, *side_by_side(words), *words]
     sys.stdout.flush()
@@ -96,7 +96,7 @@ def pytest(words: list[str], environment: Mapping[str, str]) -> int:
 
 
 def stop_default_project(options: Options) -> None:
-    """Both projects use the same ports."""
+    """Stops the default project, because another base's project uses the same ports."""
     client = connect_if_running()
     settings = chosen_settings(Options())
     if client is None or find_container(client, settings.compose_project_name) is None:

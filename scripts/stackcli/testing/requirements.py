@@ -1,4 +1,4 @@
-"""The packages of the tests, in the launcher's own environment."""
+"""Installs the tests' packages in the launcher's environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REQUIREMENTS = ROOT / "scripts" / "requirements-test.txt"
 
 
 def install_requirements() -> None:
-    """Installs them once per content of requirements-test.txt."""
+    """Installs the packages again only if requirements-test.txt has changed. Raises BuildError."""
     stamp, wanted = Path(sys.prefix) / "stamp-test", sha256_of(REQUIREMENTS)
     with (STATE / "venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""The suites of tests/containers, each run in the `test` stage of the image that it tests, without a running stack."""
+"""Runs the suites of tests/containers, each in the `test` stage of the image it tests, without a running stack."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from stackcli.machine.registries import write_secrets
 from stackcli.project.compose import Project
 
 TESTS = ROOT / "tests" / "containers"
-# The folder in tests/containers → the service of compose.yaml whose image runs it.
+# Folder of tests/containers → the service of compose.yaml whose image runs it.
 SUITES = {"builder": "builder", "runtime": "torchserve", "edge": "edge", "load": "load"}
 
 
 def prepare_bases(options: Options, suites: tuple[str, ...] = tuple(SUITES)) -> Project:
-    """The project with the base images that these suites start from: found, pulled or built."""
+    """Finds, pulls or builds the suites' base images; returns the project with them. Raises StackError."""
     client = connect()
     settings, secrets = chosen_settings(options), write_secrets()
     project = Project(settings, settings.torchserve_image, secrets)
@@ -34,7 +34,7 @@ def prepare_bases(options: Options, suites: tuple[str, ...] = tuple(SUITES)) -> 
 
 
 def build_command(project: Project, service: str, tag: str, *options: str) -> list[str]:
-    """`docker build` of the service's image, from what compose.yaml says of it; options: of `docker build`."""
+    """Returns the `docker build` command of a service's image, as compose.yaml defines it, with more options."""
     build = project.config()["services"][service]["build"]
     contexts, secrets = build.get("additional_contexts", {}), [secret["source"] for secret in build.get("secrets", [])]
     command = ["docker", "build", "--quiet", "--tag", tag, *options]
@@ -45,12 +45,12 @@ def build_command(project: Project, service: str, tag: str, *options: str) -> li
 
 
 def suite_commands(project: Project, suite: str, *arguments: str) -> tuple[list[str], list[str]]:
-    """What builds the image, and what runs the suite in it; arguments: of the pytest in there."""
+    """Returns the commands that build the image and run the suite in it; `arguments` go to pytest."""
     tag = project.settings.image_of(f"{SUITES[suite]}-test")
     mounts = {TESTS: "/tests", (ROOT / project.settings.model_src).resolve(): "/model_src"}
     options = [f"--volume={folder}:{target}:ro" for folder, target in mounts.items()]
     options += ["--network=none", "--read-only", "--tmpfs=/tmp:mode=1777", "--env=HOME=/tmp", "--workdir=/tmp"]
-    # They share the table of store states, which lies beside their folders; none sees another's conftest.py.
+    # The suites share the table of store states next to their folders, but none reads another's conftest.py.
     words = ["-p", "no:cacheprovider", "-c", "/tests/inside.ini", f"--confcutdir=/tests/{suite}", *arguments]
     run = ["docker", "run", "--rm", *options, tag, *words]
     return build_command(project, SUITES[suite], tag, "--target=test"), run

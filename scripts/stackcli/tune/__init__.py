@@ -1,1 +1,1 @@
-"""`scripts/stack tune`: a model's best setting on this machine."""
+"""`scripts/stack tune`: finds a model's best settings on this machine."""

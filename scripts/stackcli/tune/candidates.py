@@ -1,4 +1,4 @@
-"""The settings that `scripts/stack tune` may try for a model, and what it tunes for; runs nothing."""
+"""The settings that `scripts/stack tune` may try for a model, and the goal it tunes for; runs nothing."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from stackcli.common.errors import ConfigError
 
-GREEDY_SIZES = (4, 8, 16, 32)  # maxBatchDelay 0: a batch is whatever waits
+GREEDY_SIZES = (4, 8, 16, 32)  # with maxBatchDelay 0: a batch takes whatever is waiting
 WAITING_BATCHES = ((8, 1), (8, 2), (32, 1), (32, 2))  # batchSize, maxBatchDelay in ms
 
 
 @dataclass(frozen=True)
 class Goal:
-    """The most requests/s; with `p99_ms`, the most whose 99th percentile is at most that many milliseconds."""
+    """The highest rate; with `p99_ms`, the highest one whose 99th percentile stays within that many milliseconds."""
 
     p99_ms: float | None = None
 
@@ -37,7 +37,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One setting of a model; `threads` of one worker, `max_batch_delay` in ms, `precision` "" where none is chosen."""
+    """One setting of a model. `threads`: per worker; `max_batch_delay`: ms; `precision`: "" if it cannot be chosen."""
 
     workers: int
     threads: int
@@ -47,7 +47,7 @@ class Candidate:
 
     @property
     def settings(self) -> dict[str, int | str]:
-        """By the keys of tuned.json."""
+        """Returns the settings by the keys of tuned.json."""
         settings: dict[str, int | str] = {
             "workers": self.workers,
             "threads": self.threads,
@@ -75,7 +75,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Space:
-    """What may be tried: at most `cpus` threads in all, and no batch that `connections` can never fill."""
+    """The search space: at most `cpus` threads in total, and no batch that `connections` can never fill."""
 
     cpus: int
     connections: int
@@ -86,7 +86,7 @@ class Space:
         return is_small and candidate.workers * candidate.threads <= self.cpus
 
     def start(self, default: Candidate) -> Candidate:
-        """Where the search starts: the default, or what is held and nearest to it."""
+        """Returns where the search starts: the default, or a candidate of the space close to it."""
         fits = default.workers * default.threads <= self.cpus
         start = default if fits else replace(default, workers=self.cpus, threads=1)
         return start if self.holds(start) else replace(start, batch_size=1, max_batch_delay=1)
@@ -95,7 +95,7 @@ class Space:
         return self._held(replace(candidate, precision=precision) for precision in self.precisions)
 
     def other_shapes(self, candidate: Candidate) -> list[Candidate]:
-        """From one thread per worker to one worker, by halves; and half of the CPUs: the front end needs some."""
+        """Returns the shapes from one thread per worker to one worker, halving, and one that uses half the CPUs."""
         workers = [self.cpus >> halvings for halvings in range(self.cpus.bit_length())]
         shapes = [(count, self.cpus // count) for count in workers] + [(max(1, self.cpus // 2), 1)]
         return self._held(replace(candidate, workers=count, threads=threads) for count, threads in shapes)
@@ -105,5 +105,5 @@ class Space:
         return self._held(replace(candidate, batch_size=size, max_batch_delay=delay) for size, delay in batchings)
 
     def _held(self, candidates: Iterable[Candidate]) -> list[Candidate]:
-        """Those that may be tried, each once."""
+        """Returns those in the space, each once."""
         return [candidate for candidate in dict.fromkeys(candidates) if self.holds(candidate)]

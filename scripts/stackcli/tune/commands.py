@@ -17,26 +17,35 @@ from stackcli.tune.candidates import Goal
 
 
 def tune(
-    model: str,
+    model: Annotated[str, typer.Argument(help="The model's name.")],
     goal: Annotated[
-        str, typer.Option("--goal", metavar="throughput|p99=MS", help="The most requests/s, or … within MS.")
+        str,
+        typer.Option(
+            "--goal",
+            metavar="throughput|p99=MS",
+            help="throughput: the most requests/s; p99=MS: the most whose 99th percentile is at most MS milliseconds.",
+        ),
     ] = "throughput",
-    version: Annotated[str | None, typer.Option("--version", help="Default: the newest.")] = None,
+    version: Annotated[str | None, typer.Option("--version", help="Default: the newest version.")] = None,
     connections: Annotated[
         int | None, typer.Option("--connections", metavar="N", min=1, help="Default: 64, or 2 per CPU for slow models.")
     ] = None,
-    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Measured per long trial.")] = run.SECONDS,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=1, help="How long to measure each run of a long trial.")
+    ] = run.SECONDS,
     budget: Annotated[
         float | None,
-        typer.Option("--budget", metavar="MINUTES", min=0, help="Try less, to be done in about that time."),
+        typer.Option("--budget", metavar="MINUTES", min=0, help="Limit the trials to about this time."),
     ] = None,
-    file: Annotated[Path | None, typer.Option("--file", metavar="IMAGE", help="Default: the first sample.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="IMAGE", help="The image to send. Default: the first sample.")
+    ] = None,
     out: Annotated[
-        Path, typer.Option("--out", show_default="artifacts/tune", help="Folder of the figures and the report.")
+        Path, typer.Option("--out", show_default="artifacts/tune", help="Folder for the results and the report.")
     ] = ROOT / "artifacts/tune",
-    forget: Annotated[bool, typer.Option("--forget", help="Drop what an earlier run chose.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Drop the tuned settings of the model and stop.")] = False,
 ) -> None:
-    """Find a model's best workers, threads, batching and precision on this machine, for the next `up`."""
+    """Find a model's best workers, threads, batching and precision on this machine; the next `up` uses them."""
     if forget:
         run.forget(load_settings(ROOT, os.environ), model, version)
         return

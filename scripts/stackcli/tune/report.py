@@ -1,4 +1,4 @@
-"""What `scripts/stack tune` shows and writes: a line per trial, the table, results.json, the page, the choice."""
+"""Shows and writes what `scripts/stack tune` finds: a line per trial, the table, results.json, the page, the choice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLUMNS = ("workers × threads", "batches", "precision", "beside eager", "reques
 
 @dataclass(frozen=True)
 class Outcome:
-    """`description`: what the figures hold for; `chosen` None: no finalist served as the goal asks."""
+    """What tuning found. `description`: what the results apply to; `chosen` None: no finalist reached the goal."""
 
     description: dict[str, Any]
     model: Model
@@ -36,7 +36,7 @@ class Outcome:
     chosen: Result | None
 
     def note_of(self, result: Result) -> str:
-        """What stands out about it."""
+        """Returns a result's notes, comma-separated; empty if there is nothing to note."""
         notes = ["chosen"] if result is self.chosen else []
         notes += ["default"] if result.candidate == self.default else []
         notes += ["Pareto front"] if result in pareto_front(self.results) else []
@@ -58,13 +58,13 @@ def per_second(rate: float) -> str:
 
 
 def unlike_eager(model: Model, candidate: Candidate) -> float:
-    """The share of answers that the builder found to differ from the eager model's; 0 where nothing was compared."""
+    """Returns the share of answers that differ from the eager model's, as the builder measured; 0 if it did not."""
     exactness = model.precisions.get(candidate.precision)
     return exactness.top1_disagreement if exactness else 0.0
 
 
 def exactness_of(model: Model, candidate: Candidate) -> str:
-    """What the precision does to the answers, as the builder measured it."""
+    """Says how the precision changes the answers, as the builder measured it."""
     exactness = model.precisions.get(candidate.precision)
     if exactness is None:
         return "-"
@@ -73,40 +73,40 @@ def exactness_of(model: Model, candidate: Candidate) -> str:
 
 
 def results_table(outcome: Outcome) -> Table:
-    """The fastest first; what failed comes last."""
+    """Makes the table of results, the fastest first, failures last."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in COLUMNS:
         table.add_column(column, justify="right" if column in COLUMNS[4:8] else "left")
     for result in sorted(outcome.results, key=lambda result: result.rate, reverse=True):
         candidate, run = result.candidate, result.run
-        figures = ("-", "-", "-", "-")
+        metrics = ("-", "-", "-", "-")
         if run:
             cpu = f"{run.cpu_ms:.2f}" if run.cpu_ms is not None else "-"
             rate = per_second(result.rate).removesuffix("/s")
-            figures = (rate, f"{result.p99_ms:.1f}", cpu, f"{run.memory_after.used / 2**20:.0f}")
+            metrics = (rate, f"{result.p99_ms:.1f}", cpu, f"{run.memory_after.used / 2**20:.0f}")
         name = f"{candidate.shape}{'' if result.is_finalist else ' *'}"
         style = "bold" if result is outcome.chosen else "red" if result.failure else ""
         exactness, note = exactness_of(outcome.model, candidate), escape(outcome.note_of(result))
-        table.add_row(name, candidate.batching, candidate.precision or "-", exactness, *figures, note, style=style)
+        table.add_row(name, candidate.batching, candidate.precision or "-", exactness, *metrics, note, style=style)
     return table
 
 
 def write_results(testbed: Testbed, folder: Path, outcome: Outcome) -> None:
-    """Shows the table; leaves results.json and report.html in `folder`."""
+    """Shows the table; writes results.json and report.html to `folder`."""
     console.out.print(results_table(outcome))
-    console.say("* one short trial; of the others the run with the median rate")
+    console.say("* measured in one short trial; the others show their run with the median rate")
     limited = sum(bool(result.run and result.run.generator_limited) for result in outcome.results)
     if limited:
-        console.warn(f"the load generator has limited {limited} of these: this machine is too small or too busy")
+        console.warn(f"the load generator limited {limited} of these: this machine is too small or too busy")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(results_of(outcome), indent=1) + "\n")
     page = run_generator(testbed.project, ["report", "/results.json", "-"], {"/results.json": folder / "results.json"})
     (folder / "report.html").write_text(page)
-    console.done(f"report: {shown(folder / 'report.html')}, figures: {shown(folder / 'results.json')}")
+    console.done(f"report: {shown(folder / 'report.html')}, results: {shown(folder / 'results.json')}")
 
 
 def results_of(outcome: Outcome) -> dict[str, Any]:
-    """results.json: every candidate with all its runs, and what became of it."""
+    """Returns the content of results.json: every candidate with all its runs and its outcome."""
     front, best = pareto_front(outcome.results), best_of(outcome.results)
     return {
         **outcome.description,
@@ -139,7 +139,7 @@ def results_of(outcome: Outcome) -> dict[str, Any]:
 
 
 def entry_of(outcome: Outcome, chosen: Result) -> Tuned:
-    """For tuned.json."""
+    """Returns the entry for tuned.json."""
     default = default_of(outcome)
     figures = {"rate": round(chosen.rate, 2), "p99_ms": round(chosen.p99_ms, 2)}
     if default.run:
@@ -160,18 +160,18 @@ def default_of(outcome: Outcome) -> Result:
 
 
 def show_choice(outcome: Outcome, chosen: Result) -> None:
-    """How good it is, how sure that is, and what it changes."""
+    """Prints the choice: its rate, its spread, and what it changes."""
     rates = [trial.rate for trial in chosen.trials if trial.is_long]
     best, default = best_of(outcome.results) or chosen, default_of(outcome)
     console.done(f"chosen for {outcome.goal}: {chosen.candidate}")
     console.say(
         f"{per_second(chosen.rate)} (the median of {len(rates)}, {per_second(min(rates))} to {per_second(max(rates))}) "
-        f"is {chosen.rate / best.rate:.1%} of the best one seen ({per_second(best.rate)})"
+        f"is {chosen.rate / best.rate:.1%} of the best rate measured ({per_second(best.rate)})"
     )
     if best is not chosen:
-        changes_more = f"that one changes more answers ({exactness_of(outcome.model, best.candidate)})"
-        console.say(f"the best one: {best.candidate}; the difference is within the noise, and {changes_more}")
-    console.say(f"answers beside the eager model's: {exactness_of(outcome.model, chosen.candidate)}")
+        changes_more = f"it changes more answers ({exactness_of(outcome.model, best.candidate)})"
+        console.say(f"the fastest: {best.candidate}; the difference is within the noise, and {changes_more}")
+    console.say(f"answers compared with the eager model's: {exactness_of(outcome.model, chosen.candidate)}")
     if chosen is default:
         console.say("it is the default")
         return
@@ -179,4 +179,4 @@ def show_choice(outcome: Outcome, chosen: Result) -> None:
         console.say(f"{chosen.rate / default.rate:.2f} × the default's {per_second(default.rate)} in the same rounds")
     before, after = outcome.default.settings, chosen.candidate.settings
     changes = [f"{key} {before[key]} → {value}" for key, value in after.items() if before[key] != value]
-    console.say(f"changed against the default: {', '.join(changes)}")
+    console.say(f"changed from the default: {', '.join(changes)}")

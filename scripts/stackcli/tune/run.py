@@ -1,4 +1,4 @@
-"""`scripts/stack tune`: finds the best setting of a model on this machine, and keeps it where the next `up` uses it."""
+"""`scripts/stack tune`: finds a model's best settings on this machine and keeps them for the next `up`."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from stackcli.tune.testbed import Testbed, interrupt_on_every_signal, open_testb
 
 SECONDS = 5.0
 BUSY_CONNECTIONS = 64
-# For the estimate: from a start to healthy, and the load generator's own time beside what it measures.
+# For the estimate: a server's start until healthy, and the load generator's overhead per run.
 START_SECONDS, RUN_SECONDS = 8.0, 1.5
 PROBE_WARM_UP_SECONDS = 0.5  # the server is warm by then; the load is new
 
 
 @dataclass(frozen=True)
 class Tune:
-    """What is asked for. `connections` None: by how long a lone request takes; `budget`: minutes, None for no limit."""
+    """The command's options. `connections` None: chosen by latency; `budget`: minutes, None: no limit."""
 
     model: str
     version: str | None
@@ -52,7 +52,7 @@ class Tune:
 
 @dataclass(frozen=True)
 class Effort:
-    """Of one trial: `warmup` because a new server is slow for seconds, `steps` rates where the goal is a p99."""
+    """A trial's duration. `warmup`: a new server is slow for seconds; `steps`: rates to try if the goal is a p99."""
 
     seconds: float
     warmup: float
@@ -60,16 +60,16 @@ class Effort:
     is_long: bool = False
 
     def estimate(self, goal: Goal) -> float:
-        """Seconds."""
+        """Estimates how many seconds a trial takes."""
         probes = 0 if goal.p99_ms is None else self.steps * (self.seconds + PROBE_WARM_UP_SECONDS + RUN_SECONDS)
         return START_SECONDS + self.warmup + self.seconds + RUN_SECONDS + probes
 
 
 def run_tune(client: docker.DockerClient, project: Project, tune: Tune) -> None:
-    """Measures in a compose project of its own; the stack's torchserve is stopped meanwhile, and started again."""
+    """Tunes in a separate compose project; the stack's torchserve is stopped meanwhile, then restarted."""
     model = pick_version(read_manifest(project.settings).models, tune.model, tune.version)
     body = pick_file(tune.file, model, project.settings)
-    read_tuned(project.settings)  # what cannot be added to is refused now, not after minutes of measuring
+    read_tuned(project.settings)  # fails now, not after minutes of measuring, if the file cannot be added to
     with alone():
         console.phase("Checking the images…")
         project = with_images(client, project, ("torchserve", "load"))
@@ -83,27 +83,27 @@ def run_tune(client: docker.DockerClient, project: Project, tune: Tune) -> None:
     if outcome.chosen is None:
         raise no_choice(outcome)
     report.show_choice(outcome, outcome.chosen)
-    used_by = "torchserve runs with it now" if was_running else "the next `scripts/stack up` uses it"
+    used_by = "torchserve now runs with it" if was_running else "the next `scripts/stack up` uses it"
     console.done(f"kept in {shown(tuned_file(project.settings))}: {used_by}; --forget drops it")
 
 
 def forget(settings: Settings, name: str, version: str | None) -> None:
-    """Drops what was chosen for a model, in one version or in all."""
+    """Drops the tuned settings of a model, in one version or in all. Raises ConfigError."""
     gone = forget_tuned(settings, name, version)
     if not gone:
         found = ", ".join(read_tuned(settings)) or "none"
         raise ConfigError(f"{named(name, version)} among the tuned models", found, "`scripts/stack status`")
-    console.done(f"{', '.join(gone)}: untuned from the next `scripts/stack up` on")
+    console.done(f"{', '.join(gone)}: settings dropped; the next `scripts/stack up` uses the defaults")
 
 
 def usable_cpus(client: docker.DockerClient, settings: Settings) -> int:
-    """Whole CPUs of the torchserve container: TORCHSERVE_CPUS (0: no limit), or the machine's."""
+    """Returns the whole CPUs of the torchserve container: TORCHSERVE_CPUS (0: no limit), or the machine's."""
     machine = int(client.info()["NCPU"])
     return max(1, int(min(float(settings.torchserve_cpus) or machine, machine)))
 
 
 def find_setting(testbed: Testbed, tune: Tune, cpus: int) -> Outcome:
-    """The steps of search.py, in words as they go."""
+    """Runs the steps of search.py and reports each. Raises ServeError."""
     default = testbed.serve_default()
     lone = testbed.measure(connections=1, seconds=1, warmup=1)
     if lone.errors or lone.latency_ms is None:
@@ -123,7 +123,7 @@ def find_setting(testbed: Testbed, tune: Tune, cpus: int) -> Outcome:
     attempt = partial(try_candidate, testbed, tune.goal, connections)
     console.phase("Short trials, one setting varied at a time…")
     trials = search.screen(default, space, partial(attempt, short), is_over(0.5))
-    console.phase("Long trials of the best, in turns…")
+    console.phase("Long trials of the best candidates, taking turns…")
     trials += search.play_off(search.finalists(trials, default), partial(attempt, long), is_over(1))
     results = search.summarise(trials)
     chosen = search.choose(results, lambda candidate: report.unlike_eager(testbed.model, candidate))
@@ -134,7 +134,7 @@ def find_setting(testbed: Testbed, tune: Tune, cpus: int) -> Outcome:
 def say_plan(
     default: Candidate, lone_ms: float, space: Space, goal: Goal, short: Effort, long: Effort, limit: float
 ) -> None:
-    """`limit`: seconds."""
+    """Prints the plan and its estimated duration; `limit`: seconds."""
     trials, turns = search.short_trials(default, space), search.FINALISTS + 1
     estimate = trials * short.estimate(goal) + search.ROUNDS * turns * long.estimate(goal)
     minutes = max(1, math.ceil(min(estimate, limit) / 60))
@@ -146,7 +146,7 @@ def say_plan(
 
 
 def try_candidate(testbed: Testbed, goal: Goal, connections: int, effort: Effort, candidate: Candidate) -> Trial:
-    """What goes wrong with a candidate is a result too."""
+    """Measures a candidate; a failure to serve is a result too."""
     try:
         trial = measure(testbed, goal, connections, effort, candidate)
     except ServeError as error:
@@ -156,7 +156,7 @@ def try_candidate(testbed: Testbed, goal: Goal, connections: int, effort: Effort
 
 
 def measure(testbed: Testbed, goal: Goal, connections: int, effort: Effort, candidate: Candidate) -> Trial:
-    """A closed loop; where the goal is a p99, then open loops at rates below what that one achieved."""
+    """Runs a closed loop; if the goal is a p99, then open loops below the rate it reached."""
     testbed.serve(candidate)
     closed = testbed.measure(connections=connections, seconds=effort.seconds, warmup=effort.warmup)
     failure = failure_of(closed)
@@ -173,7 +173,7 @@ def measure(testbed: Testbed, goal: Goal, connections: int, effort: Effort, cand
 
 
 def failure_of(run: Run) -> str:
-    """Its errors in words; empty where there are none."""
+    """Describes a run's errors; empty if there are none."""
     if run.errors:
         return ", ".join(f"{count} {kind}" for kind, count in run.errors.items())
     return "" if run.latency_ms else "no answer"
@@ -187,11 +187,11 @@ def no_choice(outcome: Outcome) -> ServeError:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Two of these at once would measure each other."""
+    """Keeps a second `tune` out, because two would distort each other's measurements. Raises ConfigError."""
     STATE.mkdir(exist_ok=True)
     with (STATE / "tune.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConfigError("no other `scripts/stack tune` at work", "one", "again when it is done") from None
+            raise ConfigError("no other running `scripts/stack tune`", "one", "again when it is done") from None
         yield

@@ -1,14 +1,14 @@
-"""How `scripts/stack tune` searches, and what it makes of its measurements; measures nothing itself.
+"""The search strategy of `scripts/stack tune` and its decision; measures nothing itself.
 
-A full grid would take hours, and this machine is noisy. So the field's usual three steps:
+A full grid would take hours, and measurements are noisy, so the search takes the usual three steps:
 
 1. Coordinate descent with short trials. From the default, one setting is varied at a time and the best value kept:
-   precision first (it moves the engine's cost most and depends on nothing else), then the shape (workers × threads),
-   then batching, then the shape again, because a batching worker may need fewer of its kind.
-2. A play-off with long trials: the best few and the default take turns, A B C A B C …, so that a machine that grows
-   slower does so for all of them.
-3. The run with the median rate speaks for its candidate. Of those within 5 % of the best one, the noise of such
-   measurements, the one that changes the fewest answers is chosen; the fastest of several of these.
+  precision first (it affects the engine's cost most and depends on nothing else), then the shape (workers × threads),
+   then batching, then the shape again, because batching workers may be needed in smaller numbers.
+2. A play-off with long trials: the best few and the default take turns, A B C A B C …, so that a machine that slows
+   down does so for all of them.
+3. The run with the median rate represents its candidate. Of those within 5 % of the best one, the noise of such
+   measurements, the one that changes the fewest answers is chosen; among equals, the fastest.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class Trial:
-    """One start of the server with a candidate: all its runs, and the one that counts, or why there is none."""
+    """One start of the server with a candidate: all its runs, and the one that counts, or the failure."""
 
     candidate: Candidate
     runs: tuple[Run, ...]
@@ -37,13 +37,13 @@ class Trial:
 
     @property
     def rate(self) -> float:
-        """Requests/s; 0 where it failed."""
+        """Returns requests/s; 0 if it failed."""
         return rate_of(self.best) if self.best else 0.0
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a candidate's trials come to: `run` has the median rate of the long ones where there are any."""
+    """The result of a candidate's trials. `run`: the one with the median rate, of the long trials if there are any."""
 
     candidate: Candidate
     trials: tuple[Trial, ...]
@@ -60,7 +60,7 @@ class Result:
 
     @property
     def p99_ms(self) -> float:
-        """Infinite where it failed."""
+        """Returns the p99 in ms; infinite if it failed."""
         return self.run.latency_ms["p99"] if self.run and self.run.latency_ms else float("inf")
 
 
@@ -68,12 +68,12 @@ Attempt = Callable[[Candidate], Trial]
 
 
 def rate_of(run: Run) -> float:
-    """Of a closed loop what was achieved, of an open one what was asked for."""
+    """Returns the achieved rate of a closed loop, the offered rate of an open one."""
     return run.offered_rate or run.achieved_rate
 
 
 def short_trials(default: Candidate, space: Space) -> int:
-    """At most so many."""
+    """Returns the most short trials that the search can need."""
     start = space.start(default)
     shapes = len(space.other_shapes(start))
     values = len(space.other_precisions(start)) + shapes + len(space.other_batchings(start)) + shapes
@@ -81,7 +81,7 @@ def short_trials(default: Candidate, space: Space) -> int:
 
 
 def screen(default: Candidate, space: Space, attempt: Attempt, is_over: Callable[[], bool]) -> list[Trial]:
-    """Step 1: at most MAX_TRIALS, the default always and first; at least one other before it `is_over`."""
+    """Does step 1: at most MAX_TRIALS; always the default, first, and at least one other even if `is_over`."""
     trials = {default: attempt(default)}
     best = space.start(default)
     for others in (space.other_precisions, space.other_shapes, space.other_batchings, space.other_shapes):
@@ -97,14 +97,14 @@ def screen(default: Candidate, space: Space, attempt: Attempt, is_over: Callable
 
 
 def finalists(trials: list[Trial], default: Candidate) -> list[Candidate]:
-    """The default and the best of the others that did not fail."""
+    """Returns the default and the best of the others that did not fail."""
     others = [trial for trial in trials if trial.candidate != default and trial.rate]
     others.sort(key=lambda trial: trial.rate, reverse=True)
     return [default, *(trial.candidate for trial in others[:FINALISTS])]
 
 
 def play_off(candidates: list[Candidate], attempt: Attempt, is_over: Callable[[], bool]) -> list[Trial]:
-    """Step 2: ROUNDS of them, but no further one once it `is_over`."""
+    """Does step 2: ROUNDS rounds, but no further one once it `is_over`."""
     trials: list[Trial] = []
     for _ in range(ROUNDS):
         if trials and is_over():
@@ -116,10 +116,10 @@ def play_off(candidates: list[Candidate], attempt: Attempt, is_over: Callable[[]
 def highest_rate(
     offer: Callable[[float], Run], ceiling: float, p99_ms: float, steps: int
 ) -> tuple[Run | None, list[Run]]:
-    """The open loop's highest rate (requests/s) that keeps the limit without an error, and all that was tried.
+    """Finds the highest open-loop rate (requests/s) that keeps the limit without errors; returns it with all runs.
 
-    Bisection between nothing and `ceiling`, what a closed loop achieved: an open loop above it only grows its queue.
-    After n steps the answer is exact to ceiling / 2ⁿ.
+    It bisects between 0 and `ceiling`, a closed loop's rate: an open loop above that only grows its queue.
+    After n steps the rate is exact to ceiling / 2ⁿ; None if no rate keeps the limit.
     """
     best: Run | None = None
     runs: list[Run] = []
@@ -136,14 +136,14 @@ def highest_rate(
 
 
 def summarise(trials: list[Trial]) -> list[Result]:
-    """One per candidate, in the order in which they were first tried."""
+    """Returns one result per candidate, in the order of their first trials."""
     return [
         result_of([t for t in trials if t.candidate == known]) for known in dict.fromkeys(t.candidate for t in trials)
     ]
 
 
 def result_of(trials: list[Trial]) -> Result:
-    """Of one candidate's trials, at least one. One failed long trial fails the candidate."""
+    """Summarises one candidate's trials, of which there is at least one. One failed long trial fails the candidate."""
     counted = [trial for trial in trials if trial.is_long] or trials
     failure = next((trial.failure for trial in counted if trial.failure), "")
     runs = sorted((trial.best for trial in counted if trial.best), key=rate_of)
@@ -152,24 +152,24 @@ def result_of(trials: list[Trial]) -> Result:
 
 
 def choose(results: list[Result], unlike_eager: Callable[[Candidate], float]) -> Result | None:
-    """Step 3; None where all finalists failed. `unlike_eager`: share of answers that differ."""
+    """Does step 3; None if all finalists failed. `unlike_eager`: share of answers that differ."""
     best = best_of(results)
     close = [result for result in finished(results) if best and result.rate >= (1 - TOLERANCE) * best.rate]
     return min(close, key=lambda result: (unlike_eager(result.candidate), -result.rate), default=None)
 
 
 def best_of(results: list[Result]) -> Result | None:
-    """The fastest finalist; the others' short trials are no match for long ones."""
+    """Returns the fastest finalist, because short trials do not compare with long ones; None if all failed."""
     return max(finished(results), key=lambda result: result.rate, default=None)
 
 
 def finished(results: list[Result]) -> list[Result]:
-    """The finalists that did not fail."""
+    """Returns the finalists that did not fail."""
     return [result for result in results if result.is_finalist and result.run]
 
 
 def pareto_front(results: list[Result]) -> list[Result]:
-    """Those that none beats: more requests/s at no higher p99, or a lower p99 at no fewer requests/s. By rate."""
+    """Returns the results that no other beats in rate or p99 without being worse in the other, sorted by rate."""
     measured = [result for result in results if result.run]
     front = [result for result in measured if not any(beats(other, result) for other in measured)]
     return sorted(front, key=lambda result: result.rate)

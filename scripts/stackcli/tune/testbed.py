@@ -1,4 +1,4 @@
-"""A compose project of its own that serves a model with one setting after another, while the stack itself waits."""
+"""Serves a model with one setting after another in a separate compose project, while the stack itself is stopped."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class Testbed:
-    """`project` serves nothing but `model`; `body` is what is sent to it."""
+    """A separate project that serves only `model`; `body` is the file sent to it."""
 
     client: docker.DockerClient
     project: Project
@@ -42,19 +42,19 @@ class Testbed:
     body: Path
 
     def serve_default(self) -> Candidate:
-        """Serves the model as the stack does while it is not tuned, and says how that is."""
+        """Serves the model untuned, as the stack would; returns the settings in use. Raises ServeError."""
         state = self.serve(None)
         key = (self.model.name, self.model.version)
         chosen = next((one for one in state.chosen if (one["name"], one["version"]) == key), None)
         if chosen is None:
-            raise ServeError(f"{label_of(self.model)} among what the server has chosen", "none", "`scripts/stack up`")
+            raise ServeError(f"{label_of(self.model)} among the server's versions", "none", "`scripts/stack up`")
         serving = self.model.serving
         precision = self.model.precision if self.model.precisions else ""
         batching = int(serving.get("batchSize", 1)), int(serving.get("maxBatchDelay", 1))
         return Candidate(chosen["workers"], chosen["threads"], *batching, precision)
 
     def serve(self, candidate: Candidate | None) -> ServedState:
-        """Starts a new server (None: untuned); returns what it serves. Fails with the reason where it does not."""
+        """Starts a new server (None: untuned) and returns its state. Raises ServeError with the reason if it fails."""
         entry = Tuned(goal="a trial", settings=candidate.settings) if candidate else None
         write(self.project.settings, {label_of(self.model): entry} if entry else {})
         up = ("up", "--detach", "--no-deps", "--no-build", "--force-recreate", "--timeout", "0")
@@ -70,12 +70,12 @@ class Testbed:
         state = read_state(container)
         used = {one["precision"] for one in state.served if "precision" in one}
         if candidate and candidate.precision and used and candidate.precision not in used:
-            found = f"{', '.join(sorted(used))}, which this CPU can compute"
+            found = f"{', '.join(sorted(used))}, which this CPU supports"
             raise ServeError(candidate.precision, found, "another precision")
         return state
 
     def keep_log(self, log: str, candidate: Candidate | None) -> Path:
-        """Where a start that failed can be read about; relative to the checkout."""
+        """Saves the log of a failed start; returns its path, relative to the checkout."""
         words = [str(value) for value in candidate.settings.values()] if candidate else ["default"]
         file = LOGS / f"tune-{'-'.join([self.model.name, *words])}.log"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -99,14 +99,14 @@ class Testbed:
 
 @contextmanager
 def open_testbed(client: docker.DockerClient, project: Project, model: Model, body: Path) -> Iterator[Testbed]:
-    """The images and limits of `project`; a store with one model, and whatever ports are free. Nothing of it stays."""
+    """Opens a project like `project` with a one-model store and free ports; removes it at the end."""
     name = f"{project.settings.compose_project_name}-tune"
     store = STATE / "tune" / name
     ports = {name.lower(): 0 for name in project.settings.ports}
     changes = {"compose_project_name": name, "model_store": str(store), "torchserve_replicas": 1, **ports}
     own = replace(project, settings=project.settings.model_copy(update=changes))
     try:
-        remove(own, store)  # what a killed one has left
+        remove(own, store)  # leftovers of a killed run
         copy_model(store_folder(project.settings), model, store)
         yield Testbed(client, own, model, body)
     finally:
@@ -120,7 +120,7 @@ def remove(project: Project, store: Path) -> None:
 
 
 def copy_model(source: Path, model: Model, target: Path) -> None:
-    """A model store with one model; its archive is linked to where the file system allows it."""
+    """Makes a model store with one model; the archive is hard-linked if the file system allows it."""
     manifest = json.loads((source / "manifest.json").read_text())
     key = (model.name, model.version)
     manifest["models"] = [record for record in manifest["models"] if (record["name"], record["version"]) == key]
@@ -141,20 +141,20 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
 
 
 def reason_in(log: str) -> str:
-    """The last error that the server named."""
+    """Returns the last error in a server's log; empty if there is none."""
     found = re.findall(r"(?:FAIL: |\b\w*(?:Error|Exception): ).*", log)
     return str(found[-1])[:REASON_LENGTH].strip() if found else ""
 
 
 @contextmanager
 def paused(client: docker.DockerClient, project: Project) -> Iterator[bool]:
-    """The project's torchserve, stopped meanwhile and started again whatever happens; yields whether it was running."""
+    """Stops the project's torchserve and always starts it again; yields whether it was running."""
     name = project.settings.compose_project_name
     running = [one for one in find_containers(client, name) if one.status in ("running", "restarting")]
     if not running:
         yield False
         return
-    console.say(f"stopping torchserve of {name} until this is done: two servers would share the cores")
+    console.say(f"stopping torchserve of {name} until this is done, so that two servers do not share the cores")
     try:
         for container in running:
             container.stop()
@@ -169,7 +169,7 @@ def paused(client: docker.DockerClient, project: Project) -> Iterator[bool]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """A second Ctrl-C must not keep the stack from being started again."""
+    """Ignores signals, so that a second Ctrl-C cannot prevent the stack's restart."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
     try:
         yield
@@ -179,6 +179,6 @@ def uninterrupted() -> Iterator[None]:
 
 
 def interrupt_on_every_signal() -> None:
-    """A closed terminal and a `kill` end the command as Ctrl-C does: with everything put back."""
+    """Makes a closed terminal and `kill` end the command as Ctrl-C does: with everything restored."""
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)

@@ -1,1 +1,1 @@
-"""`scripts/stack up` and `down`: the stack, started and stopped."""
+"""`scripts/stack up` and `down`: starts and stops the stack."""

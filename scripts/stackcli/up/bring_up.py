@@ -1,4 +1,4 @@
-"""`scripts/stack up`: the way from a checkout to READY models: check, engine, base image, images, models, serving."""
+"""`scripts/stack up`: goes from a checkout to READY models: checks, engine, base image, images, models, serving."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stackcli.up.start import start
 
 
 def bring_up(options: Options) -> tuple[docker.DockerClient, Project]:
-    """`scripts/stack up`."""
+    """Runs `scripts/stack up`; returns the client and the project. Raises StackError."""
     began = time.monotonic()
     client, project = prepare(options, run_preflight)
     console.phase("Building the models…")

@@ -18,17 +18,19 @@ def up(
     weights: Weights = None,
     base: Base = "auto",
     observability: Annotated[
-        bool, typer.Option("--observability", help="Also Prometheus, Alertmanager and Grafana.")
+        bool, typer.Option("--observability", help="Also start Prometheus, Alertmanager and Grafana.")
     ] = False,
 ) -> None:
-    """Build what changed, start the stack and wait until every model is READY."""
+    """Build what has changed, start the stack and wait until every model is READY."""
     bring_up(Options(yes, strict, tuple(weights or ()), base, observability))
 
 
 def down(
-    volumes: Annotated[bool, typer.Option("--volumes", help="Also downloads, data sets and metrics.")] = False,
+    volumes: Annotated[
+        bool, typer.Option("--volumes", help="Also remove the volumes: downloads, data sets and metrics.")
+    ] = False,
 ) -> None:
-    """Stop the stack and remove its containers; the model store stays."""
+    """Stop the stack and remove its containers; the model store is kept."""
     project = current_project()
     project.do("--profile", "*", "down", *(["--volumes"] if volumes else []))
     console.done(f"{project.settings.compose_project_name} is down")

@@ -1,4 +1,4 @@
-"""Starts who observes the stack: Prometheus, Alertmanager, node_exporter, and Grafana where its image can be had."""
+"""Starts the observability services: Prometheus, Alertmanager, node_exporter and, if its image is there, Grafana."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ PASSWORD_BYTES = 18
 
 
 def start_observers(client: docker.DockerClient, project: Project) -> None:
-    """All of them, healthy; without Grafana where its image is not here and cannot be pulled.
+    """Starts them and waits until they are healthy; leaves out Grafana if its image cannot be pulled.
 
-    Raises StackError: a port is somebody else's, or one of them does not become healthy.
+    Raises StackError if a port is taken or a service does not become healthy.
     """
-    console.phase("Starting what observes…")
+    console.phase("Starting Prometheus, Alertmanager, Grafana…")
     check_observer_ports(client, project.settings)
     services: tuple[str, ...] = OBSERVERS
     if has_grafana(client, project.settings):
@@ -51,7 +51,7 @@ def check_observer_ports(client: docker.DockerClient, settings: Settings) -> Non
 
 
 def has_grafana(client: docker.DockerClient, settings: Settings) -> bool:
-    """Whether its image is here, pulled now if need be; says so plainly where it is not."""
+    """Tells whether Grafana's image is here, pulling it if necessary; warns if it is not."""
     name = settings.grafana_image
     problem = "" if has_image(client, name) else try_pull(client, name)
     if problem:
@@ -62,11 +62,11 @@ def has_grafana(client: docker.DockerClient, settings: Settings) -> bool:
 
 
 def with_password(project: Project) -> Project:
-    """The project with a password for Grafana's first start: the user's own, or one that is made here, once."""
+    """Returns the project with a password for Grafana's first start: the user's own, or one generated once."""
     settings = project.settings
     if settings.grafana_password_file != NO_KEY:
         return project
     if not PASSWORD.is_file():
         write_if_changed(PASSWORD, secrets.token_urlsafe(PASSWORD_BYTES))
-    console.say(f"Grafana's user is admin, the password of its first start is in {shown(PASSWORD)}")
+    console.say(f"Grafana's user is admin; its initial password is in {shown(PASSWORD)}")
     return replace(project, settings=settings.model_copy(update={"grafana_password_file": str(PASSWORD)}))

@@ -1,4 +1,4 @@
-"""What is checked before anything is built and started, each check with what it found and what to do."""
+"""Checks this machine, the settings and the ports before `scripts/stack up` builds or starts anything."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stackcli.project.settings import Settings
 
 
 def run_preflight(client: docker.DockerClient | None, settings: Settings, base: BaseChoice, yes: bool) -> list[Check]:
-    """`client`: None while no engine answers; `yes`: a missing engine will be installed."""
+    """Runs the checks. `client`: None if no engine answers; `yes`: a missing engine will be installed."""
     return [
         *build_checks(client, settings, base, yes),
         check_ports(client, settings),

@@ -1,4 +1,4 @@
-"""Starts what serves, and brings a stack that runs up to date: version by version where that is enough."""
+"""Starts torchserve and the edge, and updates a running stack, version by version if that is enough."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNDEPLOY, DEPLOY, DEFAULT = "undeploy", "deploy", "default"
 
 @dataclass(frozen=True)
 class Change:
-    """One step of `python -m runtime.release`: what a running TorchServe is to do with a version."""
+    """One step of `python -m runtime.release`: an action of a running TorchServe on a version."""
 
     action: str
     name: str
@@ -36,7 +36,7 @@ class Change:
 
 
 def start(client: docker.DockerClient, project: Project) -> None:
-    """Creates or recreates the containers that need it; gives the others what has changed since their start."""
+    """Creates or recreates the containers that need it, and updates the others. Raises StackError."""
     name = project.settings.compose_project_name
     before = {start_of(server) for server in find_containers(client, name)}
     project.do("up", "--detach", "--no-deps", "--no-build", *SERVING)
@@ -44,12 +44,12 @@ def start(client: docker.DockerClient, project: Project) -> None:
     states = {server: state_of_start(server) for server in kept}
     for edge in find_containers(client, name, "edge"):
         if is_older(edge, CONFIG):
-            # Its mount goes on showing the file that it started with when another takes that file's name.
-            console.say("edge: restarting with what changed")
+            # A bind-mounted file keeps showing the one that was there at the start, even after it is replaced.
+            console.say("edge: restarting with the changed configuration")
             project.do("restart", "--no-deps", "edge")
             break
     if any(state is None or state.settings != settings_sha256(project) for state in states.values()):
-        console.say("torchserve: restarting with what changed")
+        console.say("torchserve: restarting with the changed configuration")
         project.do("restart", "--no-deps", "torchserve")
         return
     for server, state in states.items():
@@ -58,7 +58,7 @@ def start(client: docker.DockerClient, project: Project) -> None:
 
 
 def state_of_start(server: Container) -> ServedState | None:
-    """None where TorchServe does not answer, so that only a new start can help."""
+    """Returns the container's state; None if TorchServe does not answer, so that only a restart can help."""
     try:
         return read_state(server)
     except ServeError:
@@ -66,18 +66,18 @@ def state_of_start(server: Container) -> ServedState | None:
 
 
 def is_older(container: Container, file: Path) -> bool:
-    """Whether the file has changed since the container started."""
+    """Tells whether the file has changed since the container started."""
     started = datetime.fromisoformat(f"{container.attrs['State']['StartedAt'][:19]}+00:00").timestamp()
     return file.is_file() and file.stat().st_mtime > started
 
 
 def settings_sha256(project: Project) -> str:
-    """What the runtime hashes at its start (runtime/prepare.py), as it is now."""
+    """Returns the current hash of the files that the runtime hashes at its start (runtime/prepare.py)."""
     return content_sha256((CONFIG, tuned_file(project.settings), ROOT / project.settings.stack_verify_key))
 
 
 def bring_up_to_date(project: Project, server: Container, state: ServedState) -> None:
-    """Versions that did not change go on answering. Raises ServeError for a version that is refused, which stays."""
+    """Applies the changes; unchanged versions keep answering. Raises ServeError if a version is refused."""
     for change in find_changes(project, state):
         with console.waiting(f"{server.name}: {change.action} {change.name} {change.version}"):
             done = run_inside(server, "runtime.release", change.action, change.name, change.version)
@@ -87,7 +87,7 @@ def bring_up_to_date(project: Project, server: Container, state: ServedState) ->
 
 
 def find_changes(project: Project, state: ServedState) -> list[Change]:
-    """What makes the running TorchServe serve what a new start would: new archives, other defaults, versions less."""
+    """Returns the steps to what a new start would serve: new archives, other defaults, removed versions; [] if none."""
     decision = decide_served(project.settings)
     wanted = {(version.name, version.version): version for version in decision.served}
     running = {(one["modelName"], one["modelVersion"]) for one in state.served}
@@ -99,6 +99,6 @@ def find_changes(project: Project, state: ServedState) -> list[Change]:
 
 
 def find_defaults(decision: Decision[Version], state: ServedState) -> list[Change]:
-    """TorchServe makes the first version that it loads the default; it keeps that whatever comes."""
+    """Returns the changes of default versions: TorchServe keeps the first version it loads as the default."""
     now = {one["modelName"]: one["modelVersion"] for one in state.served if one["default"]}
     return [Change(DEFAULT, name, version) for name, version in decision.defaults.items() if now.get(name) != version]

@@ -129,7 +129,7 @@ def test_a_handler_that_does_not_load_leaves_the_one_before_and_says_why(develop
     handler = developing.sources / "night/handler.py"
     text = handler.read_text()
     handler.write_text(text + "\nraise SystemError('not yet')\n")
-    wait_until("it is refused", lambda: "night 1.0 stays as it was" in developing.said(), DEADLINE_S)
+    wait_until("it is refused", lambda: "night 1.0 is unchanged" in developing.said(), DEADLINE_S)
     assert developing.stack.predict("night", BRIGHT_PICTURE).text == "bright"
     handler.write_text(text)
     wait_until("it is live again", lambda: developing.said().count("live in night 1.0") == 1, DEADLINE_S)

@@ -94,7 +94,7 @@ def test_an_expired_certificate_is_refused_by_clients_and_named_by_doctor(closed
 def test_status_and_doctor_say_when_a_certificate_ends_soon(closed_stack: ClosedStack) -> None:
     closed_stack.do("certs", "--force", "--days", "10")
     for command in ("status", "doctor"):
-        assert "WARNING: certificate: expected a certificate for 30 days more" in closed_stack.do(command)
+        assert "WARNING: certificate: expected a certificate valid for 30 more days" in closed_stack.do(command)
 
 
 def signed_certificate(key: ec.EllipticCurvePrivateKey, days: int) -> str:

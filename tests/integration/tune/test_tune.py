@@ -116,7 +116,7 @@ def test_an_interrupted_search_starts_the_stack_again_and_leaves_nothing(brightn
     )
     try:
         wait_until("a setting is tried", lambda: leftovers(brightness), COMMAND_LIMIT_S)
-        assert brightness.state()["Running"] is False, "two servers would share the cores"
+        assert brightness.state()["Running"] is False, "expected the stack's server to be stopped meanwhile"
         subprocess.run(["kill", "-INT", "--", f"-{command.pid}"], check=True)
         printed, _ = command.communicate(timeout=COMMAND_LIMIT_S)
     finally:

@@ -1,4 +1,4 @@
-"""Reads the numbers of what is served from the edge (docker/edge/supervisor/numbers.py); it computes none itself."""
+"""Reads the metrics of the served versions from the edge, which computes them (docker/edge/supervisor)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stackcli.project.inside import run_inside
 
 
 class Rate(BaseModel):
-    """Answers per second by outcome: well, refused, failed."""
+    """Answers per second by status class."""
 
     ok: float = Field(alias="2xx")
     refused: float = Field(alias="4xx")
@@ -22,15 +22,15 @@ class Rate(BaseModel):
 
 
 class Workers(BaseModel):
-    """How many are in which state."""
+    """The number of workers in each state."""
 
     ready: int = 0
     starting: int = 0
     failed: int = 0
 
 
-class ModelNumbers(BaseModel):
-    """One version. `share`: percent of the unversioned requests; `rate`, `p50_ms`, `p99_ms`: None where not known."""
+class ModelMetrics(BaseModel):
+    """One version's metrics. `share`: percent of the unversioned requests; `rate` and latencies: None if unknown."""
 
     name: str
     version: str
@@ -52,7 +52,7 @@ class ModelNumbers(BaseModel):
 
 
 class Server(BaseModel):
-    """One TorchServe's container; None throughout where it does not answer."""
+    """One TorchServe's container; the values are None if it does not answer."""
 
     instance: str
     memory_bytes: int | None
@@ -60,21 +60,21 @@ class Server(BaseModel):
     cpu_cores: float | None
 
 
-class Numbers(BaseModel):
-    """`seconds`: what the rates are taken over."""
+class Metrics(BaseModel):
+    """The metrics of all versions and containers. `seconds`: the window of the rates."""
 
     seconds: float = 0.0
-    models: list[ModelNumbers] = []
+    models: list[ModelMetrics] = []
     torchserve: list[Server] = []
 
-    def of(self, name: str, version: str) -> ModelNumbers | None:
+    def of(self, name: str, version: str) -> ModelMetrics | None:
         return next((one for one in self.models if (one.name, one.version) == (name, version)), None)
 
 
-def read_numbers(edge: Container) -> Numbers:
-    """From inside its container, for which no port has to be published and no key is asked. Raises ServeError."""
+def read_metrics(edge: Container) -> Metrics:
+    """Reads the metrics from inside the edge's container, without a published port or a key. Raises ServeError."""
     answer = run_inside(edge, "supervisor.ask")
     try:
-        return Numbers.model_validate(answer)
+        return Metrics.model_validate(answer)
     except ValidationError:
-        raise ServeError("the edge's numbers", str(answer)[:200], "`scripts/stack up`") from None
+        raise ServeError("the edge's metrics", str(answer)[:200], "`scripts/stack up`") from None
