@@ -1,4 +1,4 @@
-"""Hashes of files: that by which an archive is known, and that of the files which a start has read."""
+"""Hashes files: an archive, which is identified by its hash, and the files that a container's start has read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def archive_sha256(archive: Path) -> str:
-    """Returns the sha256 of a file; of a folder, over the sorted lines that `sha256sum` prints for its files.
+    """Returns the SHA-256 of a file or, for a folder, of the sorted lines that `sha256sum` prints for its files.
 
     Raises OSError.
     """
@@ -22,7 +22,7 @@ def archive_sha256(archive: Path) -> str:
 
 
 def content_sha256(files: Iterable[Path]) -> str:
-    """One hash of the content of several files; a file that is missing counts as an empty one. Raises OSError."""
+    """Returns one hash of several files' content; a missing file counts as empty. Raises OSError."""
     digest = hashlib.sha256()
     for file in files:
         digest.update((file_sha256(file) if file.is_file() else "").encode() + b"\n")
@@ -30,7 +30,7 @@ def content_sha256(files: Iterable[Path]) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """Reads the file in pieces, because an archive may be larger than the memory limit. Raises OSError."""
+    """Returns a file's SHA-256; reads it in chunks, because an archive may exceed the memory limit. Raises OSError."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         for chunk in iter(lambda: stream.read(_CHUNK_BYTES), b""):

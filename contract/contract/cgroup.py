@@ -1,4 +1,4 @@
-"""What a container may use of CPUs and memory, as its control group says (version 2 or 1)."""
+"""Reads a container's CPU and memory limits from its control group (version 2 or 1)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def memory_limit(cgroup: Path = CGROUP) -> tuple[int, str] | None:
 
 
 def read_text(path: Path) -> str:
-    """A cgroup file's text, or nothing where the file does not exist."""
+    """Returns a cgroup file's text; empty if it cannot be read."""
     try:
         return path.read_text(encoding="ascii").strip()
     except OSError:

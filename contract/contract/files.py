@@ -1,4 +1,4 @@
-"""Writes a file such that a reader sees the old content or the new one, and never a part."""
+"""Writes files atomically: a reader sees the old content or the new one, never a part of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes beside the file, then renames. Raises OSError."""
+    """Writes a temporary file next to `path`, then renames it. Raises OSError."""
     partial = path.with_name(f"{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)

@@ -1,7 +1,7 @@
-"""The file of API keys: one line `NAME SCOPE SHA256` per key, the hash being that of the key as clients send it.
+"""Reads and writes the file of API keys: one line `NAME SCOPE SHA256` per key, with the hash of the key as sent.
 
-`scripts/stack key` writes it. The edge hashes what a client sends and looks the hash up, so that the time of a
-comparison tells nothing about a key.
+`scripts/stack key` writes it. The edge hashes what a client sends and looks up the hash, so that the time of a
+comparison reveals nothing about a key.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HEAD = "# NAME SCOPE SHA256, one key per line. Written by `scripts/stack key`; 
 
 @dataclass(frozen=True)
 class Key:
-    """A client: its name (also in the access log), what it may do, and the SHA-256 of its key in hexadecimal."""
+    """A client: its name (also in the access log), its scope, and the SHA-256 of its key in hexadecimal."""
 
     name: str
     scope: str
@@ -30,7 +30,7 @@ class Key:
 
 
 def read_keys(path: Path) -> list[Key]:
-    """Returns the keys in the file's order. Raises FileNotFoundError, and Failure for a file that cannot be used."""
+    """Returns the keys in the file's order. Raises FileNotFoundError, and Failure if the file is unusable."""
     try:
         lines = path.read_text(encoding="ascii").splitlines()
     except FileNotFoundError:
@@ -42,12 +42,12 @@ def read_keys(path: Path) -> list[Key]:
 
 
 def keys_text(keys: Iterable[Key]) -> str:
-    """The content of the file."""
+    """Returns the content of the file."""
     return _HEAD + "".join(f"{key.name} {key.scope} {key.sha256}\n" for key in keys)
 
 
 def _key(words: list[str], number: int, path: Path) -> Key:
-    """The line itself is never shown, because somebody may have put a key where its hash belongs."""
+    """Parses a line. Raises Failure, which never shows the line: it may hold a key instead of its hash."""
     if len(words) != 3 or not NAME.fullmatch(words[0]) or words[1] not in SCOPES or not _HASH.fullmatch(words[2]):
         expected = f"lines of `NAME {'|'.join(SCOPES)} SHA256` in {path}"
         raise Failure(

@@ -1,4 +1,4 @@
-"""A line of a container's log: a JSON object with `time`, `level`, `logger` and `message`, as Java's (log4j2.xml)."""
+"""Formats a line of a container's log as Java does (log4j2.xml): JSON with `time`, `level`, `logger`, `message`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _LEVELS = {"WARNING:": "WARN", "FAIL:": "ERROR"}
 
 
 def log_line(level: str, logger: str, message: str) -> str:
-    """Returns the line with its end."""
+    """Returns the line, including the newline."""
     now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return json.dumps({"time": now, "level": level, "logger": logger, "message": message}, ensure_ascii=False) + "\n"
 
 
 def level_of(message: str) -> str:
-    """The level that a message's first word asks for: `WARNING:` or `FAIL:`, else INFO."""
+    """Returns the level that a message's first word implies: `WARNING:` or `FAIL:`, else INFO."""
     return _LEVELS.get(message.partition(" ")[0], "INFO")

@@ -1,4 +1,4 @@
-"""manifest.json: what the builder published, one record per model version, in the order in which they are served."""
+"""Reads and writes manifest.json: what the builder published, one record per model version, in serving order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contract.failure import Failure
 MANIFEST = "manifest.json"
 SCHEMA = 1
 REBUILD = "`scripts/stack build`"
-# Folders of the model store beside the archives.
+# Folders of the model store, next to the archives.
 REPORTS, SAMPLES, SBOM = "reports", "samples", "sbom"
 AVAILABLE, UNAVAILABLE = "available", "unavailable"
 # A name and a version become parts of a path, of a URL and of HAProxy's configuration: nothing else may appear in them.
@@ -23,7 +23,7 @@ Record = Mapping[str, Any]
 
 
 def read_manifest(store: Path) -> list[Record]:
-    """Returns the records in the builder's order, and no records where the builder has not run. Raises Failure."""
+    """Returns the records in the builder's order; [] if the builder has not run. Raises Failure."""
     path = store / MANIFEST
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -41,12 +41,12 @@ def read_manifest(store: Path) -> list[Record]:
 
 
 def manifest_text(records: list[Record]) -> str:
-    """The content of manifest.json."""
+    """Returns the content of manifest.json."""
     return json.dumps({"schema": SCHEMA, "models": records}, indent=2) + "\n"
 
 
 def candidates(entry: Record) -> list[Record]:
-    """The records that may describe the archive on disk: the entry and, during a publication, its pending successor.
+    """Returns the records that may describe the archive on disk: the entry and, while publishing, its successor.
 
     A builder that is killed between its two renames (archive, then manifest) leaves an archive that only `pending`
     describes.
@@ -58,7 +58,7 @@ def candidates(entry: Record) -> list[Record]:
 
 
 def why_unavailable(record: Record) -> Failure:
-    """Why the builder could not build the version."""
+    """Returns why the builder could not build the version."""
     label = label_of(record)
     expected = str(record.get("expected", f"{label} to be built"))
     found = str(record.get("found", record.get("reason", "no reason given")))
@@ -66,15 +66,15 @@ def why_unavailable(record: Record) -> Failure:
 
 
 def is_safe(text: object) -> bool:
-    """Whether `text` may be a model's name, its version or its archive's name."""
+    """Tells whether `text` may be a model's name, its version or its archive's name."""
     return isinstance(text, str) and _SAFE.fullmatch(text) is not None
 
 
 def key_of(record: Record) -> tuple[str, str]:
-    """Name and version."""
+    """Returns name and version."""
     return str(record["name"]), str(record["version"])
 
 
 def label_of(record: Record) -> str:
-    """Name and version as people write them: `mnist 1.0`."""
+    """Returns name and version as people write them: `mnist 1.0`."""
     return " ".join(key_of(record))

@@ -1,4 +1,4 @@
-"""What one run of the builder did, model by model, for the command line that started it: it reads no printed line."""
+"""Records, model by model, what one run of the builder did, so that the command line need not parse its output."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ BUILT, UNCHANGED, REMOVED, UNAVAILABLE, FAILED = "built", "unchanged", "removed"
 
 @dataclass(frozen=True)
 class ModelOutcome:
-    """`status`: one of the words above; `seconds`: how long it took.
+    """What happened to one model. `status`: one of the words above; `seconds`: how long it took.
 
-    `version` is empty where model.yaml could not be read; `name` is then that of its folder.
+    If model.yaml could not be read, `version` is empty and `name` is that of its folder.
     """
 
     name: str
@@ -28,37 +28,37 @@ class ModelOutcome:
     failure: Failure | None = None
 
     def as_data(self) -> dict[str, Any]:
-        """The outcome as a JSON object."""
+        """Returns the outcome as a JSON object."""
         failure = self.failure.as_data() if self.failure else None
         return {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "failure": failure}
 
 
 @dataclass
 class Outcome:
-    """`failure`: the reason for exit status 1, of the builder or of the last model that failed; None for status 0."""
+    """What a run did. `failure`: the builder's or the last failed model's, for exit status 1; None for status 0."""
 
     models: list[ModelOutcome] = field(default_factory=list)
     failure: Failure | None = None
 
     @property
     def exit_status(self) -> int:
-        """0 where every model is built, unchanged, removed or (unless strict) unavailable."""
+        """Returns 0 if every model is built, unchanged, removed or (unless strict) unavailable, else 1."""
         return 1 if self.failure else 0
 
     @property
     def has_changed_the_store(self) -> bool:
-        """Whether there is something new to serve, or something less."""
+        """Tells whether a version was added, replaced or removed."""
         return any(model.status in (BUILT, REMOVED) for model in self.models)
 
     def write(self, file: Path) -> None:
-        """Writes the file whole. Raises OSError."""
+        """Writes the file atomically. Raises OSError."""
         failure = self.failure.as_data() if self.failure else None
         models = [model.as_data() for model in self.models]
         write_whole(file, json.dumps({"models": models, "failure": failure}, indent=1) + "\n")
 
 
 def read_outcome(file: Path) -> Outcome | None:
-    """Returns None where the builder ended before it could leave an outcome."""
+    """Reads an outcome; None if the builder ended before it could write one."""
     if not file.is_file():
         return None
     data = json.loads(file.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
-"""releases.json: which versions of a model are deployed, and which of them gets unversioned requests.
+"""Reads and writes releases.json: which versions of a model are deployed, and which get unversioned requests.
 
-`scripts/stack release` alone writes it. A model without an entry is served in all its versions.
+Only `scripts/stack release` writes it. A model without an entry is served in all its versions.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from contract.failure import Failure
 
 RELEASES = "releases.json"
 SCHEMA = 1
-# What may be a sticky header: it becomes a part of HAProxy's configuration.
+# The allowed names of a sticky header, which becomes part of HAProxy's configuration.
 HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 @dataclass(frozen=True)
 class Canary:
-    """`weight`: percent of the unversioned requests; clients that send `sticky_header` always get the same version."""
+    """A canary. `weight`: percent of the unversioned requests; `sticky_header`: clients with it keep their version."""
 
     version: str
     weight: int
@@ -31,7 +31,7 @@ class Canary:
 
 @dataclass(frozen=True)
 class Release:
-    """A model's entry: `stable` gets unversioned requests, `previous` got them before; all of `deployed` are served."""
+    """A model's release. `stable` gets unversioned requests, `previous` did before; all of `deployed` are served."""
 
     stable: str
     deployed: tuple[str, ...]
@@ -39,26 +39,26 @@ class Release:
     canary: Canary | None = None
 
     def with_deployed(self, version: str) -> Release:
-        """The same release with one more version."""
+        """Returns the release with `version` deployed."""
         return replace(self, deployed=(*(one for one in self.deployed if one != version), version))
 
     def with_canary(self, canary: Canary | None) -> Release:
-        """The same release with another canary, or none."""
+        """Returns the release with this canary, or with none."""
         return replace(self, canary=canary)
 
     def promoted(self, version: str) -> Release:
-        """`version` is the stable one, and no canary runs."""
+        """Returns the release with `version` as the stable one and no canary."""
         return replace(self, stable=version, previous=self.stable, canary=None)
 
     def rolled_back(self) -> Release:
-        """Ends the canary; without one, goes back to the previous version, after which there is no other one."""
+        """Returns the release without its canary or, if it has none, with the previous version as the stable one."""
         if self.canary or self.previous is None:
             return self.with_canary(None)
         return replace(self, stable=self.previous, previous=None)
 
 
 def read_releases(store: Path) -> tuple[dict[str, Release], list[Failure]]:
-    """Returns the entries by the model's name, and what is wrong with those that are left out."""
+    """Returns the releases by model name, and the problems of those that are left out; both empty without a file."""
     path = store / RELEASES
     releases: dict[str, Release] = {}
     problems: list[Failure] = []
@@ -76,20 +76,20 @@ def read_releases(store: Path) -> tuple[dict[str, Release], list[Failure]]:
             releases[name] = _release(entry)
             releases[name] = releases[name].with_canary(_canary(entry.get("canary")))
         except (ValueError, KeyError, TypeError) as error:
-            # A release whose canary cannot be read is in force without it.
+            # A release with an unreadable canary is in force without the canary.
             part = "canary" if name in releases else "release"
             problems.append(_problem(f"a {part} of {name} in {path}", error))
     return releases, problems
 
 
 def releases_text(releases: Mapping[str, Release]) -> str:
-    """The content of releases.json."""
+    """Returns the content of releases.json."""
     models = {name: asdict(release) for name, release in releases.items()}
     return json.dumps({"schema": SCHEMA, "models": models}, indent=1) + "\n"
 
 
 def _release(entry: Mapping[str, Any]) -> Release:
-    """Raises ValueError, KeyError and TypeError."""
+    """Parses an entry without its canary. Raises KeyError and TypeError."""
     stable, previous, deployed = entry["stable"], entry.get("previous"), entry["deployed"]
     if not (isinstance(deployed, list) and all(isinstance(version, str) for version in (stable, *deployed))):
         raise TypeError("a version that is not a text")

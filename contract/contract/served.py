@@ -1,7 +1,7 @@
-"""Which versions are served, which is a model's default, and what is wrong: decided here for every part of the stack.
+"""Decides, for every part of the stack, which versions are served, which is a model's default, and what is wrong.
 
-The runtime puts in what it found of each archive by hash and signature; the edge what TorchServe says it has; the
-command line either. tests/contract/store_states.py lists the states of a store, and what follows from each of them.
+The runtime supplies what it found about each archive by hash and signature, the edge what TorchServe has loaded, and
+the command line either. tests/containers/store_states.py lists the states of a store and what each part makes of them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from contract.releases import RELEASES, Canary, Release
 
 
 class State(Enum):
-    """What becomes of a version of the manifest."""
+    """The state of a version in the manifest."""
 
     SERVED = "served"
-    BUILT = "built"  # a release leaves it out
-    CORRUPT = "corrupt"  # the archive is not the one that the manifest describes
-    REFUSED = "refused"  # the record is not signed, or not with the key
+    BUILT = "built"  # but not deployed by the model's release
+    CORRUPT = "corrupt"  # the archive is not the one in the manifest
+    REFUSED = "refused"  # the record is unsigned, or signed with another key
     UNAVAILABLE = "unavailable"  # the builder could not build it
 
 
@@ -29,8 +29,8 @@ class State(Enum):
 class Version:
     """A version of a model, its state and, unless it is served, the reason.
 
-    `is_candidate`: without a release it is not the default. `is_fault`: it should be served and cannot be, so the stack
-    is not healthy.
+    `is_candidate`: it becomes the default only by a release. `is_fault`: it should be served but cannot be, so the
+    stack is unhealthy.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Version:
 
     @property
     def label(self) -> str:
-        """Name and version as people write them: `mnist 1.0`."""
+        """Returns name and version as people write them: `mnist 1.0`."""
         return f"{self.name} {self.version}"
 
     @property
     def said(self) -> str:
-        """The same words in the log, in the container's health and in `status`."""
+        """Describes the state, in the same words for the log, the container's health and `status`."""
         return f"{self.label}: {self.state.value}" + (
             "" if self.state is State.SERVED else f", not served: {self.reason}"
         )
@@ -59,7 +59,7 @@ AnyVersion = TypeVar("AnyVersion", bound=Version)
 
 @dataclass(frozen=True)
 class Decision(Generic[AnyVersion]):
-    """Every version with its state; the releases that are in force, by model; `problems`: what a person should know."""
+    """Every version with its state; the releases in force, by model; `problems`: what the user should know."""
 
     versions: tuple[AnyVersion, ...]
     releases: Mapping[str, Release]
@@ -67,22 +67,22 @@ class Decision(Generic[AnyVersion]):
 
     @property
     def served(self) -> list[AnyVersion]:
-        """The versions that TorchServe is to have."""
+        """Returns the versions that TorchServe should load."""
         return [version for version in self.versions if version.state is State.SERVED]
 
     @property
     def faults(self) -> list[AnyVersion]:
-        """The versions that should be served and cannot be."""
+        """Returns the versions that should be served but cannot be."""
         return [version for version in self.versions if version.is_fault]
 
     @property
     def defaults(self) -> dict[str, str]:
-        """By model, the version that unversioned requests get."""
+        """Returns, by model, the version that unversioned requests get."""
         return {version.name: version.version for version in self.versions if version.is_default}
 
 
 def decide(found: Sequence[AnyVersion], releases: Mapping[str, Release]) -> Decision[AnyVersion]:
-    """Applies `releases` to what was `found`: versions that are SERVED if they may be, else with the reason why not."""
+    """Applies `releases` to `found`: usable versions with the state SERVED, the others with their reason."""
     versions: list[AnyVersion] = []
     in_force: dict[str, Release] = {}
     problems: list[Failure] = []
@@ -112,7 +112,7 @@ def _judged(version: AnyVersion, release: Release | None, served: Sequence[str],
 
 
 def _default(versions: Sequence[Version], served: Sequence[str], release: Release | None) -> str:
-    """The release's stable version, or the one before; else the first that is no candidate; else the first."""
+    """Returns the release's stable or previous version, else the first that is no candidate, else the first."""
     released = [release.stable, release.previous] if release else []
     settled = [version.version for version in versions if not version.is_candidate]
     wanted = [version for version in (*released, *settled, served[0]) if version in served]
@@ -120,7 +120,7 @@ def _default(versions: Sequence[Version], served: Sequence[str], release: Releas
 
 
 def _in_force(release: Release, served: Sequence[str], default: str) -> Release:
-    """The release without what cannot be served."""
+    """Returns the release without the versions that cannot be served."""
     previous = release.previous if release.previous in served and release.previous != default else None
     canary: Canary | None = release.canary
     if canary and canary.version not in served:

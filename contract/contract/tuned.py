@@ -1,4 +1,4 @@
-"""tuned.json: what `scripts/stack tune` found best for each model version on this machine; the runtime heeds it."""
+"""Reads and writes tuned.json: the best settings that `scripts/stack tune` found on this machine, for the runtime."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MIN_VALUES: Mapping[str, int | None] = {
 
 @dataclass(frozen=True)
 class Tuned:
-    """One version's entry: its settings, what they were chosen for, and on which machine.
+    """One version's entry: its settings, the goal they were chosen for, and the machine.
 
-    `figures`: requests/s and milliseconds of the chosen setting and of the default one, measured side by side.
+    `figures`: the chosen settings' and the default's metrics, measured in the same run (requests/s, milliseconds).
     """
 
     goal: str
@@ -39,7 +39,7 @@ class Tuned:
 
 
 def read_tuned(store: Path) -> dict[str, Tuned]:
-    """Returns the entries by label (`mnist 1.0`), and no entries where nothing was tuned. Raises Failure."""
+    """Returns the entries by label (`mnist 1.0`); {} if nothing was tuned. Raises Failure."""
     path = store / TUNED
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
@@ -52,12 +52,12 @@ def read_tuned(store: Path) -> dict[str, Tuned]:
 
 
 def tuned_text(entries: Mapping[str, Tuned]) -> str:
-    """The content of tuned.json."""
+    """Returns the content of tuned.json."""
     return json.dumps({label: _as_entry(tuned) for label, tuned in sorted(entries.items())}, indent=1) + "\n"
 
 
 def _tuned(entry: Mapping[str, Any]) -> Tuned:
-    """Raises KeyError, TypeError and ValueError: a setting that cannot be meant must not reach TorchServe."""
+    """Parses an entry. Raises KeyError, TypeError and ValueError, so that no invalid setting reaches TorchServe."""
     for key, value in entry["settings"].items():
         smallest = MIN_VALUES[key]
         is_usable = isinstance(value, str) if smallest is None else type(value) is int and value >= smallest

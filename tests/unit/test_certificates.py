@@ -159,7 +159,7 @@ def test_a_file_that_is_not_there_is_named(settings: Settings, own: tuple[Path, 
         install_own(settings, *own, force=False)
 
 
-@pytest.mark.parametrize(("start", "end", "problem"), [(-2, -1, "expired"), (1, 2, "not valid before"), (-1, 1, "")])
+@pytest.mark.parametrize(("start", "end", "problem"), [(-2, -1, "expired"), (1, 2, "is not valid before"), (-1, 1, "")])
 def test_a_certificate_whose_time_it_is_not_is_refused(
     settings: Settings, own: tuple[Path, Path], start: int, end: int, problem: str
 ) -> None:
