@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 WITHOUT_STACK, ALONE = "without a stack", "alone"
-# Each of these is a whole suite inside an image, and may run beside another one.
+# Each of these is a whole suite inside an image, and may run alongside another one.
 SUITES = "tests/containers/test_suites.py"
 # Lane → how the names of its tests begin; a test belongs to the longest that fits. The lanes are taken in this order.
 LANES = {
@@ -29,13 +29,13 @@ LANES = {
         "tests/checks/",
         "tests/unit/",
     ),
-    # Constant loads of which no request may be lost, and clients' times beside a server's.
+    # Constant loads of which no request may be lost, and clients' times compared with a server's.
     ALONE: (
         "tests/integration/observe/",
         "tests/integration/faults/",
         "tests/integration/release/",
     ),
-    # A registry, and machines with engines of their own: it mostly waits.
+    # A registry, and machines with their own engines: it mostly waits.
     "swarm": ("tests/integration/build/test_bake.py", "tests/integration/scale/"),
     # What takes all of the CPUs that it gets, for as long as it takes.
     "work": (
@@ -118,7 +118,7 @@ class Machine:
     """One worker's hold on the machine, which it shares with the others, or has alone."""
 
     def __init__(self, folder: Path) -> None:
-        # Who comes next waits at the gate: so one that wants the machine alone has it after the tests that run now.
+        # Later tests wait at the gate, so that one that needs the machine alone gets it after the tests that run now.
         self._gate, self._inside = (self._open(folder / name) for name in ("gate.lock", "inside.lock"))
         self._is_alone = False
 
@@ -130,7 +130,7 @@ class Machine:
 
     @contextmanager
     def held(self, test: str, following: str | None) -> Iterator[None]:
-        """While a test runs; from the first test of ALONE to the last, nobody else has it in between."""
+        """Holds the lane while a test runs; from the first test of ALONE to the last, no other test gets it."""
         if not self._is_alone:
             self._enter(is_alone=lane_of(test) == ALONE)
         try:

@@ -35,7 +35,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 
 @dataclass(frozen=True)
 class Row:
-    """One model at so many connections: figures of every round, by way. rates: requests/s; p50, p99: ms."""
+    """One model at a number of connections: every round's metrics, by way. rates: requests/s; p50, p99: ms."""
 
     model: str
     connections: int
@@ -45,7 +45,7 @@ class Row:
 
 
 def measure(project: Project, model: Model, connections: int, rounds: int, seconds: int) -> Row:
-    """The two ways take turns; after each round the other one begins."""
+    """Measures the two ways in turns; after each round the other one goes first."""
     sample = next(sample for sample in model.samples if sample.expected is not None)
     body = store_folder(project.settings) / "samples" / f"{model.name}-{model.version}" / sample.file
     row = Row(model.name, connections, no_figures(), no_figures(), no_figures())
@@ -93,7 +93,7 @@ largest of them: so far apart are two runs on such a machine.
 
 @app.command()
 def main(rounds: Annotated[int, typer.Option(min=1)] = 4, seconds: Annotated[int, typer.Option(min=1)] = 8) -> None:
-    """Measure the running stack straight and through the edge, in turns."""
+    """Measure the running stack directly and through the edge, in turns."""
     settings = load_settings(ROOT, os.environ)
     client = connect()
     project = with_images(client, Project(settings, settings.torchserve_image, write_secrets()), ("load",))
@@ -107,7 +107,7 @@ def main(rounds: Annotated[int, typer.Option(min=1)] = 4, seconds: Annotated[int
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
     DOCUMENT.write_text(render(rows, machine_today(client), rounds, seconds))
-    console.done(f"{DOCUMENT}, figures: {OUT}")
+    console.done(f"{DOCUMENT}, results: {OUT}")
 
 
 if __name__ == "__main__":

@@ -42,18 +42,18 @@ OVERLAY = "compose.yaml:benchmarks/metrics_cost/compose.yaml"
 WAYS = ("off", "on")
 CONNECTIONS = 64  # to each
 TURN_SECONDS = 0.5
-# Java compiles what runs often: before that, two servers are not alike.
+# Java compiles hot code: before that, two servers are not comparable.
 HEATING_SECONDS, WARM_UP_SECONDS = 10.0, 1.0
 SCRAPES = 50
 SCRAPE_SECONDS = 10.0
-MOST = 0.03  # that all metrics together may cost
+MAX_COST = 0.03  # what all metrics together may cost
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One round, each figure without metrics and with them. rates: requests/s; cpu: µs of the container per request."""
+    """One round, without metrics and with them. rates: requests/s; cpu: µs of the container per request."""
 
     start: int
     rates: tuple[float, float]
@@ -62,7 +62,7 @@ class Pair:
 
 @contextmanager
 def switched(way: str) -> Iterator[None]:
-    """Compose is told by the environment; what is running already does not read it again."""
+    """Sets the variables that Compose reads; running containers do not read them again."""
     before = {name: os.environ.get(name) for name in ("STACK_METRICS", "COMPOSE_FILE")}
     os.environ.update(STACK_METRICS=way, COMPOSE_FILE=OVERLAY)
     try:
@@ -76,7 +76,7 @@ def switched(way: str) -> Iterator[None]:
 
 
 def measure_both(testbeds: dict[str, Testbed], seconds: float, warmup: float) -> list[Run]:
-    """In the order of WAYS, `seconds` of load for each."""
+    """Measures `seconds` of load for each way, in the order of WAYS."""
     over = Event()
     with ThreadPoolExecutor(len(WAYS) + 1) as pool:
         turns = pool.submit(take_turns, testbeds, over)
@@ -89,11 +89,11 @@ def measure_both(testbeds: dict[str, Testbed], seconds: float, warmup: float) ->
 
 
 def take_turns(testbeds: dict[str, Testbed], over: Event) -> None:
-    """While one load generator runs the other stands still: what else the machine does meets both servers alike."""
+    """Pauses one load generator while the other runs, so that other load affects both servers alike."""
     for way in cycle(WAYS):
         for other, testbed in testbeds.items():
             for generator in generators(testbed):
-                # It may have ended, or be as it should be already.
+                # It may have ended, or be in that state already.
                 with suppress(APIError):
                     generator.unpause() if other == way else generator.pause()
         if over.wait(TURN_SECONDS):
@@ -109,12 +109,12 @@ def generators(testbed: Testbed) -> list[Container]:
 def measure(testbed: Testbed, seconds: float, warmup: float) -> Run:
     run = testbed.measure(connections=CONNECTIONS, seconds=seconds, warmup=warmup)
     if run.errors or set(run.statuses) != {"200"} or run.cpu_ms is None:
-        raise ServeError("answers with 200 alone", f"{run.errors} {run.statuses}", "the servers' logs")
+        raise ServeError("only answers with status 200", f"{run.errors} {run.statuses}", "the servers' logs")
     return run
 
 
 def measure_pairs(testbeds: dict[str, Testbed], start: int, rounds: int, seconds: float) -> list[Pair]:
-    """Both servers are started anew."""
+    """Restarts both servers and measures the rounds."""
     for way, testbed in testbeds.items():
         with switched(way):
             testbed.serve(None)
@@ -135,7 +135,7 @@ def metrics_url(testbed: Testbed) -> str:
 
 
 def check_switch(testbed: Testbed, way: str) -> None:
-    """Two servers of which both count would cost the same."""
+    """Raises ServeError if a server exports metrics when it should not, or the reverse."""
     exported = "\nmodel_requests_total{" in ask(metrics_url(testbed))
     if exported != (way == "on"):
         raise ServeError(f"metrics {way}", "on" if exported else "off", "an image built of this checkout")
@@ -148,7 +148,7 @@ def ask(url: str) -> str:
 
 
 def measure_scrape(testbed: Testbed) -> float:
-    """CPU time that the container takes to answer one, in ms."""
+    """Returns the container's CPU time per request in ms."""
     container, url = find_server(testbed.client, testbed.project), metrics_url(testbed)
     before = read_stats(container)["cpu_stats"]["cpu_usage"]["total_usage"]
     for _ in range(SCRAPES):
@@ -173,7 +173,7 @@ def two_servers(
 
 
 def changes(figures: list[tuple[float, float]]) -> list[float]:
-    """Of each pair, on over off."""
+    """Returns each pair's change: on over off."""
     return [on / off - 1 for off, on in figures]
 
 
@@ -189,11 +189,11 @@ def verdict(pairs: list[Pair]) -> str:
         return "One round shows nothing."
     error = 2 * stdev(found) / len(found) ** 0.5
     cost = f"The mean change of the CPU time per request is {mean(found):+.1%} ± {error:.1%} (two standard errors)"
-    if mean(found) + error <= MOST:
-        return f"{cost}: at most {MOST:.0%}."
-    if mean(found) - error > MOST:
-        return f"{cost}: more than {MOST:.0%}."
-    return f"{cost}: whether it is at most {MOST:.0%}, this run does not show."
+    if mean(found) + error <= MAX_COST:
+        return f"{cost}: at most {MAX_COST:.0%}."
+    if mean(found) - error > MAX_COST:
+        return f"{cost}: more than {MAX_COST:.0%}."
+    return f"{cost}: whether it is at most {MAX_COST:.0%}, this run does not show."
 
 
 def render(pairs: list[Pair], scrape_ms: dict[str, float], machine: str, seconds: float) -> str:
@@ -205,7 +205,7 @@ Written by `benchmarks/metrics_cost/run`; change nothing here by hand. {machine}
 Two servers of mnist, one that counts and one that does not (`STACK_METRICS=off`), are loaded by turns of
 {TURN_SECONDS:g} s with {CONNECTIONS} connections each, {len(pairs)} rounds of {seconds:g} s for each; both are started
 {starts} times. The load generator shares their cores. The CPU time is that of the whole container, as the kernel counts
-it; the change is that of each round's pair: median, in brackets the smallest and the largest. Nobody scrapes meanwhile.
+it; the change is that of each round's pair: median, in brackets the smallest and the largest. No scrapes meanwhile.
 
 {verdict(pairs)}
 
@@ -229,11 +229,11 @@ it; the change is that of each round's pair: median, in brackets the smallest an
 
 @app.command()
 def main(
-    starts: Annotated[int, typer.Option(min=1, help="Of both servers.")] = 3,
-    rounds: Annotated[int, typer.Option(min=1, help="After each start.")] = 4,
-    seconds: Annotated[float, typer.Option(min=1, help="Of each round and server.")] = 5.0,
+    starts: Annotated[int, typer.Option(min=1, help="How often to start both servers.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="How many rounds to measure after each start.")] = 4,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to measure each server per round.")] = 5.0,
 ) -> None:
-    """Measure mnist with metrics and without, by turns."""
+    """Measure mnist with metrics and without, in turns."""
     settings = load_settings(ROOT, os.environ)
     client, secrets = connect(), write_secrets()
     project = Project(settings, ensure_base_image(client, settings, secrets, "auto", False), secrets)
@@ -250,7 +250,7 @@ def main(
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps({"pairs": [asdict(pair) for pair in pairs], "scrape_ms": scrape_ms}, indent=1) + "\n")
     DOCUMENT.write_text(render(pairs, scrape_ms, machine_today(client), seconds))
-    console.done(f"{DOCUMENT}, figures: {OUT}")
+    console.done(f"{DOCUMENT}, results: {OUT}")
 
 
 if __name__ == "__main__":

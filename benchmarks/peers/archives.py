@@ -1,4 +1,4 @@
-"""The models to serve: unpacked from the stack's model store, each with one image to ask about."""
+"""Unpacks the models to serve from the stack's model store, each with one image to send."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Served:
 
 
 def unpack(settings: Settings, names: list[str], folder: Path) -> list[Served]:
-    """Each archive into `folder`/<model>, anew. Raises ConfigError where one is not in the store."""
+    """Unpacks each archive into `folder`/<model>. Raises ConfigError if one is not in the store."""
     models = [model for model in read_manifest(settings).models if model.is_available and not model.candidate]
     available = {model.name: model for model in reversed(models)}  # the newest version of each
     served = []
@@ -31,7 +31,7 @@ def unpack(settings: Settings, names: list[str], folder: Path) -> list[Served]:
             raise ConfigError(
                 f"{name} in the model store",
                 ", ".join(available) or "nothing",
-                f"`scripts/stack build {name}`, with --weights {name}=random:0 where its weights cannot be had",
+                f"`scripts/stack build {name}`, with --weights {name}=random:0 if its weights are unavailable",
             )
         model = available[name]
         extract(find_archive(store_folder(settings), name, model.version), folder / name)

@@ -1,4 +1,4 @@
-"""Starts a peer's container, waits until its answer is right, and reads what it costs. Not the load."""
+"""Starts a peer's container, waits until its answer is right, and reads its CPU time and memory. Not the load."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ READY_SECONDS = 180
 ANSWER_SECONDS = 120
 # One worker's answer says nothing about the other's: this long after the first answer both have loaded.
 SETTLE_SECONDS = 5
-# A server is idle again that uses at most this many cores more than before any load; one that never is waits so long.
+# A server counts as idle if it uses at most this many cores more than before any load; how long to wait for that.
 IDLE_CORES = 0.2
 IDLE_SECONDS = 60
 MIB = 1 << 20
@@ -68,7 +68,7 @@ def run_peer(client: docker.DockerClient, peer: Peer, task: Task, image: str, mo
 
 @contextmanager
 def network(client: docker.DockerClient) -> Iterator[Network]:
-    """A bridge of their own: between two containers on it no proxy of Docker's is measured."""
+    """Opens a separate bridge, so that no proxy of Docker's between two containers is measured."""
     for stale in client.networks.list(names=[f"^{NETWORK}$"]):
         stale.remove()
     made = client.networks.create(NETWORK, driver="bridge")
@@ -90,14 +90,14 @@ def removed_afterwards(container: Container, log: Path) -> Iterator[Container]:
 
 
 def remove_stale(client: docker.DockerClient) -> None:
-    """What a run that was killed left behind."""
+    """Removes what a killed run left behind."""
     for container in client.containers.list(all=True, filters={"name": f"^/{PREFIX}-"}):
         with suppress(NotFound):
             container.remove(force=True)
 
 
 def address(container: Container, peer: Peer) -> Server:
-    """Where the server will answer; Raises PeerFailure where the container has ended already."""
+    """Returns where the server will answer. Raises PeerFailure if the container has ended already."""
     container.reload()
     published = (container.ports or {}).get(f"{peer.port}/tcp")
     if not published:
@@ -122,7 +122,7 @@ def wait_until_right(server: Server, peer: Peer, model: str, request: WireReques
 
 
 def why_not_ready(server: Server, peer: Peer, model: str, request: WireRequest, expected: Any) -> str:
-    """Empty when healthy and right. Raises PeerFailure for a wrong answer, which no waiting mends."""
+    """Says why the server is not ready; empty if it is. Raises PeerFailure for a wrong answer."""
     try:
         with requests.Session() as session:
             session.trust_env = False  # no proxy for this machine's own port
@@ -147,7 +147,7 @@ def why_not_ready(server: Server, peer: Peer, model: str, request: WireRequest, 
 
 
 def read_usage(container: Container) -> Usage:
-    """From the Engine's API, at once."""
+    """Reads the usage from the Engine's API."""
     stats = container.stats(stream=False, one_shot=True)
     assert isinstance(stats, dict)
     memory = stats["memory_stats"]
@@ -173,7 +173,7 @@ def wait_until_idle(container: Container, idle_cores: float) -> None:
 
 
 def read_versions(container: Container, packages: list[str]) -> dict[str, str]:
-    """Package → version as installed in the container."""
+    """Returns package → version as installed in the container."""
     code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
     status, output = execute(container, ["python", "-c", code, *packages])
     words = output.split()
@@ -183,7 +183,7 @@ def read_versions(container: Container, packages: list[str]) -> dict[str, str]:
 
 
 def execute(container: Container, command: list[str]) -> tuple[int | None, str]:
-    """Exit status and output of a command in a running container."""
+    """Runs a command in a container; returns exit status and output."""
     ended = container.exec_run(command)
     assert isinstance(ended.output, bytes)
     return ended.exit_code, ended.output.decode(errors="replace").strip()

@@ -1,4 +1,4 @@
-"""What can go wrong with one peer; the others are measured all the same."""
+"""The failure of one peer, which does not stop the others from being measured."""
 
 from __future__ import annotations
 

@@ -15,12 +15,12 @@ SECRETS = ("apt_conf", "pip_conf", "ca_bundle")
 
 
 def image_of(folder: str) -> str:
-    """`folder`: of servers/."""
+    """Returns the name of a peer's image; `folder`: of servers/."""
     return f"torchserve-stack/peer-{folder}:latest"
 
 
 def build(project: Project, folder: str) -> None:
-    """Docker's cache makes it a second where nothing changed; the first time it takes minutes."""
+    """Builds a peer's image: minutes the first time, a second if nothing has changed."""
     image = image_of(folder)
     command = ["docker", "build", "--progress", "plain", "--tag", image]
     command += ["--build-arg", f"BASE_IMAGE={project.base_image}", "--build-arg", f"PEER={folder}"]
@@ -30,7 +30,7 @@ def build(project: Project, folder: str) -> None:
 
 
 def reference_answers(client: docker.DockerClient, folder: str, served: Served, models: str) -> str:
-    """JSON of what the plain PyTorch module answers to the model's image, computed in a peer's image."""
+    """Returns, as JSON, what the plain PyTorch module answers to the model's image, computed in a peer's image."""
     try:
         output: bytes = client.containers.run(
             image_of(folder),

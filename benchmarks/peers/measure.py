@@ -55,7 +55,7 @@ def measure(
     expected: Any,
     start: Callable[[], Container],
 ) -> Measured:
-    """Raises PeerFailure where the server does not start, answers wrongly or not at all; docker's errors otherwise."""
+    """Measures one server. Raises PeerFailure if it does not start or answer correctly, and Docker's errors."""
     body = load.keep_body(f"{peer.id}-{task.model}.body", request)
     log = plan.logs / f"{peer.id}-{task.table}-{task.model}.log"
     runs = []

@@ -15,7 +15,7 @@ from stackcli.project.compose import Project
 
 
 def run_ours(client: docker.DockerClient, peer: Peer, task: Task, project: Project) -> Container:
-    """As `scripts/stack up` starts it on the same model store, beside a stack that may be running.
+    """Starts it as `scripts/stack up` would on the same model store, alongside a stack that may be running.
 
     In the equal-engine table workers and threads are given; which engine runs is the archive's own choice.
     """
@@ -33,6 +33,6 @@ def run_ours(client: docker.DockerClient, peer: Peer, task: Task, project: Proje
 
 
 def clean_up(project: Project) -> None:
-    """The network that compose made for it."""
+    """Returns the network that Compose created for it."""
     changes = {"compose_project_name": PREFIX}
     Project(project.settings.model_copy(update=changes), project.base_image, project.secrets).do("down")

@@ -27,7 +27,7 @@ class PeerError(Failure):
 
 @dataclass(frozen=True)
 class Peer:
-    """`path` and `health` may hold {model}; `packages` are the ones whose versions the report names."""
+    """A server to compare. `path` and `health` may contain {model}; the report names the versions of `packages`."""
 
     id: str
     name: str
@@ -47,12 +47,12 @@ class Peer:
 
     @property
     def build(self) -> str:
-        """Whose folder the image is built from."""
+        """Returns the peer from whose folder the image is built."""
         return self.image or self.id
 
 
 def read_peer(name: str) -> Peer:
-    """Raises PeerError where the folder, or a key, is unknown or missing."""
+    """Reads a peer.yaml. Raises PeerError if the folder or a key is unknown or missing."""
     file = SERVERS / name / "peer.yaml"
     if not file.is_file():
         raise PeerError(f"one of {', '.join(peer_names())}", name, "`--peers fastapi,ours`")
@@ -64,5 +64,5 @@ def read_peer(name: str) -> Peer:
 
 
 def peer_names() -> list[str]:
-    """In the order in which they run: ours first, then by name."""
+    """Returns the peers in the order in which they run: ours first, then by name."""
     return sorted((file.parent.name for file in SERVERS.glob("*/peer.yaml")), key=lambda name: (name != OURS, name))

@@ -1,4 +1,4 @@
-"""What was measured, on what machine, and the file that keeps all of it."""
+"""The measurements, the machine they were taken on, and the file that stores them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from peers.peer import Table
 
 @dataclass(frozen=True)
 class Run:
-    """One server under one number of connections. Times in milliseconds, memory in MiB, `rate` in answers a second."""
+    """One server under one number of connections. Times in milliseconds, memory in MiB, `rate` in answers/s."""
 
     peer: str
     table: Table
@@ -64,13 +64,13 @@ class Results:
     failures: list[Failure] = field(default_factory=list)
 
     def forget(self, peer: str, table: Table, model: str) -> None:
-        """Before a server is measured again."""
+        """Removes a server's results before it is measured again."""
         one = (peer, table, model)
         self.runs = [run for run in self.runs if run.key[:3] != one]
         self.failures = [old for old in self.failures if (old.peer, old.table, old.model) != one]
 
     def save(self, file: Path) -> None:
-        """A reader sees the old file or the new one."""
+        """Writes the file atomically."""
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(".part")
         partial.write_text(json.dumps(asdict(self), indent=1) + "\n")

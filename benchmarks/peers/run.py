@@ -1,4 +1,4 @@
-"""The command: every chosen peer, table and model, one server at a time, then the report."""
+"""The command: measures every chosen peer, table and model, one server at a time, then writes the report."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line chose; seconds are of each measured run, and of the warm-up before the first."""
+    """The command's options; `seconds`: of each measured run, `warmup`: before the first."""
 
     peers: list[Peer]
     models: list[str]
@@ -67,7 +67,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Bench:
-    """What all measurements share: the load's container, and per model its image and the right answer to it."""
+    """What all measurements share: the load's container and, per model, its image and the right answer to it."""
 
     client: docker.DockerClient
     project: Project
@@ -76,7 +76,7 @@ class Bench:
     expected: dict[str, Any]
 
     def measure(self, peer: Peer, task: Task, options: Options, results: Results) -> None:
-        """Into `results`: the runs, or why there are none."""
+        """Measures a peer and adds the runs, or the failure, to `results`."""
         plan = Plan(CONNECTIONS[task.model], options.seconds, options.warmup, OUT / "logs")
         start = (
             partial(run_ours, self.client, peer, task, self.project)
@@ -100,7 +100,7 @@ class Bench:
 
 @contextmanager
 def prepared(client: docker.DockerClient, project: Project, options: Options) -> Iterator[Bench]:
-    """Images built, archives unpacked, right answers known, network and load container up."""
+    """Builds the images, unpacks the archives, computes the right answers and starts network and load container."""
     console.phase("Building the peers…")
     for folder in dict.fromkeys([REFERENCE, *(peer.build for peer in options.peers if peer.id != OURS)]):
         images.build(project, folder)
@@ -120,7 +120,7 @@ def prepared(client: docker.DockerClient, project: Project, options: Options) ->
 
 
 def run_all(client: docker.DockerClient, project: Project, options: Options, results: Results) -> None:
-    """One server at a time; the results are saved after each."""
+    """Measures one server at a time; saves the results after each."""
     with prepared(client, project, options) as bench:
         results.untrained = sorted(name for name, one in bench.served.items() if not one.is_trained)
         for peer in options.peers:
@@ -131,17 +131,17 @@ def run_all(client: docker.DockerClient, project: Project, options: Options, res
 
 
 def warn_of_others(client: docker.DockerClient) -> None:
-    """Whatever else runs on this machine is measured with it."""
+    """Warns of other load on this machine, which would affect the results."""
     running = [container.name or "" for container in client.containers.list()]
     others = [name for name in running if not name.startswith(containers.PREFIX)]
     if others:
-        console.warn(f"other containers are running: {', '.join(others)}; the figures are best on an idle machine")
+        console.warn(f"other containers are running: {', '.join(others)}; measure on an idle machine")
     if (load := os.getloadavg()[0]) > 0.5:
-        console.warn(f"the load average is {load:.1f}; the figures are best on an idle machine")
+        console.warn(f"the load average is {load:.1f}; measure on an idle machine")
 
 
 def chosen(text: str, known: list[str], what: str) -> list[str]:
-    """The known names in a comma-separated option, in their own order; empty: all. Raises ConfigError for others."""
+    """Parses a comma-separated option into known names, in their order; empty: all. Raises ConfigError for others."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in known:
@@ -154,13 +154,13 @@ def main(
     peers: Annotated[str, typer.Option(help="Comma-separated folders of servers/; default: all.")] = "",
     models: Annotated[str, typer.Option(help="mnist, densenet161 or both.")] = "",
     tables: Annotated[str, typer.Option(help="out-of-the-box, equal-engine or both.")] = "",
-    seconds: Annotated[int, typer.Option(min=1, help="Of each measured run.")] = 20,
+    seconds: Annotated[int, typer.Option(min=1, help="How long to measure each run.")] = 20,
     warmup: Annotated[int, typer.Option(min=1, help="Seconds of load before the first run of a server.")] = 15,
-    engine: Annotated[str, typer.Option(help="Of the equal-engine table.")] = "openvino",
-    precision: Annotated[str, typer.Option(help="Of the equal-engine table; default: the archive's.")] = "",
+    engine: Annotated[str, typer.Option(help="Engine of the equal-engine table.")] = "openvino",
+    precision: Annotated[str, typer.Option(help="Precision of the equal-engine table; default: the archive's.")] = "",
     workers: Annotated[int, typer.Option(min=1, help="Processes in the equal-engine table.")] = os.cpu_count() or 1,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of each of them.")] = 1,
-    add: Annotated[bool, typer.Option("--add", help="Keep what was measured before and is not measured now.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads per process in the equal-engine table.")] = 1,
+    add: Annotated[bool, typer.Option("--add", help="Keep earlier results that are not measured again.")] = False,
     report_only: Annotated[bool, typer.Option("--report-only", help="Write docs/ from the last results.")] = False,
 ) -> None:
     """Measure the other model servers and this stack, side by side, and write docs/PEERS.md."""
@@ -188,7 +188,7 @@ def main(
     asked = {key: value for key, value in vars(options).items() if key not in ("peers", "models", "tables")}
     results = load_results(RESULTS) if add and RESULTS.is_file() else Results(describe_machine(client), asked)
     run_all(client, project, options, results)
-    # A part of the comparison is not what docs/ promises.
+    # docs/ shows the complete comparison only.
     folder = ROOT / "docs" if options.is_complete or add else OUT
     report.write(client, settings.image_of("load"), RESULTS, known, folder)
     if results.failures:

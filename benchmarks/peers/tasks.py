@@ -1,4 +1,4 @@
-"""What one server is started for: a table's set-up, a model and an engine."""
+"""A task that one server is started for: a table's set-up, a model and an engine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from peers.peer import Table
 
-# Connections per model: where one request takes long, more of them only queue.
+# Connections per model: if one request takes long, more connections only queue.
 CONNECTIONS = {"mnist": (1, 8, 64), "densenet161": (1, 4)}
 # Requests that may run as one batch, in the equal-engine table. DenseNet gains nothing: while one worker computes a
 # batch, the other one has nothing to do.
@@ -15,7 +15,7 @@ MAX_BATCH = {"mnist": 32, "densenet161": 1}
 
 @dataclass(frozen=True)
 class Task:
-    """`workers` (processes) and `threads` (of each) hold in the equal-engine table only."""
+    """A task. `workers` (processes) and `threads` (of each) apply to the equal-engine table only."""
 
     table: Table
     model: str
@@ -26,7 +26,7 @@ class Task:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a peer's container is told; out of the box neither workers nor threads."""
+        """Returns the environment of a peer's container; out of the box it sets neither workers nor threads."""
         told = {"MODEL": self.model, "ENGINE": self.engine, "PRECISION": self.precision}
         if self.table == "equal-engine":
             threads = str(self.threads)

@@ -21,7 +21,7 @@ JSON_LENGTH = "Inference-Header-Content-Length"
 
 @dataclass(frozen=True)
 class WireRequest:
-    """A POST without its host; HTTP clients add Host and Content-Length."""
+    """A POST request without its host; HTTP clients add Host and Content-Length."""
 
     path: str
     headers: Mapping[str, str]
@@ -29,7 +29,7 @@ class WireRequest:
 
 
 def frame(peer: Peer, model: str, image: Path) -> WireRequest:
-    """The request that asks `peer` what `model` sees in `image`."""
+    """Returns the request that asks `peer` what `model` sees in `image`."""
     content = image.read_bytes()
     if peer.body == "raw":
         content_type, body = mimetypes.guess_type(image.name)[0] or "application/octet-stream", content
@@ -51,7 +51,7 @@ def v2_json(content: bytes) -> bytes:
 
 
 def read_answer(peer: Peer, headers: Mapping[str, str], body: bytes) -> Any:
-    """What the model said, out of the peer's frame. Raises ValueError, KeyError or IndexError where it is not there."""
+    """Extracts the model's answer from the peer's frame. Raises ValueError, KeyError or IndexError if it is missing."""
     if peer.answer == "v2-binary":
         # JSON of the length that the header says, then a BYTES element: its length in 4 bytes, and its content.
         return json.loads(body[int(headers[JSON_LENGTH]) + 4 :])

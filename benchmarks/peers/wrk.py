@@ -1,4 +1,4 @@
-"""The load: wrk in a container of its own, on the servers' network. Closed loop: a connection waits for its answer."""
+"""Runs the load: wrk in a separate container on the servers' network, as a closed loop."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Load:
         return f"/requests/{name}"
 
     def run(self, url: str, body: str, headers: Mapping[str, str], connections: int, seconds: int) -> dict[str, Any]:
-        """What wrk.lua prints; times in microseconds."""
+        """Runs wrk and returns what wrk.lua prints; times in microseconds."""
         command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s"]
         command += [f"--timeout={ANSWER_SECONDS}s", "--script=/wrk.lua", url, "--", body]
         command += [f"{name}: {value}" for name, value in headers.items()]

@@ -1,1 +1,1 @@
-"""What `scripts/stack plan` predicts against what one, two and three replicas do, and the arithmetic from there on."""
+"""Compares the predictions of `scripts/stack plan` with one, two and three replicas, and extrapolates."""

@@ -1,4 +1,4 @@
-"""What one more factor of ten breaks: each limit with the rate at which it is reached, from what was measured."""
+"""Computes the scaling limits from the measurements: what breaks at which rate, and what replaces it."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Step:
 
     @property
     def samples(self) -> float:
-        """Per second."""
+        """Returns samples per second."""
         return self.series / SCRAPE_SECONDS
 
 
 @dataclass(frozen=True)
 class Limit:
-    """`rate`: requests/s at which it is reached; `how`: the arithmetic; `then`: what takes its place."""
+    """A limit. `rate`: requests/s at which it is reached; `how`: the arithmetic; `then`: what replaces it."""
 
     rate: float
     what: str
@@ -50,7 +50,7 @@ class Limit:
 
 
 class Capacity:
-    """The arithmetic of the page."""
+    """Does the arithmetic of the page."""
 
     def __init__(self, measured: Measured, replica: Replica) -> None:
         self.measured, self.facts, self.bench, self.replica = measured, measured.facts, measured.bench, replica

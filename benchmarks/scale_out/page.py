@@ -34,7 +34,7 @@ COLUMNS = (
     "samples/s",
 )
 
-INTRODUCTION = """# How many of them for how many requests
+INTRODUCTION = """# Capacity: how many replicas you need
 
 Written by `benchmarks/scale_out/run`; change nothing here by hand. Every figure was measured here, is arithmetic with
 such figures that the page shows, or is a setting of this repository that it names.
@@ -46,10 +46,10 @@ scripts/stack bench MODEL
 scripts/stack plan --model MODEL --rate 1000 --p99 100
 ```
 
-takes what `bench` has measured on this machine, and says how many replicas (containers of TorchServe as it is set
-up now), cores and gigabytes serve so many requests a second with 99 of 100 answered in time, and one replica more,
-so that any one may be lost. It refuses figures of another machine, version or setting, and a p99 that no number of
-replicas can keep, with the smallest that it can promise. `--json` is for machines.
+takes what `bench` measured on this machine, and says how many replicas (containers of TorchServe as it is set
+up now), cores and gigabytes serve that rate with 99 of 100 requests answered in time, plus one replica,
+so that any one may fail. It refuses results of another machine, version or setting, and a p99 that no number of
+replicas can keep, naming the smallest that it can promise. `--json` prints it as JSON.
 
 It simulates a queue (`scripts/stackcli/plan/queueing.py`): requests come at random (Poisson), the edge gives each to
 the replica with the fewest in flight, a free worker takes what waits, up to `batchSize`, and a batch of b takes *fixed
@@ -81,13 +81,13 @@ def render_comparison(measured: Measured, capacity: Capacity) -> str:
         and the latency at {LOAD:.0%} of the predicted rate, sent evenly, as the load generator does. All take turns,
         {len(measured.straight)} rounds of closed and {len(measured.opened_runs(1))} of open loops, while other
         programs run on the same machine as they please. Medians, in brackets the smallest and the largest; the error
-        is that of the prediction to the median, in brackets to each round with its own straight rate in the place of
+        is that of the prediction to the median, in brackets to each round with its own straight rate instead of
         the median of them."""
     found = f"""Found: a batch of b takes {replica.fixed:.2f} + {replica.each:.2f} × b ms unhindered, spread
         {replica.spread:g}. The largest error of the throughput is {worst:.0%}:
         {"within" if worst <= WITHIN else "NOT within"} {WITHIN:.0%}. Of the p99 it is {late:.0%}: a quota stops a
         replica for up to {stop:.0f} ms at a time, and what else runs here shows there first (see how far the measured
-        ones lie apart). A p99 that `plan` promises is a size, not a figure."""
+        ones lie apart). Read the p99 of `plan` as an order of magnitude."""
     text = f"""## The prediction against one, two and three replicas
 
 {wrapped(setting)}
@@ -149,13 +149,13 @@ def render_rounds(measured: Measured) -> str:
 
 def render_steps(capacity: Capacity, steps: list[Step]) -> str:
     bench = capacity.bench
-    setting = f"""Nobody has tried the upper rows: they are arithmetic with what one machine has shown, for
+    setting = f"""The upper rows were not tested: they are arithmetic with what one machine has shown, for
         {bench.model} in replicas of {bench.cores:g} CPUs, p99 at most {P99_MS:g} ms, one replica to lose. Another
         model is another line of `plan`."""
     terms = f"""Nodes are machines like this one, {capacity.node_cores} cores; on larger ones divide the cores. Edge
         cores are requests/s × CPU-ms; the clients' network is requests/s × bytes of request and answer; pulls are
-        nodes × all images; samples are series / {SCRAPE_SECONDS} s. Who wants to lose a whole node adds as many
-        replicas as lie on one."""
+        nodes × all images; samples are series / {SCRAPE_SECONDS} s. To survive the loss of a whole node, add as many
+        replicas as run on one."""
     text = f"""## From 100 to 1,000,000 requests/s
 
 {wrapped(setting)}

@@ -1,4 +1,4 @@
-"""What the simulation of one benched replica says of several behind the edge."""
+"""Predicts several replicas behind the edge by the simulation of one benched replica."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def best_rate(replica: Replica, replicas: int) -> float:
 
 
 def open_rate(replica: Replica, replicas: int) -> float:
-    """To three digits."""
+    """Rounds to three significant digits."""
     return float(f"{LOAD * best_rate(replica, replicas):.3g}")
 
 

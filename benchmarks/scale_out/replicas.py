@@ -1,4 +1,4 @@
-"""Three replicas behind an edge in a project of their own, of which the edge asks as many as it is told to."""
+"""Runs three replicas behind an edge in a separate project; the edge routes to as many of them as it is told to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEND = (
 
 @dataclass(frozen=True)
 class Use:
-    """Since its start: ms of CPU time, bytes that came in and went out."""
+    """A container's totals since its start: ms of CPU time, bytes received and sent."""
 
     cpu_ms: float
     received: int
@@ -48,7 +48,7 @@ class Run:
 
 
 def start(testbed: Testbed) -> None:
-    """All of them, on ports of Docker's choice."""
+    """Starts all replicas and the edge, on ports that Docker chooses."""
     console.phase(f"Starting {MOST} replicas behind an edge…")
     scale = f"--scale=torchserve={MOST}"
     testbed.project.do("up", "--detach", "--no-deps", "--no-build", scale, "torchserve", "edge")
@@ -65,7 +65,7 @@ def containers(testbed: Testbed) -> tuple[Container, list[Container]]:
 
 
 def tell(edge: Container, command: str) -> str:
-    """HAProxy's answer."""
+    """Sends HAProxy a command and returns its answer. Raises ServeError."""
     ended = edge.exec_run(["python3", "-c", SEND, command])
     if ended.exit_code != 0:
         raise ServeError(f"HAProxy to take `{command}`", str(ended.output), "the edge's log")
@@ -73,7 +73,7 @@ def tell(edge: Container, command: str) -> str:
 
 
 def route_to(testbed: Testbed, count: int) -> None:
-    """The edge asks the first `count` of the replicas that it has found, and no other."""
+    """Makes the edge route to the first `count` replicas only. Raises ServeError."""
     edge, _ = containers(testbed)
     found = re.findall(r"^\d+ torchserve \d+ (torchserve\d) \d+\.\S+", tell(edge, "show servers state"), re.MULTILINE)
     if len(found) != MOST:
@@ -94,7 +94,7 @@ def used(containers: list[Container]) -> Use:
 
 
 def measure(testbed: Testbed, seconds: float, *, connections: int = 0, rate: float = 0.0, warmup: float = 1.0) -> Run:
-    """Closed loop with `connections`, or open loop at `rate`, through the edge."""
+    """Runs a closed loop with `connections`, or an open loop at `rate`, through the edge. Raises ServeError."""
     edge, replicas = containers(testbed)
     model = testbed.model
     load = f"--connections={connections}" if connections else f"--rate={rate}"

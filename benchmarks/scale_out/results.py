@@ -1,4 +1,4 @@
-"""What was measured, as it is kept in results.json beside this file."""
+"""Reads and writes the measurements in results.json, next to this file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE = Path(__file__).with_name("results.json")
 
 @dataclass(frozen=True)
 class Loaded:
-    """What so many replicas did behind the edge, in which round."""
+    """The result of a number of replicas behind the edge in one round."""
 
     round: int
     replicas: int
@@ -52,7 +52,7 @@ class Measured:
     facts: Facts
 
     def rates(self, replicas: int) -> list[float]:
-        """Requests/s of the closed loops, in the order of the rounds."""
+        """Returns requests/s of the closed loops, in the order of the rounds."""
         return [one.run.rate for one in self.closed if one.replicas == replicas]
 
     def opened_runs(self, replicas: int) -> list[Run]:

@@ -43,13 +43,13 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 
 
 def in_turns(number: int) -> list[int]:
-    """One, two and three replicas, in every second round in the other direction."""
+    """Returns the order of one, two and three replicas, reversed in every second round."""
     counts = list(range(1, MOST + 1))
     return counts if number % 2 == 0 else counts[::-1]
 
 
 def measure_all(testbed: Testbed, settings: Settings, photo_model: Model, rounds: int, seconds: float) -> Measured:
-    """What bench does with one replica takes turns with one, two and three: as much disturbs the one as the others."""
+    """Alternates one benched replica with one, two and three behind the edge, so that disturbances affect all alike."""
 
     def straight(connections: int | None = None, rate: float | None = None) -> load.Run:
         path = path_of(testbed.model)
@@ -94,12 +94,12 @@ def measure_all(testbed: Testbed, settings: Settings, photo_model: Model, rounds
 
 
 def median_of(runs: list[load.Run], figure: Callable[[load.Run], float]) -> load.Run:
-    """The run in the middle."""
+    """Returns the median run."""
     return sorted(runs, key=figure)[len(runs) // 2]
 
 
 def count_series(testbed: Testbed, facts: str, url: str) -> int:
-    """That `url` shows to who asks in the container `facts`."""
+    """Counts the time series that `url` exports, asked from the container `facts`."""
     edge, replicas = containers(testbed)
     container = edge if facts == "edge" else replicas[0]
     text = cast("bytes", container.exec_run(["python3", "-c", SERIES, url]).output).decode()
@@ -126,16 +126,14 @@ def find_facts(testbed: Testbed, settings: Settings, photo_model: Model) -> Fact
 @app.command()
 def main(
     rounds: Annotated[int, typer.Option(min=1)] = 6,
-    seconds: Annotated[float, typer.Option(min=1, help="Of each run.")] = 3.0,
-    page_only: Annotated[
-        bool, typer.Option("--page-only", help="Write the page from what was measured before.")
-    ] = False,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to measure each run.")] = 3.0,
+    page_only: Annotated[bool, typer.Option("--page-only", help="Write the page from the earlier results.")] = False,
 ) -> None:
     """Measure one, two and three replicas of mnist, each with its own share of the CPUs, against the prediction."""
     if not page_only:
         write(measure_on_this_machine(rounds, seconds))
     page.DOCUMENT.write_text(page.render(read()))
-    console.done(f"{page.DOCUMENT}, figures: {FILE}")
+    console.done(f"{page.DOCUMENT}, results: {FILE}")
 
 
 def measure_on_this_machine(rounds: int, seconds: float) -> Measured:
@@ -152,7 +150,7 @@ def measure_on_this_machine(rounds: int, seconds: float) -> Measured:
     with open_testbed(client, own, model, body) as testbed:
         start(testbed)
         route_to(testbed, MOST)
-        console.phase("Heating them…")
+        console.phase("Warming up…")
         measure(testbed, HEATING_SECONDS, connections=MOST * CONNECTIONS)
         return measure_all(testbed, settings, pick_version(models, PHOTO_MODEL, None), rounds, seconds)
 

@@ -1,1 +1,1 @@
-"""A long load at half of the most the stack answers, with a worker killed every minute. Not a measure of speed."""
+"""Loads the stack for long at half its maximum rate, killing a worker every minute. Not a measure of speed."""

@@ -15,7 +15,7 @@ DIED = "Worker died"
 
 @dataclass(frozen=True)
 class Sample:
-    """Of the container's processes, `seconds` after the load began: proportional set size in bytes."""
+    """The memory of the container's processes, `seconds` after the load began: proportional set size in bytes."""
 
     seconds: float
     pss: int
@@ -44,7 +44,7 @@ class Results:
 
     @property
     def lost_in_worker(self) -> int:
-        """Accepted, and told with an error that the worker has died with them."""
+        """Counts the accepted requests whose error says that their worker died."""
         return sum(count for answer, count in self.load["others"].items() if DIED in answer)
 
     @property
@@ -55,7 +55,7 @@ class Results:
 
     @property
     def lost(self) -> dict[str, int]:
-        """How a request ended without any answer → how often."""
+        """Returns how requests ended without an answer → how often."""
         return {kind: count for kind, count in self.load["errors"].items() if kind not in ("wrong", "non-2xx")}
 
     @property

@@ -1,4 +1,4 @@
-"""The command: find the maximum, load half of it, kill a worker every minute, sample the memory, write it down."""
+"""The command: finds the maximum rate, loads half of it, kills a worker every minute and samples the memory."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Repeated(threading.Thread):
 
 
 def load(testbed: Testbed, expected: str, *options: str) -> dict[str, Any]:
-    """What the load generator prints of one run."""
+    """Returns what the load generator prints about one run."""
     url = f"http://torchserve:8080/predictions/{testbed.model.name}"
     arguments = ["run", f"--url={url}", "--body=/body", f"--expect={expected}", *options]
     figures: dict[str, Any] = json.loads(run_generator(testbed.project, arguments, {"/body": testbed.body}))
@@ -92,7 +92,7 @@ def kill_a_worker(container: Container) -> None:
 
 
 def soak(testbed: Testbed, expected: str, minutes: float) -> Results:
-    """Half of the maximum for `minutes`, while workers die."""
+    """Loads half of the maximum for `minutes` while workers are killed. Raises ServeError."""
     testbed.serve(None)
     container = find_server(testbed.client, testbed.project)
     console.phase("Finding the maximum…")
@@ -136,7 +136,7 @@ def soak(testbed: Testbed, expected: str, minutes: float) -> Results:
 
 
 def pick_sample(model: Model, folder: Path) -> tuple[Path, str]:
-    """A sample of the model and the answer to it."""
+    """Returns a sample of the model and its answer. Raises ServeError."""
     for sample in model.samples:
         if sample.expected is not None and (folder / sample.file).is_file():
             return folder / sample.file, sample.expected
@@ -144,14 +144,16 @@ def pick_sample(model: Model, folder: Path) -> tuple[Path, str]:
 
 
 def warn_of_others(client: docker.DockerClient) -> None:
-    """Whatever else runs on this machine takes from what is measured."""
+    """Warns of other containers, which would affect the results."""
     if running := [container.name or "" for container in client.containers.list()]:
-        console.warn(f"other containers are running: {', '.join(running)}; an idle machine is better")
+        console.warn(f"other containers are running: {', '.join(running)}; measure on an idle machine")
 
 
 @app.command()
 def main(
-    minutes: Annotated[float, typer.Option(min=1, help="Of load; docs/ is written from 30 on.")] = WHOLE_MINUTES,
+    minutes: Annotated[
+        float, typer.Option(min=1, help="How long to load the stack; from 30 minutes on, docs/ is written.")
+    ] = WHOLE_MINUTES,
 ) -> None:
     """Load mnist at half of its maximum, kill a worker every minute, and write docs/SOAK.md."""
     settings = load_settings(ROOT, os.environ)
@@ -167,7 +169,7 @@ def main(
     results.save(OUT / "results.json")
     document = (ROOT / "docs" if minutes >= WHOLE_MINUTES else OUT) / "SOAK.md"
     document.write_text(render(results))
-    console.done(f"{document}, figures: {OUT / 'results.json'}")
+    console.done(f"{document}, results: {OUT / 'results.json'}")
 
 
 if __name__ == "__main__":

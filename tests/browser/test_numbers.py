@@ -1,4 +1,4 @@
-"""The strip of numbers: what every version does right now, for who looks at the page, and nothing else."""
+"""The strip of metrics shows what every version does right now, for a visitor of the page, and nothing else."""
 
 import json
 import re

@@ -88,7 +88,7 @@ def test_after_too_fast_and_too_busy_it_tries_again_by_itself(
 
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_model_that_fails_is_asked_once(open_page: Open, watch: Watch, status: int) -> None:
-    """TorchServe answers a handler's failure as it does a full queue, but for the type."""
+    """TorchServe answers a handler's failure as it does a full queue, except for the type."""
     watch.refusals = {status}
     failing = refuse(status, "InternalServerException", **{"Retry-After": "1"})
     asked: list[str] = []

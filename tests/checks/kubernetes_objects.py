@@ -49,7 +49,7 @@ def rendered(folder: str) -> str:
 
 
 def objects(folder: str) -> list[Object]:
-    """Each time anew: a test may change them."""
+    """Renders the objects again for each call, because a test may change them."""
     return list(yaml.load_all(rendered(folder), yaml.CSafeLoader))
 
 

@@ -28,7 +28,7 @@ def test_compose_accepts(files: tuple[str, ...]) -> None:
 
 
 def test_a_swarm_accepts_its_files() -> None:
-    """`docker stack` has a reader of its own."""
+    """`docker stack` has its own parser."""
     run("docker", "stack", "config", *[f"--compose-file={file}" for file in SWARM])
 
 

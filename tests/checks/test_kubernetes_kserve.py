@@ -5,7 +5,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 from checks.kubernetes_objects import Object, container_of, named, not_restricted, objects, pod_of, probes_of
 
 VERSION = kubernetes_validate.utils.latest_version()
-# KServe's own, beside the fields of a pod: https://kserve.github.io/website/docs/reference/crd-api
+# KServe's own fields, besides those of a pod: https://kserve.github.io/website/docs/reference/crd-api
 OF_THE_PREDICTOR = {"model", "minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "deploymentStrategy"}
 
 

@@ -52,7 +52,7 @@ def test_every_port_that_is_named_is_one_of_the_container(folder: str) -> None:
 
 @every_overlay
 def test_the_edge_finds_every_pod_of_torchserve_by_its_whole_name(folder: str) -> None:
-    """A service with an address of its own would be one TorchServe to HAProxy, and its name is not completed."""
+    """A service with a cluster IP would look like one TorchServe to HAProxy, and its name is not completed."""
     found = objects(folder)
     service = named(found, "Service", "torchserve")
     assert (service["spec"]["clusterIP"], service["spec"]["publishNotReadyAddresses"]) == ("None", True)

@@ -72,7 +72,7 @@ class Note:
 
 @pytest.fixture(scope="module", params=[2, 4])
 def notes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Note]:
-    """What began and ended, in the order of time, with so many workers."""
+    """What began and ended, in time order, with this many workers."""
     folder = tmp_path_factory.mktemp("lanes")
     (folder / "conftest.py").write_text(CONFTEST)
     for name in FILES:

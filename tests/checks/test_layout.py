@@ -1,6 +1,6 @@
 """The house: no module and no folder that one cannot take in at a glance, and nothing that imports what is above it.
 
-Who may import whom in scripts/stackcli and benchmarks/ is import-linter's (pyproject.toml).
+import-linter (pyproject.toml) checks which module in scripts/stackcli and benchmarks/ may import which.
 """
 
 import ast
@@ -39,7 +39,7 @@ def test_no_container_code_imports_the_hosts() -> None:
 
 
 def test_no_module_imports_a_test() -> None:
-    """What two tests need lies in a module beside them, or in tests/integration/support."""
+    """What two tests need lies in a module next to them, or in tests/integration/support."""
     tests = {module.stem for module in TESTS if module.name.startswith("test_")}
     for module in TESTS:
         found = [name for name in imports_of(module) if name.rpartition(".")[2] in tests]

@@ -120,7 +120,7 @@ def closed_stack(
 def started_faults_stack(workspace: Path, running_stack: Deployment) -> Iterator[Deployment]:
     """The user's mnist and a hog (which holds, or takes, what it is told to), in little memory."""
     sources = workspace / "hog-src"
-    # One worker, nobody else in its batches, and few in its queue.
+    # One worker, no other request in its batches, and few in its queue.
     alone = {"batchSize": 1, "minWorkers": 1, "maxWorkers": 1, "jobQueueSize": 4}
     write_brightness_model(sources, "hog", "hog_handler.py", serving=alone)
     deployments = FreshDeployments(workspace)

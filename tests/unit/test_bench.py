@@ -1,4 +1,4 @@
-"""What `bench` runs when nobody says, and on which model and image."""
+"""What `bench` runs by default, and on which model and image."""
 
 import os
 from collections.abc import Callable

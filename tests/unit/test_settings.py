@@ -63,7 +63,7 @@ def test_the_environment_wins_over_env_which_wins_over_the_default(tmp_path: Pat
 
 
 def test_what_settings_say_to_compose_is_what_they_read_back(tmp_path: Path) -> None:
-    """Compose starts a container anew when a variable is written another way."""
+    """Compose recreates a container when a variable is written differently."""
     said = {name.upper(): str(value) for name, value in load_settings(folder_with(tmp_path, ""), {})}
     assert {name.upper(): str(value) for name, value in load_settings(folder_with(tmp_path, ""), said)} == said
 

@@ -15,7 +15,7 @@ def outcome_of(*urls: str) -> SpreadOutcome:
 
 
 def refusing() -> str:
-    """An address of this machine where nobody listens."""
+    """An address of this machine where nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}/predictions/mnist"
 

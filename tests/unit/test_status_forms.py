@@ -222,7 +222,7 @@ def test_away_from_a_terminal_each_look_is_printed_until_ctrl_c(monkeypatch: pyt
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A terminal in the place of stdin and stdout: (the person's end, the program's end)."""
+    """A terminal instead of stdin and stdout: (the user's end, the program's end)."""
     person, program = pty.openpty()
     monkeypatch.setattr(sys, "stdin", os.fdopen(os.dup(program)))
     yield person, program

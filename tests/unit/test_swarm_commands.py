@@ -186,7 +186,7 @@ def test_prometheus_has_the_jobs_of_one_machine_and_finds_each_task_by_itself() 
 
 @dataclass(frozen=True)
 class ToldSwarm(Swarm):
-    """Whose service is, look by look, as told; the last one for ever."""
+    """A Swarm whose service is, at each look, the next of those given; the last one is repeated."""
 
     looks: list[Service]
 

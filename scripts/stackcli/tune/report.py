@@ -19,7 +19,7 @@ from stackcli.tune.candidates import Candidate, Goal
 from stackcli.tune.search import Result, Trial, best_of, pareto_front
 from stackcli.tune.testbed import Testbed
 
-COLUMNS = ("workers × threads", "batches", "precision", "beside eager", "requests/s", "p99 ms", "CPU-ms", "MiB", "note")
+COLUMNS = ("workers × threads", "batches", "precision", "vs. eager", "requests/s", "p99 ms", "CPU-ms", "MiB", "note")
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def test_a_removed_folder_takes_its_entry_and_its_archive_along(day_and_night: D
 def test_two_builds_of_the_same_input_are_identical_byte_for_byte(
     fresh_deployment: FreshDeployments, running_stack: Deployment, day_and_night: Deployment, sources: Path
 ) -> None:
-    """A model with published weights against the user's store, and one trained here, anew, against the shared one."""
+    """A model with published weights against the user's store, and one retrained here against the shared one."""
     published = fresh_deployment(model_src=running_stack.model_src)
     published.build_models("efficientnet_lite0")
     trained = fresh_deployment(model_src=sources)
@@ -172,7 +172,7 @@ def start_builder(day_and_night: Deployment, *arguments: str) -> "subprocess.Pop
 
 
 def kill_builder_after(day_and_night: Deployment, lines: int) -> None:
-    """Kill a forced build's container as soon as it has printed so many lines."""
+    """Kill a forced build's container as soon as it has printed this many lines."""
     builder = start_builder(day_and_night, "--force")
     assert builder.stdout is not None
     printed = [builder.stdout.readline() for _ in range(lines)]

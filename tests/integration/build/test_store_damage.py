@@ -29,7 +29,7 @@ def damaged_stack(fresh_deployment: FreshDeployments, fresh_store: Callable[...,
     (store / "holiday-photos/beach.txt").write_text("not a model\n")
     stack = fresh_deployment(model_store=store)
     stack.start()
-    wait_until("mnist answers beside the damage", lambda: stack.workers("mnist")[0]["status"] == "READY", 120)
+    wait_until("mnist answers in spite of the damage", lambda: stack.workers("mnist")[0]["status"] == "READY", 120)
     return stack
 
 
@@ -57,7 +57,7 @@ def test_only_the_undamaged_model_is_registered(damaged_stack: Deployment) -> No
 @pytest.mark.parametrize("damage", ["efficientnet_lite0", "mnist 0.9", "junk.mar", "holiday-photos"])
 def test_the_log_names_what_is_not_served(damaged_stack: Deployment, damage: str) -> None:
     lines = [line for line in damaged_stack.said().splitlines() if line.startswith("entrypoint: ") and damage in line]
-    assert any("not served" in line or "ignored" in line for line in lines), f"nobody says it is left out: {lines}"
+    assert any("not served" in line or "ignored" in line for line in lines), f"no line says it is left out: {lines}"
 
 
 def test_health_is_unhealthy_and_names_the_corrupt_model(damaged_stack: Deployment) -> None:

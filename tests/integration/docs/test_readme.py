@@ -1,6 +1,6 @@
 """The README is run: its commands, in order, as a user's, and the output it shows is the output one sees.
 
-Its project has a name, ports and folders of its own; the models that need no rebuilding come from the user's store.
+Its project has its own name, ports and folders; the models that need no rebuilding come from the user's store.
 """
 
 import re
@@ -46,7 +46,7 @@ def examples() -> list[Example]:
 
 
 def assert_shown_in_order(shown: list[str], printed: str) -> None:
-    """Each shown line is found in the output, after the one before it."""
+    """Each shown line is found in the output, after the previous one."""
     lines = iter(printed.splitlines())
     for line in shown:
         pattern = re.compile(r"\s+".join(re.escape(word).replace("…", ".*") for word in line.split()))
@@ -56,7 +56,7 @@ def assert_shown_in_order(shown: list[str], printed: str) -> None:
 
 @pytest.fixture
 def readers_stack(running_stack: Deployment, workspace: Path, tmp_path: Path) -> Iterator[Deployment]:
-    """What a reader has after cloning, but for the name, the ports and a store that is already filled."""
+    """What a reader has after cloning, except for the name, the ports and a store that is already filled."""
     (tmp_path / "scripts").symlink_to(PROJECT_ROOT / "scripts")
     shutil.copytree(running_stack.model_src, tmp_path / "model_src", ignore=shutil.ignore_patterns("__pycache__"))
     deployments = FreshDeployments(workspace)

@@ -117,7 +117,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent_on(edge: str) -> 
     ],
 )
 def test_a_request_whose_end_is_ambiguous_reaches_no_torchserve(running_stack: Deployment, head: str) -> None:
-    """TorchServe's netty would read some of these in its own way: what follows became a request of its own."""
+    """TorchServe's netty would read some of these in its own way, and take what follows for a separate request."""
     connection = RawConnection(("127.0.0.1", running_stack.ports.edge))
     request = f"POST /predictions/mnist HTTP/1.1\r\nHost: edge\r\n{head}\r\n\r\nhello!"
     answer = connection.ask_anything(request.encode(), is_complete=True)

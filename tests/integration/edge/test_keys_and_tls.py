@@ -26,7 +26,7 @@ from integration.support.polling import wait_until
 from integration.support.stack import SERVING, Deployment
 
 MAX_BYTES = 16 << 20
-# Of a refusal that once was missed: so many have to arrive, from so many clients at a time.
+# For a refusal that once was missed: how many have to arrive, and from how many clients at a time.
 TRIES, FEW_TRIES, CLIENTS = 50, 5, 4
 MARKER = "body-that-no-log-may-hold"
 HOSTILE_PATH = "/a]b\\c%22d\"'e"
@@ -199,7 +199,7 @@ def test_who_is_too_fast_is_told_to_wait_and_nobody_else(closed_stack: ClosedSta
 
 
 def flood(closed_stack: ClosedStack, key: str) -> list[str]:
-    """The heads of the refusals among so many pipelined requests."""
+    """The heads of the refusals among this many pipelined requests."""
     request = f"HEAD /nothing HTTP/1.1\r\nHost: edge\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
     with closed_stack.connect() as connection:
         connection.sendall(request * FLOOD)

@@ -39,7 +39,7 @@ def edge_stack(workspace: Path, running_stack: Deployment) -> Iterator[Deploymen
 
 
 def scale(stack: Deployment, replicas: int) -> None:
-    """So many torchserve containers, all of which the edge has found ready."""
+    """This many torchserve containers, all of which the edge has found ready."""
     stack.compose("up", "--detach", "--no-deps", "--no-build", f"--scale=torchserve={replicas}", *SERVING)
     stack.wait_until_healthy()
     wait_until(f"the edge routes to {replicas}", lambda: ready_servers(stack) == replicas, DEADLINE_S)

@@ -1,4 +1,4 @@
-"""Bad clients, bad networks and too many requests cost nobody else an answer; whoever is refused is told at once."""
+"""Bad clients, bad networks and too many requests cost no other client an answer; a refused client is told at once."""
 
 import re
 import resource
@@ -101,7 +101,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(
 def test_bad_networks_cost_the_good_ones_nothing(
     faults_stack: Deployment, fault_table: FaultTable, seven: Path
 ) -> None:
-    """Every toxic at the same time, each in a proxy of its own, and one load that goes the straight way."""
+    """Every toxic at the same time, each in its own proxy, and one load that goes the straight way."""
     body = seven.read_bytes()
     with ExitStack() as stack:
         loads = {}

@@ -22,7 +22,7 @@ LOAD_S = 2.0
 # Too little for the next archive, enough for the manifest of the last.
 FREE_BYTES = 24 << 10
 TMPFS = {"type": "tmpfs", "device": "tmpfs", "o": "size=16m,uid=1000,gid=1000"}
-# In one container: a tmpfs volume is emptied when nobody uses it.
+# In one container: a tmpfs volume is emptied when no container uses it.
 FILL_AND_BUILD_AGAIN = """
 import hashlib, os, pathlib, subprocess, sys
 

@@ -83,7 +83,7 @@ class Trouble:
 def observed_stack(
     fresh_deployment: FreshDeployments, workspace: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Deployment:
-    """Four models that do as they are told, one of them in two versions, the edge with TLS, and who observes."""
+    """Four models that do as they are told, one of them in two versions, the edge with TLS, and the observers."""
     folder, sources = tmp_path_factory.mktemp("alerts"), workspace / "alerts-src"
     for name, version, objective in [
         ("told", "1.0", {}),
@@ -118,7 +118,7 @@ def observed_stack(
 
 
 def scraped(stack: Deployment) -> set[str]:
-    """The jobs of what serves that answer Prometheus."""
+    """The jobs of the serving containers that answer Prometheus."""
     url = f"http://127.0.0.1:{stack.ports.prometheus}/api/v1/query"
     found = session.get(url, params={"query": 'up{job=~"torchserve|edge|haproxy"} == 1'}, timeout=10).json()
     return {one["metric"]["job"] for one in found["data"]["result"]}

@@ -73,7 +73,7 @@ del MNISTDigitClassifier
 def stack(
     fresh_deployment: FreshDeployments, fresh_store: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Deployment:
-    """Mnist 1.0, a canary that is worse, and who observes them, every second."""
+    """Mnist 1.0, a canary that is worse, and the observers, which scrape every second."""
     stack = fresh_deployment(model_store=fresh_store("mnist"), SCRAPE_INTERVAL="1s")
     private, _ = make_keys(tmp_path_factory.mktemp("dashboards") / "keys")
     stack.start(*SERVING, *OBSERVERS)

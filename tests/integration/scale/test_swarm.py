@@ -1,6 +1,6 @@
 """Three machines and then four, under load: what is killed, drained, added, updated or lost costs no client its answer.
 
-The tests are one story, in the order of this file: each takes the Swarm over from the one before, at full strength.
+The tests are one story, in the order of this file: each takes the Swarm over from the previous one, at full strength.
 """
 
 import json
@@ -81,7 +81,7 @@ def under_load(
     hurt: Sequence[Node] = (),
     drained: Node | None = None,
 ) -> Iterator[None]:
-    """Around what happens, until all is at full strength, but for a drained machine.
+    """Around what happens, until all is at full strength, except for a drained machine.
 
     No request fails, and no machine but those that are hurt has to be asked in vain.
     """

@@ -1,4 +1,4 @@
-"""compose.prod.yaml: what serves reaches nobody outside, and nobody outside reaches it but through the edge.
+"""With compose.prod.yaml the serving containers reach nothing outside, and are reached only through the edge.
 
 Models come from the builder alone, in production and elsewhere.
 """

@@ -30,7 +30,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class SignedStack:
-    """`day` and `night`, built and signed, in a store of their own; and somebody else's private key."""
+    """`day` and `night`, built and signed, in their own store; and another user's private key."""
 
     stack: Deployment
     private: Path
@@ -60,7 +60,7 @@ def untouched(signed_stack: SignedStack) -> SignedStack:
 
 @pytest.fixture(scope="module")
 def tampered(untouched: SignedStack) -> SignedStack:
-    """Night is gone; five others stand beside day, each damaged in its own way, and TorchServe started again."""
+    """Night is gone; five others stand next to day, each damaged in its own way, and TorchServe started again."""
     stack = untouched.stack
     day, night = entry_of(stack.model_store, "day"), entry_of(stack.model_store, "night")
     source = stack.model_store / night["archive"]
@@ -75,7 +75,7 @@ def tampered(untouched: SignedStack) -> SignedStack:
     manifest = {"schema": 1, "models": [day, *records.values()]}
     (stack.model_store / "manifest.json").write_text(json.dumps(manifest))
     stack.compose("restart", "--no-deps", "torchserve")
-    wait_until("day answers beside the damage", lambda: stack.workers("day")[0]["status"] == "READY", 120)
+    wait_until("day answers in spite of the damage", lambda: stack.workers("day")[0]["status"] == "READY", 120)
     return untouched
 
 
@@ -93,7 +93,7 @@ def test_what_the_key_has_signed_is_served(untouched: SignedStack) -> None:
 
 
 def test_the_builders_signature_is_what_openssl_makes_of_the_record(signed_stack: SignedStack) -> None:
-    """Ed25519 is deterministic: who follows docs/PROVENANCE.md by hand gets the same bytes."""
+    """Ed25519 is deterministic: whoever follows docs/PROVENANCE.md by hand gets the same bytes."""
     record = entry_of(signed_stack.stack.model_store, "day")
     assert signed(record, signed_stack.private)["signature"] == record["signature"]
 
@@ -118,7 +118,7 @@ def test_the_untouched_model_still_serves(tampered: SignedStack) -> None:
 @pytest.mark.parametrize("name", REASONS)
 def test_what_was_tampered_with_is_refused_by_name_and_reason(tampered: SignedStack, name: str) -> None:
     lines = [line for line in tampered.stack.said().splitlines() if f" {name} 1.0: refused, not served" in line]
-    assert lines, "nobody says that it was refused"
+    assert lines, "no line says that it was refused"
     assert REASONS[name] in lines[-1]
 
 

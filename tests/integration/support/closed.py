@@ -63,7 +63,7 @@ class ClosedStack:
     def ask(
         self, method: str, path: str, key: str | None = None, body: bytes | None = None, **headers: str
     ) -> requests.Response:
-        """On a connection of its own; `key`: as it is sent."""
+        """Sends a request on a separate connection; `key`: as it is sent."""
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         with self.session() as session:

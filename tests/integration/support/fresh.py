@@ -22,7 +22,7 @@ def quick_start() -> tuple[Path, ...]:
 
 
 class FreshDeployments:
-    """Makes projects with a store and ports of their own and the user's images; `remove_all` leaves nothing of them."""
+    """Makes projects with their own store and ports and the user's images; `remove_all` leaves nothing of them."""
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace

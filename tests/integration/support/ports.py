@@ -18,7 +18,7 @@ PORT_VARIABLES = (
     "GRAFANA_PORT",
 )
 DEFAULT_PORTS = (8080, 8081, 8082, 7070, 7071, 8000, 9090, 9093, 3000)
-# Below those that the system gives to clients; each of pytest's workers has a part of its own.
+# Below those that the system gives to clients; each of pytest's workers has its own part.
 FIRST_FREE, PART = 20_000, 3_000
 
 

@@ -1,4 +1,4 @@
-"""A registry of images of the tests' own, from Debian's package, and how the tests build images of their own."""
+"""Runs a registry for the tests, from Debian's package, and builds the tests' own images."""
 
 from __future__ import annotations
 

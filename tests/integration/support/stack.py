@@ -116,7 +116,7 @@ class Deployment:
 
     def remove(self) -> None:
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "0")
-        # `scripts/stack up` of a test's project makes a cache volume of its own, which compose_files may not name.
+        # `scripts/stack up` of a test's project makes its own cache volume, which compose_files may not name.
         for volume in docker_engine.volumes.list(filters={"label": f"com.docker.compose.project={self.project}"}):
             volume.remove()
         live_deployments.pop(self.project, None)

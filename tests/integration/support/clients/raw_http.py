@@ -30,7 +30,7 @@ class Answer:
 
 
 class RawConnection:
-    """One connection at a time, opened anew after every answer that ends it."""
+    """One connection at a time, opened again after every answer that ends it."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
@@ -49,7 +49,7 @@ class RawConnection:
         return answer
 
     def ask_anything(self, request: bytes, is_complete: bool) -> Answer:
-        """Any bytes, on a connection of their own; what is not complete may be met with silence."""
+        """Sends any bytes on a separate connection; an incomplete request may be met with silence."""
         self.close()
         answer, _ = self._exchange(request, COMPLETE_S if is_complete else SILENCE_S)
         self.close()

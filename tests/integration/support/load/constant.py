@@ -72,7 +72,7 @@ class Outcome:
 
 
 class OpenLoop(ABC):
-    """Begins `_send_one` `rate` times per second, in a thread of its own, from `start` to `stop`."""
+    """Begins `_send_one` `rate` times per second, in a separate thread, from `start` to `stop`."""
 
     def __init__(self, rate: float, longest_s: float) -> None:
         self._rate, self._longest_s = rate, longest_s
@@ -89,7 +89,7 @@ class OpenLoop(ABC):
         assert not self._thread.is_alive(), "the load did not end"
 
     def keep_up(self, seconds: float) -> None:
-        """Let the load go on for so long."""
+        """Lets the load go on for this many seconds."""
         time.sleep(seconds)
 
     async def _send_all(self) -> None:

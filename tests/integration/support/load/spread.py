@@ -83,7 +83,7 @@ class Target:
             if not (reader.at_eof() or reader.exception() or writer.is_closing()):
                 return reader, writer
             writer.transport.abort()
-        # A socket of its own: what wait_for cancels within open_connection is closed by nobody.
+        # A separate socket: if wait_for cancels within open_connection, its socket is never closed.
         new = socket.socket()
         new.setblocking(False)
         try:
@@ -150,7 +150,7 @@ class SpreadLoad(OpenLoop):
         self._ended.append(Spread(due, time.monotonic() - due, is_answered, tuple(failures)))
 
     def _choose(self, turn: int) -> Target:
-        """The next one by turns that is not left out; where all are, the next one. One request at a time asks anew."""
+        """The next address in turn that is not left out, or the next one if all are. One request at a time asks."""
         order = self._targets[turn % len(self._targets) :] + self._targets[: turn % len(self._targets)]
         now = time.monotonic()
         chosen = next((target for target in order if target.out_until <= now), order[0])

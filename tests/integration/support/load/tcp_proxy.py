@@ -77,7 +77,7 @@ async def slicer(chunks: Chunks, average_size: int, size_variation: int = 0, del
 
 
 async def limit_data(chunks: Chunks, bytes: int) -> Chunks:
-    """Closes the connection when so many bytes have gone through."""
+    """Closes the connection when this many bytes have gone through."""
     left = bytes
     async for chunk in chunks:
         yield chunk[:left]

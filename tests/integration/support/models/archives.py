@@ -46,7 +46,7 @@ def add_version(store: Path, version: str, key: Path, handler: str = LIKE_THE_FI
 
 
 def write_manifest(store: Path, records: list[dict[str, Any]]) -> None:
-    """As the builder does: who reads it sees the old one or the new one."""
+    """Replaces it as the builder does: a reader sees the old one or the new one."""
     partial = store / "manifest.partial"
     partial.write_text(json.dumps({"schema": 1, "models": records}))
     partial.replace(store / "manifest.json")

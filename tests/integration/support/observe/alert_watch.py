@@ -24,7 +24,7 @@ class Sighting:
 
 
 class AlertWatch:
-    """Asks `url` (Alertmanager's own) four times a second for the alerts of `wanted`, in a thread of its own."""
+    """Asks `url` (Alertmanager's) four times a second for the alerts of `wanted`, in a separate thread."""
 
     def __init__(self, url: str, wanted: Mapping[str, Labels]) -> None:
         self.seen = {name: Sighting({"alertname": name, **labels}) for name, labels in wanted.items()}

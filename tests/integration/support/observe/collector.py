@@ -50,7 +50,7 @@ class Collector:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
-        """From now on nobody listens there."""
+        """Stops listening."""
         self._server.shutdown()
         self._server.server_close()
 

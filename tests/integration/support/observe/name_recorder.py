@@ -1,6 +1,6 @@
 """Passes DNS questions on to Docker's own name server and prints who asked for which name, a JSON object per line.
 
-It runs by itself in a container beside a stack (asked_names.py): standard library only.
+It runs on its own in a container next to a stack (asked_names.py): standard library only.
 """
 
 import json

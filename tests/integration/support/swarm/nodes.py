@@ -1,4 +1,4 @@
-"""Machines of a Swarm, each a container with an engine and a network of its own; knows nothing of what runs on them."""
+"""Machines of a Swarm, each a container with its own engine and network; knows nothing of what runs on them."""
 
 import json
 import os
@@ -162,7 +162,7 @@ class Nodes:
             stacks = node.try_docker("stack", "ls", "--format", "{{.Name}}").stdout.split()
             for what in (["node", "ls"], ["service", "ls"], *(["stack", "ps", "--no-trunc", name] for name in stacks)):
                 (folder / f"{node.name}-{'-'.join(what)}.txt").write_text(node.try_docker(*what).stdout)
-            # Not `docker service logs`: it may wait for ever for a machine that is gone.
+            # Not `docker service logs`: it may wait forever for a machine that is gone.
             for container in node.engine.containers.list(all=True, ignore_removed=True):
                 (folder / f"{node.name}-{container.name}.log").write_bytes(container.logs(timestamps=True))
 

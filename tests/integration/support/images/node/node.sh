@@ -3,7 +3,7 @@
 # no certificate, is the registry's: so images have the name here that they have on the machine that bakes them.
 set -euo pipefail
 socat "TCP-LISTEN:$REGISTRY_PORT,bind=127.0.0.1,fork,reuseaddr" TCP:registry:5000 &
-# With cgroup v2 only a group without processes of its own gives its controllers on.
+# With cgroup v2, only a group that holds no process itself can delegate its controllers.
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
   mkdir -p /sys/fs/cgroup/init
   xargs -rn1 </sys/fs/cgroup/cgroup.procs >/sys/fs/cgroup/init/cgroup.procs || true
