@@ -70,7 +70,7 @@ def no_figures() -> dict[str, list[float]]:
 
 
 def render(rows: list[Row], machine: str, rounds: int, seconds: int) -> str:
-    """docs/EDGE.md."""
+    """Renders docs/EDGE.md."""
     text = f"""# What the edge costs
 
 Written by `benchmarks/edge_cost/run`; change nothing here by hand. {machine}.

@@ -183,7 +183,7 @@ def spread(figures: list[tuple[float, float]]) -> str:
 
 
 def verdict(pairs: list[Pair]) -> str:
-    """Of the CPU time, which sways less than throughput; two standard errors are about 95 of 100 such runs."""
+    """Judges the CPU time, which varies less than throughput; two standard errors cover about 95 of 100 runs."""
     found = changes([pair.cpu for pair in pairs])
     if len(found) < 2:
         return "One round shows nothing."
@@ -197,7 +197,7 @@ def verdict(pairs: list[Pair]) -> str:
 
 
 def render(pairs: list[Pair], scrape_ms: dict[str, float], machine: str, seconds: float) -> str:
-    """docs/METRICS_COST.md."""
+    """Renders docs/METRICS_COST.md."""
     starts = len({pair.start for pair in pairs})
     text = f"""# What the metrics cost
 

@@ -43,7 +43,7 @@ def unpack(settings: Settings, names: list[str], folder: Path) -> list[Served]:
 
 
 def find_archive(store: Path, name: str, version: str) -> Path:
-    """<name>-<version>.mar, a folder where the archive format is no-archive, or .tar.gz."""
+    """Returns <name>-<version>.mar (a folder if the archive format is no-archive) or .tar.gz. Raises ConfigError."""
     for suffix in (".mar", ".tar.gz", ""):
         if (path := store / f"{name}-{version}{suffix}").exists():
             return path

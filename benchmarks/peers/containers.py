@@ -50,7 +50,7 @@ class Usage:
 
 
 def run_peer(client: docker.DockerClient, peer: Peer, task: Task, image: str, models: Path) -> Container:
-    """`models`: the folder of unpacked archives."""
+    """Starts a peer's container; `models`: the folder of unpacked archives."""
     return client.containers.run(
         image,
         name=f"{PREFIX}-{peer.id}",
@@ -156,14 +156,14 @@ def read_usage(container: Container) -> Usage:
 
 
 def cores_in_use(container: Container, seconds: float) -> float:
-    """Over the next `seconds`."""
+    """Returns how many cores the container uses on average over the next `seconds`."""
     before = read_usage(container).cpu_ns
     time.sleep(seconds)
     return (read_usage(container).cpu_ns - before) / (seconds * 1e9)
 
 
 def wait_until_idle(container: Container, idle_cores: float) -> None:
-    """What the last run left queued would be measured with the next one.
+    """Waits until the server is idle, because requests that a run left queued would be measured with the next one.
 
     `idle_cores`: what the server used before any load; some poll for work all the time.
     """

@@ -12,6 +12,6 @@ class PeerFailure(StackError):
 
 
 def last_words(error: ContainerError) -> str:
-    """The last line that a container wrote before it failed."""
+    """Returns the last line that a container wrote before it failed."""
     text = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr or ""
     return (text.strip().splitlines() or ["no output"])[-1]

@@ -83,7 +83,7 @@ def measure(
 
 
 def make_run(peer: Peer, task: Task, connections: int, wrk: dict[str, Any], cpu_ns: int, memory: int) -> Run:
-    """`wrk`: what wrk.lua prints. An answer of 400 or above is an error, not an answer."""
+    """Makes a run of `wrk`, what wrk.lua prints; an answer of 400 or above counts as an error."""
     answers = wrk["requests"] - wrk["errors"]["status"]
     return Run(
         peer=peer.id,

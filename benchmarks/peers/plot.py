@@ -20,7 +20,7 @@ OURS_SHADES = ("#f0b9c1", "#e07d8c", "#c9374b")
 
 
 def draw(results: dict, target: Path) -> None:
-    """One panel per model and table."""
+    """Draws one panel per model and table."""
     models = list(dict.fromkeys(run["model"] for run in results["runs"]))
     tables = [table for table in TABLES if any(run["table"] == table for run in results["runs"])]
     size = (6.5 * len(tables), 4.6 * len(models))
@@ -35,7 +35,7 @@ def draw(results: dict, target: Path) -> None:
 
 
 def draw_panel(axis: plt.Axes, runs: list, names: dict) -> None:
-    """One group of bars per server, the fastest on top; in a group one bar per number of connections."""
+    """Draws one group of bars per server, the fastest on top, with one bar per number of connections."""
     rates = {(run["peer"], run["connections"]): run["rate"] for run in runs}
     connections = sorted({run["connections"] for run in runs})
     peers = sorted({run["peer"] for run in runs}, key=lambda peer: max(rates.get((peer, n), 0) for n in connections))

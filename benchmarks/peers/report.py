@@ -16,7 +16,7 @@ from stackcli.common import console
 
 
 def write(client: docker.DockerClient, image: str, results: Path, peers: list[Peer], folder: Path) -> None:
-    """`image` has matplotlib; `peers`: all, for their set-ups; `folder` gets both files."""
+    """Writes both files to `folder`. `image`: one with matplotlib; `peers`: all, for their set-ups."""
     measured = load_results(results)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "PEERS.md").write_text(tables.render(measured, peers))
@@ -26,7 +26,7 @@ def write(client: docker.DockerClient, image: str, results: Path, peers: list[Pe
 
 
 def draw(client: docker.DockerClient, image: str, results: Path, folder: Path) -> None:
-    """In a container: nothing on this machine needs matplotlib."""
+    """Draws the plot in a container, so that this machine needs no matplotlib."""
     mounts = {FOLDER / "plot.py": ("/plot.py", "ro"), results: ("/results.json", "ro"), folder: ("/out", "rw")}
     try:
         client.containers.run(

@@ -89,7 +89,7 @@ def now() -> str:
 
 
 def describe_machine(client: docker.DockerClient) -> dict[str, Any]:
-    """What a figure depends on besides the servers; `load` is the machine's load average before the first run."""
+    """Describes what affects the results besides the servers; `load`: the load average before the first run."""
     info = client.info()
     return {
         "date": now(),

@@ -50,7 +50,7 @@ class Figure:
     sentence: str
 
     def lead(self, peer: Run, ours: Run) -> float:
-        """How many times better the peer is: above 1 it is ahead; 0 where one of them has no figure."""
+        """Returns how many times better the peer is: above 1 it is ahead; 0 if a value is missing."""
         theirs, own = self.of(peer), self.of(ours)
         if theirs <= 0 or own <= 0:
             return 0.0
@@ -67,7 +67,7 @@ FIGURES = (
 
 
 def render(results: Results, peers: Sequence[Peer]) -> str:
-    """The whole page; `peers`: whose set-up is described, in that order."""
+    """Renders the page; `peers`: whose set-up is described, in that order."""
     parts = [heading(results), "![requests per second of every server](peers.svg)\n"]
     models = list(dict.fromkeys(run.model for run in results.runs))
     for table in TABLES:
@@ -100,7 +100,7 @@ def heading(results: Results) -> str:
 
 
 def render_model(results: Results, table: Table, model: str) -> str:
-    """One table, and the sentences below it."""
+    """Renders one table and the sentences below it."""
     runs = [run for run in results.runs if (run.table, run.model) == (table, model)]
     if not runs:
         return ""
@@ -134,7 +134,7 @@ def by_rate(runs: Iterable[Run]) -> list[str]:
 
 
 def beaten(results: Results, runs: Sequence[Run]) -> list[str]:
-    """A sentence wherever a peer is ahead of this stack; of several peers the best one, the others by name."""
+    """Writes a sentence for each metric in which peers are ahead of this stack: the best one, then the others."""
     sentences = []
     for ours in sorted((run for run in runs if run.peer == OURS), key=lambda run: run.connections):
         rivals = [run for run in runs if run.connections == ours.connections and run.peer != OURS]
@@ -183,7 +183,7 @@ def set_ups(results: Results, peers: Sequence[Peer]) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits or all before the point: 1,234 · 56.7 · 8.90 · 0.123."""
+    """Formats three digits, or all before the point: 1,234 · 56.7 · 8.90 · 0.123."""
     if value >= 100:
         return f"{value:,.0f}"
     for limit, digits in ((10, 1), (1, 2)):

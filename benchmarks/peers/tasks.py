@@ -36,7 +36,7 @@ class Task:
 
 
 def make_task(table: Table, model: str, engine: str, precision: str, workers: int, threads: int) -> Task:
-    """Out of the box every peer runs the plain PyTorch module."""
+    """Makes a task; out of the box every peer runs the plain PyTorch module."""
     if table == "out-of-the-box":
         engine, precision = "eager", "f32"
     return Task(table, model, engine, precision, workers, threads)

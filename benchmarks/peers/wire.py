@@ -64,7 +64,7 @@ def read_answer(peer: Peer, headers: Mapping[str, str], body: bytes) -> Any:
 
 
 def is_same(answer: Any, expected: Any, tolerance: float = 0.1) -> bool:
-    """A digit is equal; of {label: probability} the best expected one is there, within `tolerance` of its probability.
+    """Compares answers: digits exactly, {label: probability} by the best expected label, within `tolerance`.
 
     An engine of less precision may swap neighbours among the five; the builder's accuracy gate sees to that.
     """

@@ -47,7 +47,7 @@ class Load:
 
 @contextmanager
 def load_container(client: docker.DockerClient, image: str, requests: Path) -> Iterator[Load]:
-    """`image` has wrk on its PATH."""
+    """Starts the load's container; `image` has wrk on its PATH."""
     requests.mkdir(parents=True, exist_ok=True)
     container = client.containers.run(
         image,

@@ -123,12 +123,12 @@ def error_of(prediction: Prediction, measured: Measured) -> float:
 
 
 def late_by(prediction: Prediction, measured: Measured) -> float:
-    """The error of the p99."""
+    """Returns the error of the predicted p99."""
     return prediction.p99_ms / median(run.p99_ms for run in measured.opened_runs(prediction.replicas)) - 1
 
 
 def round_errors(prediction: Prediction, measured: Measured) -> str:
-    """Where the machine was slower for a round, it was so for the replica that was asked straight too."""
+    """Formats the error by round: a slower machine slowed the directly loaded replica of that round too."""
     usual = median(measured.straight)
     pairs = zip(measured.straight, measured.rates(prediction.replicas), strict=True)
     errors = [prediction.rate * straight / usual / rate - 1 for straight, rate in pairs]
@@ -193,7 +193,7 @@ def render_inputs(capacity: Capacity) -> str:
 
 
 def gigabits(traffic: float) -> str:
-    """traffic: bytes/s."""
+    """Formats `traffic`, in bytes/s."""
     return f"{traffic * 8 / 1e9:.3g} Gbit/s"
 
 

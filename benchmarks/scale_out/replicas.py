@@ -57,7 +57,7 @@ def start(testbed: Testbed) -> None:
 
 
 def containers(testbed: Testbed) -> tuple[Container, list[Container]]:
-    """The edge and the replicas."""
+    """Returns the containers of the edge and the replicas."""
     name = testbed.project.settings.compose_project_name
     edge = find_container(testbed.client, name, "edge")
     assert edge is not None, "started by `start`"
@@ -83,7 +83,7 @@ def route_to(testbed: Testbed, count: int) -> None:
 
 
 def used(containers: list[Container]) -> Use:
-    """By all of them."""
+    """Returns the resources that all of them have used."""
     stats = [read_stats(container) for container in containers]
     networks: list[dict[str, Any]] = [network for one in stats for network in one["networks"].values()]
     return Use(

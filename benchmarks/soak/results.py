@@ -49,7 +49,7 @@ class Results:
 
     @property
     def refused(self) -> dict[str, int]:
-        """Answer → how often: errors with a status that no dead worker had a part in."""
+        """Returns answer → how often, of errors that no dead worker caused."""
         answers: dict[str, int] = self.load["others"]
         return {text: count for text, count in answers.items() if DIED not in text and not text.startswith("2")}
 
@@ -63,13 +63,13 @@ class Results:
         return self.requests - self.wrong - self.lost_in_worker - sum([*self.refused.values(), *self.lost.values()])
 
     def memory_of_third(self, number: int) -> float:
-        """number: 0, 1 or 2 → mean PSS in MiB."""
+        """Returns the mean PSS in MiB of third 0, 1 or 2."""
         size = len(self.memory) // 3
         return mean(sample.pss for sample in self.memory[number * size : (number + 1) * size]) / MIB
 
     @property
     def growth(self) -> float:
-        """The last third's memory over the second's, as a share: 0.01 is one percent more. The first warms up."""
+        """Returns the last third's memory growth over the second, as a share: 0.01 is 1 %. The first third warms up."""
         return self.memory_of_third(2) / self.memory_of_third(1) - 1
 
     def save(self, file: Path) -> None:
@@ -78,7 +78,7 @@ class Results:
 
 
 def render(results: Results) -> str:
-    """docs/SOAK.md."""
+    """Renders docs/SOAK.md."""
     machine = results.machine
     rows = [
         ("sent", results.requests, ""),

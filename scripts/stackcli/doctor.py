@@ -34,7 +34,7 @@ LOG_HINTS: Mapping[str, str] = {
 
 
 def doctor() -> None:
-    """Check the machine, the settings and the running stack, and explain each failure; exit 1 if there is any."""
+    """Check everything and explain each failure. The exit status is 1 if any check fails."""
     failed = run_doctor(connect_if_running(), current_project(needs_engine=False))
     console.phase("Nothing is wrong." if failed == 0 else f"{failed} checks failed.")
     raise typer.Exit(min(failed, 1))

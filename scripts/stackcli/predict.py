@@ -19,8 +19,10 @@ from stackcli.project.current import running_project
 
 def predict(
     model: Annotated[str, typer.Argument(help="The model's name.")],
-    file: Path,
-    version: Annotated[str | None, typer.Option("--version", help="Default: the model's default version.")] = None,
+    file: Annotated[Path, typer.Argument(help="The file to send, for example an image.")],
+    version: Annotated[
+        str | None, typer.Option("--version", help="The version to ask. Default: the default one.")
+    ] = None,
 ) -> None:
     """Send a file to a model and print the answer."""
     if not file.is_file():

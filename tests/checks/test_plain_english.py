@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from checks.files import FILES, ROOT
+from checks.files import FILES
+from stackcli.common.paths import ROOT
 
 # A turn, as a regular expression on one line → what to write instead.
 BANNED = {

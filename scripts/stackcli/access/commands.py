@@ -55,10 +55,10 @@ def certs(
 def add_key(
     name: Annotated[str, typer.Argument(help="The client's name, which the access log shows.")],
     scope: Annotated[
-        api_keys.Scope, typer.Option("--scope", help="predict: predictions only; admin: model descriptions as well.")
+        api_keys.Scope, typer.Option("--scope", help="predict: predictions; admin: model descriptions as well.")
     ] = "predict",
 ) -> None:
-    """Create a key and print it this once: only its hash is stored. The edge accepts it within a second."""
+    """Create a key and print it. It is shown only once, because only its hash is stored."""
     key = api_keys.add_key(load_settings(ROOT, os.environ), name, scope)
     console.out.print(key, markup=False)
     console.err.print(f"Clients send: Authorization: Bearer {api_keys.PREFIX}…; it is not shown again", markup=False)
@@ -72,7 +72,7 @@ def list_keys() -> None:
 
 
 @key_app.command("remove")
-def remove_key(name: str) -> None:
+def remove_key(name: Annotated[str, typer.Argument(help="The client's name.")]) -> None:
     """Revoke a key at once, on open connections too."""
     api_keys.remove_key(load_settings(ROOT, os.environ), name)
     console.done(f"removed the key of {name}")

@@ -19,5 +19,5 @@ def bake(
     push: Annotated[bool, typer.Option("--push", help="Push the images to the repository's registry.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Bake built models into images that need no model store to serve them."""
+    """Bake built models into images that serve them. The images need no model store."""
     bake_and_tell(connect(), current_project().settings, models or [], repository, push, as_json)

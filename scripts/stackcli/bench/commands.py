@@ -32,6 +32,6 @@ def bench(
         Path, typer.Option("--out", show_default="artifacts/bench", help="Folder for the results and the report.")
     ] = ROOT / "artifacts/bench",
 ) -> None:
-    """Load-test a model of the running stack: rates, latencies, CPU time and memory."""
+    """Load-test a model of the running stack. The report has rates, latencies, CPU time and memory."""
     asked = Bench(model, tuple(rate or ()), tuple(connections or ()), seconds, file, out)
     run_bench(connect(), current_project(), asked)

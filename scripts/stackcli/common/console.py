@@ -25,7 +25,7 @@ def leave_stdout_alone() -> None:
 
 
 def in_three_lines(failure: Failure, before: str, indent: str) -> str:
-    """What was expected, what was found and what to try, each on its own line; `before` starts the first line."""
+    """Formats what was expected, what was found and what to try, one per line; `before` starts the first line."""
     lines = f"expected {failure.expected}", f"found {failure.found}", f"try {failure.remedy}"
     return before + f"\n{indent}".join(lines)
 

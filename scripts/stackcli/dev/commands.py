@@ -16,7 +16,10 @@ OVERLAY = "compose.dev.yaml"
 
 
 def dev(yes: Yes = False) -> None:
-    """Start the stack and apply source changes as you save: handlers, the page, the edge's and the runtime's Python."""
+    """Start the stack and apply source changes as you save.
+
+    That covers handlers, the page, and the Python of the edge and the runtime.
+    """
     files = load_settings(ROOT, os.environ).compose_file or "compose.yaml"
     os.environ["COMPOSE_FILE"] = f"{files}:{OVERLAY}"
     client, project = bring_up(Options(yes))

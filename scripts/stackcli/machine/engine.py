@@ -50,7 +50,7 @@ class Engine:
 
     @property
     def needs_install(self) -> bool:
-        """A CLI without an engine or the Compose and Buildx plugins still needs an installation."""
+        """Tells whether the engine or a plugin is missing; a CLI alone is not enough."""
         return not self.is_refused and not (
             (self.is_running or self.dockerd) and is_at_least(self.compose, MIN_COMPOSE) and self.buildx
         )

@@ -25,5 +25,8 @@ def plan(
         Path, typer.Option("--results", show_default="artifacts/bench", help="Folder of the bench results.")
     ] = ROOT / "artifacts/bench",
 ) -> None:
-    """Estimate the replicas, cores and memory needed to serve a rate within a p99 latency (docs/CAPACITY.md)."""
+    """Estimate how many replicas a request rate needs.
+
+    The estimate keeps a p99 latency, and covers cores and memory (docs/CAPACITY.md).
+    """
     run_plan(*running_project(), Asked(model, rate, p99, results), as_json)

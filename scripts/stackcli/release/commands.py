@@ -21,7 +21,7 @@ WINDOW_SECONDS, MIN_REQUESTS = 60, 200
 
 @release_app.command("list")
 def list_releases() -> None:
-    """List every version: whether it is built, deployed and READY, and which unversioned requests it gets."""
+    """List every version, its state and its traffic. Shows which unversioned requests each one gets."""
     show_releases(running_stack())
 
 
@@ -48,7 +48,7 @@ def canary(
         ),
     ] = None,
 ) -> None:
-    """Send a share of the unversioned requests to a version; deploy it first if necessary."""
+    """Send a version a share of unversioned requests. It is deployed first if necessary."""
     if sticky_header and not HEADER.fullmatch(sticky_header):
         raise ConfigError("a header name for --sticky-header", repr(sticky_header), "--sticky-header X-Client-Id")
     asked = Canary(version=version, weight=weight, sticky_header=sticky_header)
@@ -70,7 +70,7 @@ def promote(
         int, typer.Option("--least", metavar="N", min=1, help="How many requests each version needs for a decision.")
     ] = MIN_REQUESTS,
 ) -> None:
-    """Make a version stable: it gets all unversioned requests; the previous version stays deployed."""
+    """Send a version all unversioned requests. The previous version stays deployed."""
     if not auto:
         change.promote(running_stack(), model, version)
     elif version:
@@ -82,7 +82,7 @@ def promote(
 
 @release_app.command()
 def rollback(model: Model) -> None:
-    """End the canary or, without one, make the previous version stable again."""
+    """End the canary, or undo the last promotion. Without a canary, the previous version becomes stable again."""
     change.roll_back(running_stack(), model)
 
 

@@ -25,7 +25,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/STATUS.md).")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write it as an SVG picture.")] = None,
 ) -> None:
-    """Show the health of the stack and the traffic of every model; exit 1 unless healthy."""
+    """Show the stack's health and each model's traffic. The exit status is 1 unless the stack is healthy."""
     if not show_status(watch, as_json, svg):
         raise typer.Exit(1)
 

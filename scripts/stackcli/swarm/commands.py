@@ -32,7 +32,7 @@ def up(
         bool, typer.Option("--observability", help="Also deploy Prometheus, Alertmanager and node_exporter.")
     ] = False,
 ) -> None:
-    """Bake built models, push the images, deploy them and wait until every task is healthy."""
+    """Bake, push and deploy built models. It returns once every task is healthy."""
     project = current_project()
     asked = deploy.Asked(models or [], repository or project.settings.swarm_repository, observability)
     deploy.bring_up(connect(), project, asked)
@@ -40,19 +40,19 @@ def up(
 
 @swarm_app.command()
 def roll(models: Models = None, repository: Repository = "") -> None:
-    """Bake built models and update a deployed stack to the new images; a failed update is rolled back."""
+    """Update a deployed stack to newly baked models. A failed update is rolled back."""
     project = current_project()
     deploy.roll(connect(), project, deploy.Asked(models or [], repository or project.settings.swarm_repository))
 
 
 @swarm_app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """Show machines, services and their problems; exit 1 if there are any."""
+    """Show machines, services and their problems. The exit status is 1 if there are any."""
     if not show_status(current_project(), as_json):
         raise typer.Exit(1)
 
 
 @swarm_app.command()
 def down() -> None:
-    """Remove the stack, its secrets and its configs; Prometheus's data stay."""
+    """Remove the stack, its secrets and its configs. Prometheus's data is kept."""
     deploy.bring_down(current_project())

@@ -28,11 +28,12 @@ SLOWEST = ["--durations=10"]
 
 
 def test(context: typer.Context, yes: Yes = False, base: Base = "auto") -> None:
-    """Run all checks and tests, or one group: unit, lint, page, builder, runtime, edge or load.
+    """Run all checks and tests, or one group of them.
 
-    Only what the tests need is set up first. unit and lint need no Docker; without its compose command, lint leaves out
-    the compose files. builder, runtime, edge and load run inside their images and need no running stack; page tests the
-    playground in a browser. All other arguments go to pytest: paths, -k, -x.
+    The groups are unit, lint, page, builder, runtime, edge and load. Only what the tests need is set up first. unit
+    and lint need no Docker; without its compose command, lint leaves out the compose files. builder, runtime, edge and
+    load run inside their images and need no running stack; page tests the playground in a browser. All other arguments
+    go to pytest: paths, -k, -x.
     """
     raise typer.Exit(run_tests(Options(yes=yes, base=base), context.args))
 

@@ -28,7 +28,13 @@ def tune(
     ] = "throughput",
     version: Annotated[str | None, typer.Option("--version", help="Default: the newest version.")] = None,
     connections: Annotated[
-        int | None, typer.Option("--connections", metavar="N", min=1, help="Default: 64, or 2 per CPU for slow models.")
+        int | None,
+        typer.Option(
+            "--connections",
+            metavar="N",
+            min=1,
+            help="How many connections load the model. Default: 64, or 2 per CPU for slow models.",
+        ),
     ] = None,
     seconds: Annotated[
         float, typer.Option("--seconds", min=1, help="How long to measure each run of a long trial.")
@@ -45,7 +51,7 @@ def tune(
     ] = ROOT / "artifacts/tune",
     forget: Annotated[bool, typer.Option("--forget", help="Drop the tuned settings of the model and stop.")] = False,
 ) -> None:
-    """Find a model's best workers, threads, batching and precision on this machine; the next `up` uses them."""
+    """Find a model's best settings on this machine. The next `up` uses its workers, threads, batching and precision."""
     if forget:
         run.forget(load_settings(ROOT, os.environ), model, version)
         return

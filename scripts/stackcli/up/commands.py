@@ -21,7 +21,7 @@ def up(
         bool, typer.Option("--observability", help="Also start Prometheus, Alertmanager and Grafana.")
     ] = False,
 ) -> None:
-    """Build what has changed, start the stack and wait until every model is READY."""
+    """Build what has changed, and start the stack. It returns once every model is READY."""
     bring_up(Options(yes, strict, tuple(weights or ()), base, observability))
 
 
@@ -30,7 +30,7 @@ def down(
         bool, typer.Option("--volumes", help="Also remove the volumes: downloads, data sets and metrics.")
     ] = False,
 ) -> None:
-    """Stop the stack and remove its containers; the model store is kept."""
+    """Stop the stack and remove its containers. The model store is kept."""
     project = current_project()
     project.do("--profile", "*", "down", *(["--volumes"] if volumes else []))
     console.done(f"{project.settings.compose_project_name} is down")
