@@ -12,7 +12,7 @@ from stackcli.store.manifest import find_sample, read_manifest, store_folder
 
 
 @dataclass(frozen=True)
-class Served:
+class Unpacked:
     """A model, the precision it is served at, and the sample image that every request carries."""
 
     name: str
@@ -21,7 +21,7 @@ class Served:
     image: Path
 
 
-def unpack(settings: Settings, names: list[str], folder: Path) -> list[Served]:
+def unpack(settings: Settings, names: list[str], folder: Path) -> list[Unpacked]:
     """Unpacks each archive into `folder`/<model>. Raises ConfigError if one is not in the store."""
     models = [model for model in read_manifest(settings).models if model.is_available and not model.candidate]
     available = {model.name: model for model in reversed(models)}  # the newest version of each
@@ -38,7 +38,7 @@ def unpack(settings: Settings, names: list[str], folder: Path) -> list[Served]:
         image = find_sample(model, settings)
         if image is None:
             raise ConfigError(f"a sample of {name} in the model store", "none", "one in its folder's samples/")
-        served.append(Served(name, model.precision, model.trained, image))
+        served.append(Unpacked(name, model.precision, model.trained, image))
     return served
 
 

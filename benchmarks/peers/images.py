@@ -5,7 +5,7 @@ from __future__ import annotations
 import docker
 from docker.errors import ContainerError
 
-from peers.archives import Served
+from peers.archives import Unpacked
 from peers.errors import PeerFailure, last_words
 from peers.peer import FOLDER
 from stackcli.build.base_image import run_build
@@ -29,7 +29,7 @@ def build(project: Project, folder: str) -> None:
     run_build([*command, str(FOLDER)], image)
 
 
-def reference_answers(client: docker.DockerClient, folder: str, served: Served, models: str) -> str:
+def reference_answers(client: docker.DockerClient, folder: str, served: Unpacked, models: str) -> str:
     """Returns, as JSON, what the plain PyTorch module answers to the model's image, computed in a peer's image."""
     try:
         output: bytes = client.containers.run(

@@ -61,7 +61,7 @@ class Options:
     def is_complete(self) -> bool:
         return len(self.peers) == len(peer_names()) and self.tables == list(TABLES) and self.models == list(CONNECTIONS)
 
-    def task(self, table: Table, model: archives.Served) -> Task:
+    def task(self, table: Table, model: archives.Unpacked) -> Task:
         return make_task(table, model.name, self.engine, self.precision or model.precision, self.workers, self.threads)
 
 
@@ -72,7 +72,7 @@ class Bench:
     client: docker.DockerClient
     project: Project
     load: Load
-    served: dict[str, archives.Served]
+    served: dict[str, archives.Unpacked]
     expected: dict[str, Any]
 
     def measure(self, peer: Peer, task: Task, options: Options, results: Results) -> None:

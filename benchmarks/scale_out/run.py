@@ -16,7 +16,7 @@ from scale_out.prediction import CONNECTIONS, open_rate
 from scale_out.replicas import MOST, containers, measure, route_to, start
 from scale_out.results import FILE, Facts, Loaded, Measured, read, write
 from stackcli.bench import load
-from stackcli.bench.run import QUICK_CONNECTIONS, describe, open_rates, path_of, served_settings
+from stackcli.bench.run import QUICK_CONNECTIONS, describe, open_rates, path_of, settings_in_force
 from stackcli.build.base_image import ensure_base_image
 from stackcli.build.images import ensure_images
 from stackcli.common import console
@@ -58,7 +58,7 @@ def measure_all(testbed: Testbed, settings: Settings, photo_model: Model, rounds
 
     def describe_bench(runs: list[load.Run]) -> Results:
         container = load.find_server(testbed.client, testbed.project)
-        served = served_settings(container, testbed.project.settings, testbed.model)
+        served = settings_in_force(container, testbed.project.settings, testbed.model)
         about = describe(testbed.client, testbed.model, testbed.body)
         return Results.model_validate({**about, "settings": served, "runs": [asdict(run) for run in runs]})
 

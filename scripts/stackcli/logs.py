@@ -72,7 +72,7 @@ def show_logs(client: docker.DockerClient, project_name: str, wanted: Wanted, fo
         )
         for line in lines:
             if wanted.takes(line):
-                show(line, as_json)
+                print_line(line, as_json)
     except KeyboardInterrupt:
         return
 
@@ -144,7 +144,7 @@ def whole_lines(parts: Iterable[bytes]) -> Iterator[str]:
         yield from (line.decode(errors="replace") for line in lines)
 
 
-def show(line: LogLine, as_json: bool) -> None:
+def print_line(line: LogLine, as_json: bool) -> None:
     """Prints a line; with `as_json` the container's own JSON object with the service and the time added."""
     if as_json:
         said = {"message": line.text} if line.said is None else line.said

@@ -1,4 +1,4 @@
-"""What axe finds wrong with the page as it is now."""
+"""Lists the accessibility problems that axe finds on the page in its current state."""
 
 from importlib.resources import files
 

@@ -1,4 +1,4 @@
-"""What a person does on the page: draw, drop, paste, choose; and what she reads there."""
+"""Acts as a user of the page: draws, drops, pastes and chooses pictures, and reads the results."""
 
 import base64
 from collections.abc import Sequence

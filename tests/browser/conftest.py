@@ -1,4 +1,4 @@
-"""The playground of the running stack in a real browser; what a page must never do fails every test that opens it."""
+"""Opens the running stack's playground in a real browser; an error that a page must never have fails its test."""
 
 import os
 from collections.abc import Callable, Generator, Iterator

@@ -1,4 +1,4 @@
-"""Where the playground is, and what a page of it must never do."""
+"""Finds the playground, and watches its pages for what must never happen."""
 
 import os
 import time

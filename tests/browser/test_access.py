@@ -1,4 +1,4 @@
-"""Everybody can use it: by keyboard, with a screen reader, in the dark, on a telephone, in Chinese."""
+"""Everyone can use the page: by keyboard, with a screen reader, in dark mode, on a phone, in Chinese."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Shown in a browser: draw, drop, paste or choose a picture, and read what one or two versions make of it."""
+"""A user can draw, drop, paste or choose a picture, and read the answers of one or two versions."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Copy as curl and copy as Python: what is copied runs as it is, and gets the answer that the page shows."""
+"""The code that "Copy as curl" and "Copy as Python" give runs unchanged, and gets the answer that the page shows."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""When something is wrong, the page says what, in words for a person, and goes on as soon as it can."""
+"""If something fails, the page says what in plain words, and recovers as soon as it can."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The compose files in every combination in which they are used, and what Compose makes of one."""
+"""Lists the combinations in which the compose files are used, and asks Compose for the result of one."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The files of the repository, and how a checker is run on them."""
+"""Lists the repository's files, and runs a checker on them."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A stand-in for a cluster's API server: it knows which kinds there are, and nothing else.
+"""A stand-in for a cluster's API server that only knows which kinds exist.
 
 `kubectl apply --dry-run=client` sends nothing, but asks a server for the kinds' names, and whether an object is there.
 It checks no field: kubernetes-validate does.

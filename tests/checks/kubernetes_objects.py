@@ -1,4 +1,4 @@
-"""What kubernetes/ makes: its folders rendered by kubectl, and questions to the objects that come of it."""
+"""Renders the folders of kubernetes/ with kubectl, and answers questions about the resulting objects."""
 
 from __future__ import annotations
 

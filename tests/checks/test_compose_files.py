@@ -74,7 +74,7 @@ def baked_files(stage: str) -> set[str]:
     ],
 )
 def test_two_projects_never_take_each_others_images(tmp_path: Path, environment: dict[str, str], tag: str) -> None:
-    """Neither by the command line nor by Compose."""
+    """The command line and Compose name the images alike, by project."""
     assert load_settings(tmp_path, environment).image_of("edge") == f"torchserve-stack/edge:{tag}"
     command = ["docker", "compose", "--env-file=/dev/null", "--profile=*", "config", "--images"]
     known = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}

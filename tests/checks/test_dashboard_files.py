@@ -1,4 +1,4 @@
-"""Grafana's dashboards, as far as no Prometheus is needed: what is committed, and that Grafana can read it."""
+"""Grafana can read the committed dashboards, which are those of their source; no Prometheus is needed here."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""kubernetes/: what is rendered is valid for Kubernetes, and closed. No cluster is asked."""
+"""The objects of kubernetes/ are valid for Kubernetes, and closed; no cluster is needed."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""kubernetes/ says what compose.yaml, compose.prod.yaml, docker/prometheus and config.properties say."""
+"""kubernetes/ agrees with compose.yaml, compose.prod.yaml, docker/prometheus and config.properties."""
 
 import functools
 import re

@@ -1,4 +1,4 @@
-"""kubernetes/kserve: KServe's own schemas are not at hand; the pod that it makes is held against Kubernetes'."""
+"""kubernetes/kserve: without KServe's own schemas, the pod that it makes is checked against Kubernetes'."""
 
 import kubernetes_validate  # type: ignore[import-untyped]
 

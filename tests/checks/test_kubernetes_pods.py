@@ -1,4 +1,4 @@
-"""kubernetes/: pods, services, budgets and autoscalers refer to each other as they mean to."""
+"""kubernetes/: pods, services, disruption budgets and autoscalers refer to each other correctly."""
 
 import copy
 import re

@@ -1,4 +1,4 @@
-"""Lanes run side by side, each in one worker and in its order; what has to be alone is, and comes before them."""
+"""Lanes run in parallel, each in one worker and in order; tests that need the machine alone get it."""
 
 import os
 import subprocess

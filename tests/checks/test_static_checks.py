@@ -1,4 +1,4 @@
-"""The linters, each as one test: what they say is the failure's text."""
+"""Runs each linter as one test, whose failure is the linter's output."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The states that a model store can be in, and what each part of the stack makes of them: one table, tested everywhere.
+"""The states that a model store can be in, and how each part of the stack treats them: one table, tested everywhere.
 
 The store has one model, `m`. The builder, the runtime, the edge and the command line have a test each that goes through
 STORE_STATES (test_store_states.py), so that they cannot come to different results.

@@ -1,4 +1,4 @@
-"""What goes into baked images, and what their tag says of it."""
+"""Baked images contain the served models only, and their tag is derived from the contents."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A missing browser is installed where it may be, and else an error that says what to do; never a skipped test."""
+"""A missing browser is installed if allowed, and otherwise an error that says what to do; no test is skipped."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What `release promote --auto` makes of the edge's access log."""
+"""`release promote --auto` decides by the edge's access log."""
 
 import json
 from typing import Any

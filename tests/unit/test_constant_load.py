@@ -1,4 +1,4 @@
-"""The load keeps its rate whatever the server does, and every request is counted once, as what became of it."""
+"""The load keeps its rate whatever the server does, and every request is counted once, by its outcome."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""API keys are read line by line, and a line that is none is never shown."""
+"""API keys are read line by line, and an invalid line is never shown."""
 
 from __future__ import annotations
 

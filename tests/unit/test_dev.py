@@ -1,4 +1,4 @@
-"""`scripts/stack dev`: what a changed file concerns, and what is told of it."""
+"""`scripts/stack dev` applies a changed file to the part that it affects, and reports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is installed where no Docker Engine is: decided from os-release, apt's sources and what apt knows."""
+"""The packages of a missing Docker Engine are chosen by os-release, apt's sources and what apt knows."""
 
 import pytest
 

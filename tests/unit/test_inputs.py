@@ -1,4 +1,4 @@
-"""An image is built again when, and only when, what it is made from changed."""
+"""An image is rebuilt if, and only if, its inputs have changed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""scripts/stack starts from anywhere, makes its environment once, and says what to run where it cannot."""
+"""scripts/stack starts from anywhere, creates its environment once, and says what to run if it cannot."""
 
 import os
 import shutil

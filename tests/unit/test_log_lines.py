@@ -1,4 +1,4 @@
-"""Lines of the containers' logs, as `scripts/stack logs` takes, filters and shows them."""
+"""`scripts/stack logs` parses, filters and shows the lines of the containers' logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest and the builder's reasons reach the person unchanged."""
+"""The manifest and the builder's reasons reach the user unchanged."""
 
 import json
 from pathlib import Path

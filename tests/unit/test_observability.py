@@ -1,4 +1,4 @@
-"""`scripts/stack up --observability`: what it asks for, says and keeps to itself."""
+"""`scripts/stack up --observability` checks its ports and images, and keeps Grafana's password secret."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""What plan promises: enough replicas for rate and p99, one to lose, and a refusal where it cannot know or keep it."""
+"""`plan` finds enough replicas for a rate and a p99, plus one, and refuses what it cannot know or keep."""
 
 import json
 from collections.abc import Iterator
@@ -200,7 +200,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stack that serves what the bench has measured."""
     monkeypatch.setattr(forecast, "find_server", lambda client, project: None)
     monkeypatch.setattr(forecast, "describe_machine", lambda client: MACHINE)
-    monkeypatch.setattr(forecast, "served_settings", lambda container, settings, model: SETTINGS)
+    monkeypatch.setattr(forecast, "settings_in_force", lambda container, settings, model: SETTINGS)
     monkeypatch.setattr(forecast, "read_manifest", lambda settings: Manifest(models=[MODEL]))
 
 

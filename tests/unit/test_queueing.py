@@ -1,4 +1,4 @@
-"""The simulation agrees with the queues whose answer is known, and does what TorchServe's queue does."""
+"""The simulation agrees with queues whose solution is known, and behaves as TorchServe's queue does."""
 
 from math import factorial
 

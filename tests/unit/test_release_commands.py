@@ -1,4 +1,4 @@
-"""What `scripts/stack release` does in which order, with containers that only say what they were told."""
+"""`scripts/stack release` does its steps in the right order; the containers here only record what they are told."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The state of releases: what each command makes of it, and how the list shows it."""
+"""Each command changes the state of the releases as it should, and the list shows it."""
 
 import json
 from pathlib import Path

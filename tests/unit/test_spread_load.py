@@ -1,4 +1,4 @@
-"""The careful client asks another address where one does not answer, leaves that one out, and counts both."""
+"""If an address does not answer, the careful client asks another one, skips the first for a while, and counts both."""
 
 import socket
 

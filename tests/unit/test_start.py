@@ -1,4 +1,4 @@
-"""What `up` tells a TorchServe that runs: to change the versions that differ, and nothing else."""
+"""`up` makes a running TorchServe change the versions that differ, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`status` in its forms: what is known is shown, what is missing is told, and what is untrained is never hidden."""
+"""`status` in all its forms shows what is known, names what is missing, and never hides an untrained model."""
 
 import io
 import json
@@ -23,7 +23,7 @@ from stackcli.common.paths import ROOT
 from stackcli.project.settings import Settings
 from stackcli.status import commands
 from stackcli.status.as_json import described_failure, described_stack
-from stackcli.status.as_table import show, weights_of, write_picture
+from stackcli.status.as_table import show_serving, weights_of, write_picture
 from stackcli.status.metrics import Metrics
 from stackcli.status.read import Serving
 from stackcli.status.watch import watch
@@ -75,7 +75,7 @@ SERVING = Serving(HEALTHY, HEALTHY, [(MNIST, "READY"), (RANDOM, "READY"), (MISSI
 
 def shown(serving: Serving, width: int = 200) -> str:
     to = Console(file=io.StringIO(), width=width, highlight=False)
-    show(serving, Settings(), to)
+    show_serving(serving, Settings(), to)
     assert isinstance(to.file, io.StringIO)
     return to.file.getvalue()
 

@@ -1,4 +1,4 @@
-"""What a Swarm says is understood, what is wrong is named, and files and variables fit together."""
+"""The state of a Swarm is read correctly, problems are named, and files and variables match."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `scripts/stack test` is asked for decides what it sets up: a browser, the stack, an image or nothing."""
+"""The arguments of `scripts/stack test` decide what it sets up: a browser, the stack, an image or nothing."""
 
 import pytest
 

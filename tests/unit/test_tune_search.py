@@ -1,4 +1,4 @@
-"""What `tune` may try, how it searches, and what it chooses: the parts that measure nothing."""
+"""`tune` tries only allowed settings, searches step by step and chooses well: the parts that measure nothing."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stackcli.bench.load import SECONDS
+from stackcli.bench.load import RUN_SECONDS
 from stackcli.bench.run import Bench, run_bench
 from stackcli.common.paths import ROOT
 from stackcli.machine.engine import connect
@@ -24,7 +24,7 @@ def bench(
         list[int] | None,
         typer.Option("--connections", metavar="N", min=1, help="Run a closed loop on N connections; repeatable."),
     ] = None,
-    seconds: Annotated[float, typer.Option("--seconds", min=1, help="How long to measure each run.")] = SECONDS,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="How long to measure each run.")] = RUN_SECONDS,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="IMAGE", help="The image to send. Default: the first sample.")
     ] = None,

@@ -21,7 +21,7 @@ from stackcli.common.paths import ROOT
 from stackcli.project.compose import Project
 from stackcli.project.containers import find_container, health_of
 
-SECONDS = 15.0
+RUN_SECONDS = 15.0
 WARM_UP_SECONDS = 2.0
 TIMEOUT_SECONDS = 60.0
 PSS = "cat /proc/[0-9]*/smaps_rollup 2>/dev/null"  # proportional set size: pages shared by workers count once
@@ -72,7 +72,7 @@ def measure(
     *,
     connections: int | None = None,
     rate: float | None = None,
-    seconds: float = SECONDS,
+    seconds: float = RUN_SECONDS,
     warmup: float = WARM_UP_SECONDS,
 ) -> Run:
     """Runs a closed loop with `connections`, or an open loop at `rate` requests/s. The load image has to exist already.

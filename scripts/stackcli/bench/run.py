@@ -64,7 +64,7 @@ def run_bench(client: docker.DockerClient, project: Project, bench: Bench) -> Pa
     asked = bench.rates or bench.connections
     results: dict[str, Any] = {
         **describe(client, model, body),
-        "settings": served_settings(container, project.settings, model),
+        "settings": settings_in_force(container, project.settings, model),
         "runs": [],
     }
     runs: list[Run] = []
@@ -152,7 +152,7 @@ def describe(client: docker.DockerClient, model: Model, body: Path) -> dict[str,
     }
 
 
-def served_settings(container: Container, settings: Settings, model: Model) -> dict[str, Any]:
+def settings_in_force(container: Container, settings: Settings, model: Model) -> dict[str, Any]:
     """Returns the model's settings as TorchServe reports them, and the container's limits. Raises ServeError."""
     key = (model.name, model.version)
     served = next((one for one in read_models(container) if (one["modelName"], one["modelVersion"]) == key), None)

@@ -11,7 +11,7 @@ import docker
 from rich.table import Table
 
 from stackcli.bench.load import find_server
-from stackcli.bench.run import served_settings
+from stackcli.bench.run import settings_in_force
 from stackcli.common import console
 from stackcli.common.errors import ConfigError
 from stackcli.machine.describe import describe_machine
@@ -84,7 +84,7 @@ def run_plan(client: docker.DockerClient, project: Project, asked: Asked, as_jso
     container = find_server(client, project)
     served = pick_model(read_manifest(project.settings).models, asked.model)
     results = read_results(asked.folder, served.name)
-    check_results(results, served, describe_machine(client), served_settings(container, project.settings, served))
+    check_results(results, served, describe_machine(client), settings_in_force(container, project.settings, served))
     most = project.settings.edge_most_replicas
     plan = make_plan(results, results.replica(), asked.rate, asked.p99_ms, most)
     if as_json:

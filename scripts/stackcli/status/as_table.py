@@ -31,7 +31,7 @@ MIB = 1 << 20
 Cells = Mapping[str, Text]  # by the column's title
 
 
-def show(serving: Serving, settings: Settings, to: Console = console.out) -> None:
+def show_serving(serving: Serving, settings: Settings, to: Console = console.out) -> None:
     to.print(rendered(serving, settings, to))
 
 

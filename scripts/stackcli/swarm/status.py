@@ -61,11 +61,11 @@ def show_status(project: Project, as_json: bool) -> bool:
             json.dumps({"schema": SCHEMA, "healthy": status.is_healthy, **asdict(status), "problems": status.problems})
         )
     else:
-        show(status)
+        print_status(status)
     return status.is_healthy
 
 
-def show(status: SwarmStatus) -> None:
+def print_status(status: SwarmStatus) -> None:
     console.out.print(nodes_table(status.nodes))
     if status.services:
         console.out.print()

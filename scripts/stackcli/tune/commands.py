@@ -38,7 +38,7 @@ def tune(
     ] = None,
     seconds: Annotated[
         float, typer.Option("--seconds", min=1, help="How long to measure each run of a long trial.")
-    ] = run.SECONDS,
+    ] = run.TRIAL_SECONDS,
     budget: Annotated[
         float | None,
         typer.Option("--budget", metavar="MINUTES", min=0, help="Limit the trials to about this time."),

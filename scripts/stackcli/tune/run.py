@@ -29,7 +29,7 @@ from stackcli.tune.report import Outcome
 from stackcli.tune.search import Trial
 from stackcli.tune.testbed import Testbed, interrupt_on_every_signal, open_testbed, paused
 
-SECONDS = 5.0
+TRIAL_SECONDS = 5.0
 BUSY_CONNECTIONS = 64
 # For the estimate: a server's start until healthy, and the load generator's overhead per run.
 START_SECONDS, RUN_SECONDS = 8.0, 1.5

@@ -12,7 +12,7 @@ from stackcli.build.prepare import prepare
 from stackcli.common import console
 from stackcli.project.compose import Project
 from stackcli.project.containers import SERVING, wait_until_healthy
-from stackcli.status.as_table import show as show_serving
+from stackcli.status.as_table import show_serving
 from stackcli.status.read import example_command, read_serving
 from stackcli.up.observers import start_observers
 from stackcli.up.preflight import run_preflight

@@ -1,4 +1,4 @@
-"""model.yaml: what is accepted, and how a mistake is told."""
+"""model.yaml: valid ones are accepted, and a mistake is explained."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What one TorchServe's :8082/metrics says, as far as the edge reads it."""
+"""Makes the part of a TorchServe's :8082/metrics that the edge reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers are what happened between two readings, and what is now: of every TorchServe that answers, together."""
+"""The metrics cover what happened between two scrapes and the current state, over all TorchServes that answer."""
 
 from __future__ import annotations
 

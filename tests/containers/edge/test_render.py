@@ -1,4 +1,4 @@
-"""Whatever is rendered, HAProxy accepts; and nothing that it is given can be read by anybody else."""
+"""HAProxy accepts every rendered configuration, and no other user can read what it is given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers are read only when asked for, once a second at most, and a TorchServe that does not answer costs a moment."""
+"""Metrics are scraped only on request, at most once a second, and an unresponsive TorchServe delays them briefly."""
 
 from __future__ import annotations
 

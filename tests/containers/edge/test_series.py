@@ -1,4 +1,4 @@
-"""The supervisor's own series, and its HTTP server."""
+"""The supervisor exports its own metrics over its HTTP server."""
 
 from __future__ import annotations
 

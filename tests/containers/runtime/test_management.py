@@ -1,4 +1,4 @@
-"""TorchServe's own management API ends the workers that it is told to end; it runs the program `kill` of its image."""
+"""TorchServe's management API can stop workers, for which it runs the program `kill` of its image."""
 
 import json
 import urllib.request

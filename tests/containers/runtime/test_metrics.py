@@ -1,4 +1,4 @@
-"""What port 8082 says of each model: counted once, by outcome, and nothing of what a client makes up."""
+"""Port 8082 counts each request once, by model and outcome, and no client can create label values."""
 
 import os
 import re

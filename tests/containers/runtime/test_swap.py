@@ -1,4 +1,4 @@
-"""An archive that was built again is served without losing a request; one that does not load changes nothing."""
+"""A rebuilt archive replaces its predecessor without losing a request; one that does not load changes nothing."""
 
 import os
 import signal

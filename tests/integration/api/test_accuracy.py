@@ -1,4 +1,4 @@
-"""The models are as right over HTTP as the builder said they are: MNIST's whole test set, and real photos."""
+"""The models are as accurate over HTTP as the builder measured: on MNIST's whole test set, and on real photos."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""TorchServe's other doors: explanations, gRPC, OpenAPI, Prometheus, against the user's running stack."""
+"""TorchServe's other APIs work on the user's running stack: explanations, gRPC, OpenAPI, Prometheus."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""One bad item never costs its neighbours in a batch anything, whatever is bad about it."""
+"""A bad item never affects its neighbours in a batch, whatever is wrong with it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

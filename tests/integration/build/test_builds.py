@@ -1,4 +1,4 @@
-"""The builder does no work twice, repeats itself byte for byte, and never leaves a broken store behind."""
+"""The builder does no work twice, is reproducible to the byte, and never leaves a broken store behind."""
 
 import shutil
 import subprocess

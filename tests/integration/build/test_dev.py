@@ -1,4 +1,4 @@
-"""`scripts/stack dev`: a saved line is live in the running stack, and no model that it is not about is restarted."""
+"""With `scripts/stack dev` a saved line is live in the running stack, and no other model is restarted."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""A damaged store: what is broken is named and not served, everything else is."""
+"""In a damaged store, broken archives are named and not served; everything else is served."""
 
 import json
 import re

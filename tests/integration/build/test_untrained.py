@@ -1,4 +1,4 @@
-"""densenet161 without its published weights: random ones by name and labelled so everywhere, and files of weights."""
+"""densenet161 without its published weights: random ones on request, labelled everywhere, or weights from a file."""
 
 import hashlib
 import json

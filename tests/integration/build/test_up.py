@@ -1,4 +1,4 @@
-"""`scripts/stack up` on a stack that runs gives it what has changed, and takes nothing from anybody else's requests."""
+"""`scripts/stack up` applies changes to a running stack, and costs no other model's requests anything."""
 
 import json
 import shutil

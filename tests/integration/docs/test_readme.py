@@ -1,4 +1,4 @@
-"""The README is run: its commands, in order, as a user's, and the output it shows is the output one sees.
+"""The README's commands run in order, as a user would run them, and print the output that it shows.
 
 Its project has its own name, ports and folders; the models that need no rebuilding come from the user's store.
 """

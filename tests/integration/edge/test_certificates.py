@@ -1,4 +1,4 @@
-"""The closed stack's certificate: renewed, unusable, expired, or soon to be."""
+"""The closed stack's certificate: renewed, unusable, expired or about to expire."""
 
 import ssl
 from collections.abc import Iterator

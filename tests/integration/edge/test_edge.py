@@ -1,4 +1,4 @@
-"""The front door of the user's stack: what passes, what does not, and what every answer carries."""
+"""The edge of the user's stack: which requests it forwards, which it refuses, and what every answer contains."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The closed stack's front door: keys that come and go, TLS, limits, and what its log does and does not say."""
+"""The closed stack's edge: added and removed keys, TLS, limits, and what its log contains and omits."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""What fails behind the edge, or in it, costs no client an answer: every request is counted."""
+"""A failure in the edge or behind it costs no client an answer: every request is counted."""
 
 import json
 import socket

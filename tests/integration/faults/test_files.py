@@ -1,4 +1,4 @@
-"""A damaged, full or changing disk: what is served goes on, what cannot be is refused with the reason."""
+"""With a damaged, full or changing disk, intact models stay served and the others are refused with the reason."""
 
 import shutil
 from collections.abc import Callable, Iterator

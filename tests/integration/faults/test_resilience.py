@@ -1,4 +1,4 @@
-"""Green means READY, and a stop lets slow requests finish. What is killed under load: test_processes.py."""
+"""Healthy means READY, and a stop lets slow requests finish. test_processes.py kills processes under load."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the series say is what a client counts: by model, version and outcome, in number and in time."""
+"""The metrics match what a client counts, by model, version and outcome: the number of answers and their latency."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NOBODY = ("-", "-")
 
 @dataclass
 class Counted:
-    """A client's figures: answers by (model, version, outcome), seconds by (model, version) of the good ones."""
+    """A client's counts: answers by (model, version, outcome), seconds by (model, version) of the good ones."""
 
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     seconds: dict[tuple[str, str], list[float]] = field(default_factory=dict)

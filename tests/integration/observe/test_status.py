@@ -1,4 +1,4 @@
-"""`scripts/stack status` of real stacks: the numbers are those of the traffic, and what is missing is told."""
+"""`scripts/stack status` of real stacks shows the traffic's metrics, and says what is missing."""
 
 import json
 import subprocess

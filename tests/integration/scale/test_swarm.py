@@ -1,4 +1,4 @@
-"""Three machines and then four, under load: what is killed, drained, added, updated or lost costs no client its answer.
+"""Under load on three machines, then four: killing, draining, adding, updating or losing one costs no answer.
 
 The tests are one story, in the order of this file: each takes the Swarm over from the previous one, at full strength.
 """

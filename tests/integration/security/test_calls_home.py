@@ -1,4 +1,4 @@
-"""Nothing calls home: all that is asked of a name server is the stack's own names and, by a build, the registries'.
+"""Nothing calls home: containers only resolve the stack's own names and, during a build, those of the registries.
 
 An address that a program knows without asking is not seen here. Requests are sent for CALLS_HOME_SECONDS, 30 s unless
 it is set: onnxruntime 1.32 asks for its maker's host ten seconds after its import (findings/onnxruntime-telemetry.sh).

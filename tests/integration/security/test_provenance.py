@@ -1,4 +1,4 @@
-"""What is served is what the holder of the key has built: everything else is refused by name, with the reason."""
+"""Only what the holder of the key built is served; everything else is refused by name, with the reason."""
 
 import hashlib
 import json

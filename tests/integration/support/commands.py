@@ -1,4 +1,4 @@
-"""Commands on this machine, and in containers of the stack's images; what they print is a failure's text."""
+"""Runs commands on this machine and in containers of the stack's images; their output is the failure's text."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What is kept of a failed test: the logs and `docker inspect` of every container, under artifacts/."""
+"""Saves the evidence of a failed test under artifacts/: the logs and `docker inspect` of every container."""
 
 import json
 from collections.abc import Callable

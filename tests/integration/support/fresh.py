@@ -1,4 +1,4 @@
-"""Compose projects of the tests' own, which they may damage, kill and stop."""
+"""Makes the tests' own compose projects, which they may damage, kill and stop."""
 
 import functools
 import uuid

@@ -1,4 +1,4 @@
-"""What the CIS checks look at: a service's container, its image, its Dockerfile and what lies in its file system."""
+"""The objects of the CIS checks: a service's container, its image, its Dockerfile and its file system."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The processes of a torchserve container, to be found and killed from inside it."""
+"""Finds and kills the processes of a torchserve container from inside it."""
 
 from integration.support.stack import Deployment
 

@@ -1,4 +1,4 @@
-"""What belongs to the user, and is only looked at: this checkout, the project, its folders, images and volumes."""
+"""The user's own objects, which tests only read: this checkout, the project, its folders, images and volumes."""
 
 import os
 from pathlib import Path

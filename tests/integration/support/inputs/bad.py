@@ -1,4 +1,4 @@
-"""What is no image, and what it has to be answered with."""
+"""Requests that contain no image, each with the required answer."""
 
 import struct
 from collections.abc import Callable

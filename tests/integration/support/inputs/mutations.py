@@ -1,4 +1,4 @@
-"""Images in every format, and what a careless or a hostile client makes of them; the same ones in every run."""
+"""Images in every format, damaged as by a careless or hostile client; reproducible in every run."""
 
 import io
 import random

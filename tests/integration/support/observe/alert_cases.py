@@ -1,4 +1,4 @@
-"""What causes each alert of docker/prometheus/rules, and what mends it."""
+"""Causes each alert of docker/prometheus/rules, and removes the cause again."""
 
 from dataclasses import dataclass
 

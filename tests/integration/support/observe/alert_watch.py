@@ -1,4 +1,4 @@
-"""What Alertmanager's API shows, and since when: each alert's first moment, and the moment it was gone."""
+"""Watches Alertmanager's API and records when each alert appeared and disappeared."""
 
 import threading
 import time
