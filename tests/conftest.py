@@ -49,7 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LaneScheduli
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """As many files as --durations=N shows tests, and the lanes; what tests share counts for the first of them."""
+    """Prints as many files as --durations=N shows tests, and the lanes; shared set-up counts for the first test."""
     shown = config.getoption("durations")
     if not shown:
         return
@@ -68,5 +68,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def write_docs(pytestconfig: pytest.Config) -> bool:
-    """Whether this run writes the pages of docs/ that it finds the contents of."""
+    """Whether this run writes the pages of docs/ whose contents it measures."""
     return bool(pytestconfig.getoption("--write-docs"))

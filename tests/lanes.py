@@ -37,7 +37,7 @@ LANES = {
     ),
     # A registry, and machines with their own engines: it mostly waits.
     "swarm": ("tests/integration/build/test_bake.py", "tests/integration/scale/"),
-    # What takes all of the CPUs that it gets, for as long as it takes.
+    # Tests that keep all the CPUs busy that they get.
     "work": (
         "tests/integration/faults/test_fuzz.py",
         "tests/integration/build/",
@@ -60,7 +60,7 @@ MAX_WORKERS = 3
 
 
 def place_of(test: str) -> tuple[int, int]:
-    """Which lane, and which of its beginnings, by their numbers; test: as pytest names it."""
+    """Returns the numbers of a test's lane and of the prefix that matches; `test`: as pytest names it."""
     fitting = [
         (len(start), (lane, place))
         for lane, starts in enumerate(LANES.values())
@@ -97,12 +97,12 @@ class LaneScheduling(LoadScopeScheduling):  # type: ignore[misc]
             super()._assign_work_unit(node)
 
     def _is_held_back(self, node: WorkerController) -> bool:
-        """No: the worker that runs ALONE. A worker begins its last test only when it knows what comes after it."""
+        """Tells whether the worker has to wait for the tests of ALONE, which it does not run itself."""
         upcoming = next(iter(next(iter(self.workqueue.values()))))
         return bool(self._left_alone()) and ALONE not in self.assigned_work[node] and lane_of(upcoming) != WITHOUT_STACK
 
     def _left_alone(self) -> int:
-        """How many tests of ALONE are not done, once a worker has them."""
+        """Returns how many tests of ALONE are not done, once a worker has them."""
         taken = [lanes[ALONE] for lanes in self.assigned_work.values() if ALONE in lanes]
         return sum(not is_done for tests in taken for is_done in tests.values())
 
@@ -124,7 +124,7 @@ class Machine:
 
     @staticmethod
     def _open(file: Path) -> int:
-        """Until the process ends."""
+        """Opens a lock file, which stays open until the process ends."""
         file.parent.mkdir(parents=True, exist_ok=True)
         return os.open(file, os.O_RDWR | os.O_CREAT)
 

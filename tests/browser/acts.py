@@ -31,13 +31,13 @@ PASTE = "(data) => dispatchEvent(new ClipboardEvent('paste', { clipboardData: da
 
 
 def draw(page: Page, stroke: Sequence[Point] = SEVEN) -> None:
-    """With the mouse; from pressing to letting go."""
+    """Draws with the mouse, from press to release."""
     begin(page, stroke)
     page.mouse.up()
 
 
 def begin(page: Page, stroke: Sequence[Point]) -> None:
-    """With the mouse, which stays pressed."""
+    """Begins to draw with the mouse, which stays pressed."""
     places = on_pad(page, stroke)
     page.mouse.move(*places[0])
     page.mouse.down()
@@ -99,5 +99,5 @@ def expect_problem(page: Page, text: str) -> None:
 
 
 def bars(page: Page, place: int = 0) -> list[str]:
-    """Each bar's text: a label and a percentage."""
+    """Returns each bar's text: a label and a percentage."""
     return card(page, place).locator(".bars li").all_inner_texts()

@@ -29,7 +29,7 @@ FAILED = pytest.StashKey[bool]()
 
 @pytest.fixture(scope="session")
 def catalogue() -> dict[str, Any]:
-    """What the running stack serves, as the page is told."""
+    """The served models of the running stack, as the page gets them."""
     session = requests.Session()
     session.trust_env = False  # a proxy of the host must not stand between a test and 127.0.0.1
     answer = session.get(f"{EDGE}/playground/models.json", timeout=10)
@@ -107,5 +107,5 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def espresso() -> Path:
-    """A photo of the repository's, and what it shows is its name."""
+    """A photo of the repository, named for what it shows."""
     return ROOT / "model_src/efficientnet_lite0/samples/espresso.jpg"

@@ -72,7 +72,7 @@ def test_axe_finds_nothing_before_and_with_answers(open_page: Open, espresso: Pa
 
 
 def tab_through(page: Page) -> Iterator[tuple[str, str]]:
-    """(what has the focus, its outline's style), from the top of the page until the focus leaves it."""
+    """Returns (focused element, its outline's style) for each Tab, from the top until the focus leaves the page."""
     while True:
         page.keyboard.press("Tab")
         focused, outline = page.evaluate(SEEN_FOCUS)

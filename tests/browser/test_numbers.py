@@ -49,7 +49,7 @@ def test_the_numbers_move_with_real_requests(open_page: Open) -> None:
 
 
 def numbers_of(**changes: Any) -> dict[str, Any]:
-    """One version of everything that can be said, and what a test changes of it."""
+    """Makes the metrics of one version, complete, with what a test changes."""
     model = {
         "name": "mnist",
         "version": "1.0",

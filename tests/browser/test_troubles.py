@@ -14,7 +14,7 @@ PREDICTIONS, CATALOGUE = "**/predictions/**", "**/playground/models.json"
 
 
 def refuse(status: int, kind: str = "SomeException", **headers: str) -> Any:
-    """An answer as the edge words its refusals, with an error of that type."""
+    """Makes a refusal as the edge words it, with an error of that type."""
     message = "expected one thing, found another"
     error = {"code": status, "type": kind, "message": message, "request_id": "r-1"}
 

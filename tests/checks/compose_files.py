@@ -7,7 +7,7 @@ import pytest
 
 from stackcli.common.paths import ROOT
 
-# For `docker stack deploy`.
+# The files for `docker stack deploy`.
 SWARM = (
     "compose.swarm.yaml",
     "compose.swarm.closed.yaml",
@@ -30,7 +30,7 @@ LAYERS = [
 
 
 def render(files: tuple[str, ...]) -> str:
-    """The files as Compose merges them, with every profile and every variable's default."""
+    """Returns the files as Compose merges them, with every profile and every variable's default."""
     options = [f"--file={file}" for file in files]
     command = ["docker", "compose", "--project-directory=.", "--env-file=/dev/null", "--profile=*", *options, "config"]
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "DOCKER_HOST")}

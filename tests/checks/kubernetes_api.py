@@ -67,7 +67,7 @@ def resource(kind: str) -> dict[str, Any]:
 
 @contextmanager
 def api_server() -> Iterator[str]:
-    """Its URL."""
+    """Serves the API while a test runs; gives its URL."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"

@@ -21,17 +21,17 @@ OVERLAYS = sorted(file.parent.relative_to(FOLDER).as_posix() for file in FOLDER.
 ALL = ["base", *OVERLAYS]
 COMPONENTS = sorted(file.parent.name for file in FOLDER.glob("components/*/kustomization.yaml"))
 
-# Whose schemas are not Kubernetes' own.
+# Kinds whose schemas are not Kubernetes' own.
 OTHERS_KINDS = ("ServiceMonitor", "ServingRuntime", "InferenceService")
 
 Object = dict[str, Any]
-# Which `restricted` allows.
+# The volumes that `restricted` allows.
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 every_overlay = pytest.mark.parametrize("folder", ALL)
 
 
 def kubectl(*arguments: str | Path, env: dict[str, str] | None = None) -> str:
-    """What it prints; fails the test with its words."""
+    """Runs kubectl and returns its output; a failure fails the test with its message."""
     if not shutil.which("kubectl"):
         pytest.fail(
             "FAIL: expected kubectl on the PATH, found none; try `pip install -r scripts/requirements-test.txt`"
@@ -44,7 +44,7 @@ def kubectl(*arguments: str | Path, env: dict[str, str] | None = None) -> str:
 
 @functools.cache
 def rendered(folder: str) -> str:
-    """The YAML of a folder of kubernetes/; as it is rendered, nothing is asked of a cluster."""
+    """Renders a folder of kubernetes/ as YAML, without a cluster."""
     return kubectl("kustomize", FOLDER / folder)
 
 
@@ -67,20 +67,20 @@ def named(found: list[Object], kind: str, name: str) -> Object:
 
 
 def pod_of(deployment: Object) -> Object:
-    """The pod's spec."""
+    """Returns the pod's spec."""
     spec: Object = deployment["spec"]["template"]["spec"]
     return spec
 
 
 def container_of(deployment: Object) -> Object:
-    """Each pod here has one."""
+    """Returns the pod's only container."""
     (container,) = pod_of(deployment)["containers"]
     assert isinstance(container, dict)
     return container
 
 
 def labels_of(deployment: Object) -> dict[str, str]:
-    """The pod's labels."""
+    """Returns the pod's labels."""
     labels: dict[str, str] = deployment["spec"]["template"]["metadata"]["labels"]
     return labels
 
@@ -90,7 +90,7 @@ def selected(selector: dict[str, str], labels: dict[str, str]) -> bool:
 
 
 def asked_by_the_edge() -> set[int]:
-    """The ports of TorchServe that HAProxy and its supervisor go to."""
+    """Returns the ports of TorchServe that HAProxy and its supervisor connect to."""
     routed = re.findall(r"\{\{ servers\((\d+)", (EDGE / "templates/backends.cfg.j2").read_text())
     modules = [EDGE / "supervisor" / name for name in ("scrape.py", "loaded.py")]
     asked = [port for file in modules for port in re.findall(r"^PORT\b.* = (\d+)", file.read_text(), re.MULTILINE)]
@@ -103,7 +103,7 @@ def probes_of(container: Object) -> dict[str, Object]:
 
 
 def not_restricted(pod: Object) -> Iterator[str]:
-    """What a pod's spec lacks for the level `restricted`.
+    """Returns what a pod's spec lacks for the level `restricted`.
 
     https://kubernetes.io/docs/concepts/security/pod-security-standards/ (Linux); and for a read-only root, our own.
     """
@@ -136,7 +136,7 @@ def not_restricted(pod: Object) -> Iterator[str]:
 
 
 def lets_through(policies: list[Object], source: Object, target: Object, port: int, protocol: str = "TCP") -> bool:
-    """Whether policies of one namespace let a packet of one pod to another.
+    """Tells whether the policies of one namespace let a packet from one pod to another.
 
     A pod: {"namespace": None where it is this one, else that one's name, "labels": {…}}. Both ends have to allow it,
     and who is selected by no policy allows everything
@@ -171,5 +171,5 @@ def _is_peer(peer: Object, pod: Object) -> bool:
 
 
 def named_namespace(name: str | None) -> dict[str, str]:
-    """The label that Kubernetes gives every namespace."""
+    """Returns the label that Kubernetes gives every namespace."""
     return {"kubernetes.io/metadata.name": name or ""}

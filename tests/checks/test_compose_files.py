@@ -32,12 +32,12 @@ def test_a_swarm_accepts_its_files() -> None:
     run("docker", "stack", "config", *[f"--compose-file={file}" for file in SWARM])
 
 
-# The linter is for Python 3.11 and later (scripts/requirements-test.in).
+# The linter needs Python 3.11 or later (scripts/requirements-test.in).
 if sys.version_info >= (3, 11):
 
     @pytest.mark.parametrize("files", LAYERS, ids=" + ".join)
     def test_compose_lint_finds_nothing_at_any_level_in(files: tuple[str, ...], tmp_path: Path) -> None:
-        """In what Compose makes of the files together: an overlay alone is no stack. Exceptions: .compose-lint*.yml."""
+        """Lints the merged files, because an overlay alone is no stack. Exceptions: .compose-lint*.yml."""
         merged = tmp_path / "compose.yaml"
         merged.write_text(render(files))
         exceptions = ROOT / (".compose-lint.swarm.yml" if files == SWARM else ".compose-lint.yml")
@@ -59,7 +59,7 @@ def test_what_compose_yaml_mounts_is_in_the_baked_image(name: str) -> None:
 
 
 def baked_files(stage: str) -> set[str]:
-    """Where docker/bake copies something to, in its stage of that name."""
+    """Returns where docker/bake copies files to, in its stage of that name."""
     _, _, lines = (ROOT / "docker/bake/Dockerfile").read_text().partition(f" AS {stage}\n")
     return set(re.findall(r"^COPY \S+ (\S+?)/?$", lines.partition("\nFROM ")[0], re.MULTILINE))
 

@@ -21,7 +21,7 @@ Json = dict[str, Any]
 DASHBOARDS = dashboards()
 PANELS = [(dashboard["title"], panel) for dashboard in DASHBOARDS for panel in panels(dashboard)]
 PROVISIONING = ROOT / "docker/grafana/provisioning"
-# Series of others: node exporter, HAProxy, the JVM's client library, Prometheus itself.
+# Series of other programs: node exporter, HAProxy, the JVM's client library, Prometheus itself.
 OTHERS = ("node_", "haproxy_", "jvm_", "process_", "ALERTS")
 OURS = ("model_", "container_", "edge_")
 WORDS = {"and", "or", "unless", "by", "on", "without", "ignoring", "group_left", "group_right", "bool", "offset"}
@@ -33,7 +33,7 @@ every_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS, ids=[each["ti
 
 
 def series_named_in(expr: str) -> set[str]:
-    """The series of a query: what is no label, no function and no word of PromQL."""
+    """Returns the series of a query: the names that are no label, function or keyword of PromQL."""
     bare = re.sub(r'"(\\.|[^"\\])*"', "", expr)
     bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]", "", bare)
     bare = re.sub(r"\b(by|on|without|ignoring|group_left|group_right)\s*\([^)]*\)", " ", bare)
@@ -54,7 +54,7 @@ def variables(dashboard: Json) -> list[Json]:
 
 
 def test_what_is_committed_is_what_the_generator_writes() -> None:
-    """Else: docker/grafana/generate."""
+    """If it fails, run docker/grafana/generate."""
     assert {file.name: file.read_text() for file in FOLDER.iterdir()} == generator.files()
 
 
@@ -108,7 +108,7 @@ def test_every_series_in_a_query_is_made_by_something_in_this_repository() -> No
 
 
 def base_name(series: str) -> str:
-    """Client libraries add the last part themselves."""
+    """Removes the suffix that client libraries add themselves."""
     return re.sub(r"_(bucket|sum|count|total)$", "", series)
 
 
@@ -117,7 +117,7 @@ def test_series_are_told_from_functions_labels_and_words() -> None:
     assert series_named_in(query) == {"a_total", "c:d"}
 
 
-# Grafana's own types are for Python 3.11 and later (scripts/requirements-test.in).
+# Grafana's own types need Python 3.11 or later (scripts/requirements-test.in).
 if sys.version_info >= (3, 11):
     from grafana_foundation_sdk.cog.encoder import JSONEncoder
     from grafana_foundation_sdk.cog.plugins import register_default_plugins
@@ -125,7 +125,7 @@ if sys.version_info >= (3, 11):
 
     @every_dashboard
     def test_grafanas_own_types_know_every_field(dashboard: Json) -> None:
-        """What they do not know is lost on the way through them; what is missing, they fill in with its default."""
+        """A round trip through the types loses unknown fields, and fills in missing ones with their defaults."""
         register_default_plugins()
         read = json.loads(JSONEncoder().encode(Dashboard.from_json(dashboard)))
         assert list(lost(dashboard, read)) == []

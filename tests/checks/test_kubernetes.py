@@ -41,7 +41,7 @@ def validate(found: Object, version: str) -> None:
 
 
 def of_kubernetes(found: list[Object]) -> list[Object]:
-    """Each object once, of the kinds that have a schema."""
+    """Returns each object once, of the kinds that have a schema."""
     return [each for i, each in enumerate(found) if each["kind"] not in OTHERS_KINDS and each not in found[:i]]
 
 

@@ -31,7 +31,7 @@ OF_A_CLUSTER, SECRET = {"NAMESPACE", "EDGE_TORCHSERVE"}, "OTEL_EXPORTER_OTLP_HEA
 
 @functools.cache
 def compose(*files: str) -> Any:
-    """The services, with every variable's default."""
+    """Compose's services, with every variable's default."""
     return yaml.safe_load(render(files))["services"]
 
 
@@ -41,7 +41,7 @@ def in_bytes(text: str) -> int:
 
 
 def environment_of(found: list[Object], name: str) -> dict[str, Any]:
-    """What a Deployment's container gets; None for what comes from elsewhere."""
+    """Returns the environment of a Deployment's container; None for values from elsewhere."""
     container = container_of(named(found, "Deployment", name))
     (source,) = container["envFrom"]
     settings = named(found, "ConfigMap", source["configMapRef"]["name"])["data"]
@@ -66,7 +66,7 @@ def test_the_closed_edge_is_that_of_compose_prod_yaml() -> None:
 
 @every_overlay
 def test_a_stop_has_time_for_its_drain(folder: str) -> None:
-    """As much as compose.yaml's, the longer the longer the drain, after what the cluster needs to hear of it."""
+    """It has as much as in compose.yaml plus the preStop delay, and grows with the drain."""
     for deployment in deployments(folder):
         container = container_of(deployment)
         theirs = compose("compose.yaml")[container["name"]]
@@ -93,7 +93,7 @@ def test_the_volumes_in_memory_are_those_of_compose_yaml_and_every_volume_is_mou
 
 @every_overlay
 def test_limits_are_such_as_the_entrypoint_sizes_to(folder: str) -> None:
-    """Whole CPUs, and what is asked for is the limit; at least compose.yaml's memory."""
+    """CPUs are whole, requests equal limits, and memory is at least that of compose.yaml."""
     for deployment in deployments(folder):
         container = container_of(deployment)
         limits, requests = container["resources"]["limits"], container["resources"]["requests"]
@@ -122,7 +122,7 @@ def test_prometheus_is_told_to_scrape_what_ours_scrapes_under_the_same_names() -
 
 
 def port_of(job: dict[str, Any]) -> int:
-    """The port that a job of prometheus.yaml asks."""
+    """Returns the port that a job of prometheus.yaml scrapes."""
     if "dns_sd_configs" in job:
         return int(job["dns_sd_configs"][0]["port"])
     return int(job["static_configs"][0]["targets"][0].rpartition(":")[2])

@@ -18,7 +18,7 @@ def service() -> Object:
 
 
 def pod() -> Object:
-    """As KServe merges it: containers and volumes of the runtime, the rest of the predictor."""
+    """The pod as KServe merges it: containers and volumes of the runtime, the rest of the predictor."""
     predictor = service()["spec"]["predictor"]
     own = {key: value for key, value in predictor.items() if key not in OF_THE_PREDICTOR}
     return {**own, "containers": runtime()["spec"]["containers"], "volumes": runtime()["spec"]["volumes"]}

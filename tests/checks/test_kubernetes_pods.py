@@ -109,7 +109,7 @@ def test_every_reference_is_to_something_that_is_there_or_that_the_page_says_how
 
 
 def references(content: Any) -> Iterator[str]:
-    """The names of ConfigMaps and Secrets, wherever they are."""
+    """Returns the names of ConfigMaps and Secrets, wherever they are used."""
     if isinstance(content, list):
         for each in content:
             yield from references(each)
@@ -136,7 +136,7 @@ def test_the_images_are_the_baked_ones_and_of_one_bake(folder: str) -> None:
 
 
 def test_a_gpu_is_what_a_pod_is_limited_to() -> None:
-    """One that is only requested is no valid pod."""
+    """A pod that only requests a GPU, without a limit, is invalid."""
     closed, gpu = (named(objects(f"overlays/{name}"), "Deployment", "torchserve") for name in ("production", "gpu"))
     expected = copy.deepcopy(closed)
     container_of(expected)["resources"]["limits"]["nvidia.com/gpu"] = 1

@@ -26,7 +26,7 @@ def test_no_module_is_longer_than_one_sitting() -> None:
 
 
 def test_no_folder_holds_more_modules_than_one_takes_in_at_a_glance() -> None:
-    """A test module is found by the name of what it tests, and does not count."""
+    """Test modules do not count, because each is found by the name of what it tests."""
     counted = [module for module in MODULES if module.name != "__init__.py" and not module.name.startswith("test_")]
     folders = Counter(str(module.parent) for module in counted)
     assert {folder: count for folder, count in folders.items() if count > MAX_MODULES} == {}
@@ -56,7 +56,7 @@ def test_support_knows_nothing_of_the_folders_that_use_it() -> None:
 
 
 def imports_of(module: Path) -> set[str]:
-    """Full names of the modules that a Python module imports, and of what it takes out of them; else none."""
+    """Returns the full names that a Python module imports, modules and their members; an empty set for other files."""
     if module.suffix != ".py":
         return set()
     names: set[str] = set()

@@ -52,7 +52,7 @@ def test_every_import_keeps_to_the_layers(monkeypatch: pytest.MonkeyPatch) -> No
 
 PAGE = [file for file in FILES if file.is_relative_to(ROOT / "docker/edge/page")]
 
-# Where there is a JavaScript engine to ask; the browser's own word is in tests/browser.
+# Needs a JavaScript engine; tests/browser loads the page in a real browser.
 if shutil.which("node"):
 
     def test_the_pages_modules_can_be_parsed() -> None:
@@ -67,7 +67,7 @@ def test_the_page_is_small_modules_and_names_no_other_host() -> None:
         text = file.read_text()
         assert len(text.splitlines()) < 300, file
         assert file.stat().st_size < 500_000, file
-        # Of SVG's own namespace nothing is loaded.
+        # The SVG namespace is a name; nothing is loaded from it.
         hosts = set(re.findall(r"https?://[^/\"'`\s]+", text)) - {"http://www.w3.org", "http://localhost:8000"}
         assert not hosts, f"{file} names {hosts}"
         assert not re.search(r"\bstyle=|\bon[a-z]+=\"|<style|<script(?! src| type=\"module\" src)", text), file

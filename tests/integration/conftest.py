@@ -47,7 +47,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session")
 def running_stack() -> Deployment:
-    """The user's own stack, as `scripts/stack up` left it. Only look and predict: it is not the tests' to change."""
+    """The user's own stack, as `scripts/stack up` left it; tests may look and predict, but not change it."""
     stack = Deployment(
         project=users_project(),
         model_store=users_folder("MODEL_STORE", "model_store"),
@@ -62,7 +62,7 @@ def running_stack() -> Deployment:
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where stores and sources of fresh deployments live; the images it needs exist."""
+    """The folder of fresh deployments' stores and sources; the images they need exist."""
     for part in ("builder", "torchserve", "edge"):
         assert docker_engine.images.list(name=image(part)), f"image {image(part)} is missing: run scripts/stack build"
     assert cache_volume() in [volume.name for volume in docker_engine.volumes.list()], (
@@ -73,7 +73,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fresh_deployment(workspace: Path) -> Iterator[FreshDeployments]:
-    """Call it for a compose project of the test's own; all are removed after the module."""
+    """A function that makes a compose project for the test; all are removed after the module."""
     deployments = FreshDeployments(workspace)
     yield deployments
     deployments.remove_all()
@@ -99,7 +99,7 @@ def workshop(workspace: Path, running_stack: Deployment) -> Iterator[Workshop]:
 
 @pytest.fixture
 def workshop_stack(workshop: Workshop) -> Deployment:
-    """The workshop's stack, healthy again whatever the test before did."""
+    """The workshop's stack, healthy again whatever the previous test did."""
     workshop.stack.wait_until_healthy()
     return workshop.stack
 
@@ -136,7 +136,7 @@ def started_faults_stack(workspace: Path, running_stack: Deployment) -> Iterator
 
 @pytest.fixture
 def faults_stack(started_faults_stack: Deployment) -> Deployment:
-    """It, healthy again whatever the test before did."""
+    """The faults stack, healthy again whatever the previous test did."""
     started_faults_stack.start()
     started_faults_stack.wait_until_healthy()
     return started_faults_stack
@@ -144,7 +144,7 @@ def faults_stack(started_faults_stack: Deployment) -> Deployment:
 
 @pytest.fixture(scope="session")
 def fault_table(write_docs: bool) -> Iterator[FaultTable]:
-    """Where the fault tests write down what became of the requests."""
+    """The table in which the fault tests record what became of the requests."""
     table = FaultTable()
     yield table
     if write_docs:
@@ -153,7 +153,7 @@ def fault_table(write_docs: bool) -> Iterator[FaultTable]:
 
 @pytest.fixture(scope="module")
 def fresh_store(workspace: Path) -> Callable[..., Path]:
-    """Copy some models of the user's store, and candidates only if asked, into a store of the test's own."""
+    """Copies some models of the user's store, and candidates only if asked, into the test's own store."""
 
     def make(*names: str, candidates: bool = False) -> Path:
         source = users_folder("MODEL_STORE", "model_store")
@@ -164,7 +164,7 @@ def fresh_store(workspace: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def registry(workspace: Path) -> Iterator[Registry]:
-    """A registry of images; what lies in it stays for the next run."""
+    """A registry of images, whose content is kept for the next run."""
     started = start_registry()
     yield started
     started.remove()

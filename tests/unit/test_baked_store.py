@@ -143,7 +143,7 @@ def test_the_tag_begins_with_the_hash_of_the_manifest_that_goes_in(settings: Set
 
 
 def test_the_tag_is_that_of_the_contents(settings: Settings) -> None:
-    """The same contents have the same one; each thing that goes in has a part in it."""
+    """The same contents have the same tag, and each part of the contents affects it."""
     contents = choose_contents(settings, [])
     tag = tag_of(contents, SOURCES)
     assert tag == tag_of(choose_contents(settings, ["toy", "mnist"]), dict(SOURCES))

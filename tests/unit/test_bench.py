@@ -135,7 +135,7 @@ exit "${FAKE_STATUS:-0}"
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Its docker prints a page that no pipe holds."""
+    """A project whose docker prints a page larger than a pipe's buffer."""
     docker = tmp_path / "docker"
     docker.write_text(FAKE_DOCKER)
     docker.chmod(0o755)

@@ -11,7 +11,7 @@ Commands = list[list[str]]
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """A Debian without a browser, as root; what apt-get is told to do."""
+    """A Debian without a browser, as root; gives what apt-get is told to do."""
     commands: Commands = []
     monkeypatch.setattr(browser, "find_browser", lambda: None)
     monkeypatch.setattr(browser, "read_os_release", lambda: {"ID": "debian"})

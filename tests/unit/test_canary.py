@@ -16,7 +16,7 @@ def line(**changes: Any) -> str:
 
 
 def sample(version: str, requests: int, failed: int = 0, ms: float = 10.0, slow: float = 0.0) -> Sample:
-    """slow: milliseconds of the slowest two in a hundred, else `ms`."""
+    """Makes a sample; `slow`: milliseconds of the slowest two in a hundred, `ms`: of the others."""
     good = requests - failed
     return Sample(version, failed, [slow or ms if i % 50 == 0 else ms for i in range(good)])
 

@@ -44,7 +44,7 @@ def own(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def handshake(settings: Settings, host: str) -> None:
-    """One over a pair of sockets, by a client that trusts ca.pem. Raises ssl.SSLError as the client does."""
+    """Does a handshake over a pair of sockets with a client that trusts ca.pem. Raises the client's ssl.SSLError."""
     folder = secrets_folder(settings)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(folder / CERTIFICATE, folder / PRIVATE_KEY)

@@ -17,7 +17,7 @@ REASON = Failure("one thing", "another", "a third")
 
 
 def found_of(described: StoreState) -> list[Version]:
-    """What a look at the store finds of each version, before the release is applied."""
+    """Returns each version as a look at the store finds it, before the release is applied."""
     found = []
     for version, condition in described.archives.items():
         state = KINDS.get(described.states[version], State.SERVED)

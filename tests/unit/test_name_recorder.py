@@ -37,7 +37,7 @@ def framed(message: bytes) -> bytes:
 
 @pytest.fixture
 def ports() -> Iterator[tuple[int, int]]:
-    """Of the recorder, over UDP and over TCP; below it lies a name server that knows one question."""
+    """The recorder's ports, UDP and TCP; behind it is a name server that can answer one question."""
     with ExitStack() as running:
 
         def start(server: socketserver.BaseServer) -> tuple[str, int]:

@@ -14,7 +14,7 @@ from stackcli.up import observers
 
 
 def engine(*services: str) -> Any:
-    """As much of a Docker client as is asked: the containers that run."""
+    """Makes the part of a Docker client that is used: the running containers."""
     running = [SimpleNamespace(labels={"com.docker.compose.service": service}) for service in services]
     return SimpleNamespace(containers=SimpleNamespace(list=lambda **_: running))
 

@@ -19,7 +19,7 @@ from stackcli.project.compose import Project
 from stackcli.project.settings import Settings
 from stackcli.store.manifest import Manifest, Model
 
-# What the bench of the fixture has measured: at most 32 of 35 ms.
+# The bench of the fixture measured at most 32 of 35 ms.
 TRUE = Replica(workers=1, batch_size=32, max_delay=0, fixed=3, each=1, outside=1, spread=0.5)
 BEST = 32 / 35 * 1000
 EDGE_REPLICAS = 8
@@ -36,7 +36,7 @@ MODEL = Model(name="mnist", version="1.0", status="available", sha256="aa11")
 
 
 def run(simulated: Simulated, connections: int, rate: float | None = None, **changes: Any) -> dict[str, Any]:
-    """As bench would have written it down."""
+    """Makes a run as bench would have written it."""
     return {
         "mode": "open" if rate else "closed",
         "connections": connections,
@@ -69,7 +69,7 @@ def measured(true: Replica = TRUE, **settings: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", autouse=True)
 def remembered() -> Iterator[None]:
-    """What was simulated once is not simulated again: it comes to the same every time."""
+    """Caches simulations, because they are deterministic."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (forecast, calibration):
             patch.setattr(module, "open_loop", open_once)
@@ -97,7 +97,7 @@ def test_the_replica_that_was_measured_is_found_again(replica: Replica) -> None:
 
 
 def test_a_replica_that_its_quota_stops_is_found_again() -> None:
-    """Its bench knows of the quota alone, not of what the batches would take without."""
+    """The bench results only show the throttled times, not what the batches would take without the quota."""
     true = Replica(workers=1, batch_size=32, max_delay=0, fixed=1.2, each=0.6, quota=0.4)
     bench = measured(true, TORCHSERVE_CPUS="0.4")
     for one in bench["runs"]:

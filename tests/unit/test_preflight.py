@@ -166,7 +166,7 @@ def test_a_build_needs_no_port_and_a_start_does() -> None:
 
 
 def engine_with_a_container_of(checkout: Path) -> Any:
-    """As much of a Docker client as is asked."""
+    """Makes the part of a Docker client that is used."""
     labels = {"com.docker.compose.project.working_dir": str(checkout)}
     return SimpleNamespace(containers=SimpleNamespace(list=lambda **_: [SimpleNamespace(labels=labels)]))
 

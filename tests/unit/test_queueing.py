@@ -16,7 +16,7 @@ def single(spread: float, workers: int = 1) -> Replica:
 
 
 def erlang_c(servers: int, load: float) -> float:
-    """The probability that a request of an M/M/c waits; `load`: arrival rate × service time (Erlang, 1917)."""
+    """Returns the probability that a request of an M/M/c waits; `load`: arrival rate × service time (Erlang, 1917)."""
     last = load**servers / factorial(servers) * servers / (servers - load)
     return last / (sum(load**n / factorial(n) for n in range(servers)) + last)
 
@@ -40,7 +40,7 @@ def test_one_worker_waits_as_pollaczek_and_khinchine_say(spread: float) -> None:
 
 
 def test_the_edge_does_nearly_as_well_as_one_common_queue() -> None:
-    """Worse than M/M/3, much better than three queues that are chosen blindly."""
+    """It is worse than M/M/3, but much better than three queues chosen at random."""
     busy = 0.8
     mean = open_loop(single(1), 3 * busy * 100, 3, requests=MANY).mean
     common = 10 + erlang_c(3, 3 * busy) * 10 / (3 - 3 * busy)
@@ -82,7 +82,7 @@ def test_a_full_batch_waits_for_nobody() -> None:
 
 
 def test_a_quota_stops_the_container_for_the_rest_of_each_period() -> None:
-    """Two fifths of the time: 40 ms at once, then 60 ms of nothing."""
+    """With two fifths of the time, the container runs for 40 ms, then is stopped for 60 ms."""
     free, stopped = Replica(1, 1, 0, 10, 0), Replica(1, 1, 0, 10, 0, quota=0.4)
     assert closed_loop(stopped, 1, requests=2000).rate == pytest.approx(0.4 * closed_loop(free, 1).rate, rel=0.02)
     simulated = closed_loop(stopped, 1, requests=2000)

@@ -62,7 +62,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Servers:
 
 @pytest.fixture
 def stack(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> change.Stack:
-    """Mnist 1.0 is served, 2.0 was built, 3.0 could not be; no edge runs."""
+    """A stack that serves mnist 1.0; 2.0 was built, 3.0 could not be built, and no edge runs."""
     states = {"3.0": "unavailable", "2.0": "available", "1.0": "available"}
     models = [{"name": "mnist", "version": version, "status": status} for version, status in states.items()]
     (tmp_path / "manifest.json").write_text(json.dumps({"schema": 1, "models": models}))

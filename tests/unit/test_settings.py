@@ -16,12 +16,12 @@ from stackcli.swarm.files import IMAGE_VARIABLES, contents
 
 EXAMPLE = documented_variables(ROOT / ".env.example")
 COMPOSE_FILES = sorted(ROOT.glob("compose*.yaml"))
-# By `scripts/stack swarm` alone: which images, and the hashes in the names of secrets and configs.
+# Set by `scripts/stack swarm` only: the images, and the hashes in the names of secrets and configs.
 MADE = {*IMAGE_VARIABLES.values(), *(name for names in contents(Settings()).values() for name in names)}
 
 
 def variables_of(file: Path) -> dict[str, str]:
-    """`${NAME:-default}` in a compose file → its default, empty where that is another variable."""
+    """Returns the variables `${NAME:-default}` of a compose file with their defaults; empty if that is a variable."""
     return {name: default or "" for name, default in re.findall(r"\$\{([A-Z_]+)(?::-([^}$]*))?", file.read_text())}
 
 

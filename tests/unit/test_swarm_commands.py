@@ -24,13 +24,13 @@ CLOSED_FILES = "compose.yaml:compose.prod.yaml"
 
 
 def row(name: str = "models_torchserve.1", state: str = "Running 2 minutes ago", **changes: str) -> dict[str, str]:
-    """As `docker stack ps --no-trunc --format json` has it."""
+    """Makes a row of `docker stack ps --no-trunc --format json`."""
     made = {"ID": "id", "Name": name, "Image": IMAGE, "Node": "node-1", "DesiredState": "Running", "Error": ""}
     return {**made, "CurrentState": state, **changes}
 
 
 def inspected(replicas: int | None = 1, **update: str) -> dict[str, Any]:
-    """As `docker service inspect` has it."""
+    """Makes the output of `docker service inspect`."""
     mode = {"Global": {}} if replicas is None else {"Replicated": {"Replicas": replicas}}
     spec = {"Name": "models_torchserve", "Mode": mode, "TaskTemplate": {"ContainerSpec": {"Image": IMAGE}}}
     return {"Spec": spec, **({"UpdateStatus": update} if update else {})}
@@ -168,7 +168,7 @@ def test_who_observes_the_swarm_is_started_as_in_compose_yaml(name: str) -> None
 
 
 def test_beside_a_compose_project_of_the_same_name_nothing_of_it_is_taken() -> None:
-    """A manager may be the machine on which the stack was tried out."""
+    """A manager may be a machine that also runs the compose project."""
     for kind in ("networks", "volumes"):
         ours = {*(load(STACK).get(kind) or {}), *load(OBSERVED)[kind]}
         assert not ours & load("compose.yaml")[kind].keys()

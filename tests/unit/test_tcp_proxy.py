@@ -28,7 +28,7 @@ def echo_address() -> Iterator[tuple[str, int]]:
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """A connection that the proxy resets is what is tested."""
+            """Ignores errors, because the tests make the proxy reset connections."""
 
     with Server(("127.0.0.1", 0), Echo) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -47,7 +47,7 @@ def connect(proxy: TcpProxy) -> socket.socket:
 
 
 def exchange(client: socket.socket, message: bytes = MESSAGE) -> tuple[bytes, float, int]:
-    """What comes back, after how many seconds, in how many pieces."""
+    """Returns what comes back, after how many seconds, and in how many pieces."""
     began = time.monotonic()
     client.sendall(message)
     received, pieces = b"", 0

@@ -93,7 +93,7 @@ def test_an_engine_without_a_choice_of_precision_is_not_given_one() -> None:
 
 
 def landscape(candidate: Candidate) -> float:
-    """Best at one worker, 16 at once, int8; each setting counts by itself."""
+    """Returns a rate that is best at one worker, batches of 16 and int8; each setting counts separately."""
     precision = {"f32": 1.0, "bf16": 1.5, "int8": 2.0}[candidate.precision]
     shape = 1.2 if (candidate.workers, candidate.threads) == (1, 1) else 1.0
     batching = {(1, 1): 0.5, (16, 0): 2.0}.get((candidate.batch_size, candidate.max_batch_delay), 1.0)

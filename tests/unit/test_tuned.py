@@ -24,7 +24,7 @@ ENTRY = Tuned(goal="throughput", settings={"workers": 1, "batchSize": 16, "maxBa
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Those of an empty model store."""
+    """The settings of an empty model store."""
     return Settings(model_store=str(tmp_path))
 
 

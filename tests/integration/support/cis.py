@@ -49,7 +49,7 @@ class Subject:
 
     @property
     def runs(self) -> list[str]:
-        """The RUN instructions of its Dockerfile, each on one line."""
+        """Returns the RUN instructions of its Dockerfile, each on one line."""
         joined = re.sub(r"\\\n(\s*#.*\n)*", " ", self.dockerfile)
         return re.findall(r"^RUN (.*)$", joined, re.MULTILINE)
 
@@ -103,7 +103,7 @@ def copies_and_never_adds(subject: Subject) -> None:
 
 
 def has_no_secrets(subject: Subject) -> None:
-    """No credential in a URL, no variable named like one, and none of the files that builds get as secrets."""
+    """Finds credentials in URLs, variables named like one, and files that builds get as secrets; there may be none."""
     texts = "\n".join([subject.history, *subject.image["Config"]["Env"], *subject.container["Config"]["Env"]])
     assert not re.findall(r"://[^/\s:@]+:[^/\s@]+@", texts)
     assert not re.findall(r"^\w*(?:PASSWORD|SECRET|API_?KEY|CREDENTIAL|PRIVATE)\w*=.+$", texts, re.MULTILINE)

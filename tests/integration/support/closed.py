@@ -43,7 +43,7 @@ class ClosedStack:
         return "127.0.0.1", self.stack.ports.edge
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """scripts/stack, as the administrator of this stack calls it."""
+        """Runs scripts/stack as the administrator of this stack."""
         return stack_command(self.stack, *arguments)
 
     def do(self, *arguments: str) -> str:
@@ -52,7 +52,7 @@ class ClosedStack:
         return ended.stdout
 
     def session(self, name: str | None = None) -> requests.Session:
-        """A client that trusts the authority, and has the key of that name."""
+        """Returns a client that trusts the authority and has the key of that name."""
         session = requests.Session()
         session.trust_env = False
         session.verify = self.authority
@@ -70,12 +70,12 @@ class ClosedStack:
             return session.request(method, f"{self.stack.edge}{path}", data=body, headers=headers, timeout=60)
 
     def connect(self, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
-        """TLS as this context has it; without one as a careful client."""
+        """Opens a TLS connection with this context, by default that of a careful client."""
         context = context or ssl.create_default_context(cafile=self.authority)
         return context.wrap_socket(socket.create_connection(self.address, timeout=30), server_hostname="localhost")
 
     def served_certificate(self) -> x509.Certificate:
-        """What any client is shown, also one that refuses it."""
+        """Returns the certificate that every client is shown, even one that refuses it."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with self.connect(context) as connection:
@@ -91,7 +91,7 @@ class ClosedStack:
         )
 
     def certificate(self) -> x509.Certificate:
-        """What lies in the folder."""
+        """Returns the certificate in the folder."""
         return x509.load_pem_x509_certificate((self.secrets / "certificate.pem").read_bytes())
 
 
@@ -102,7 +102,7 @@ def stack_command(stack: Deployment, *arguments: str) -> subprocess.CompletedPro
 
 
 def start_closed_stack(deployments: FreshDeployments, users_store: Path, folder: Path) -> ClosedStack:
-    """With mnist, a new certificate, and a key of each kind, made as its administrator would."""
+    """Starts it with mnist, a new certificate and a key of each kind, made as its administrator would."""
     secrets = folder / "edge"
     stack = deployments(overlays=(CLOSED,), EDGE_SECRETS=str(secrets))
     copy_models(users_store, stack.model_store, ["mnist"])
@@ -121,13 +121,13 @@ def new_key(stack: Deployment, name: str, scope: str = "predict") -> str:
 
 
 def printed_key(output: str) -> str:
-    """What `scripts/stack key add` shows once."""
+    """Returns the key that `scripts/stack key add` shows once."""
     (key,) = (line for line in output.splitlines() if line.startswith("tss_"))
     return key
 
 
 def new_certificate_and_key(settings: Mapping[str, str], hosts: Sequence[str]) -> str:
-    """The key of a client, for an edge on those hosts; `settings`: EDGE_SECRETS and the files."""
+    """Makes a certificate for those hosts, and returns a client's key; `settings`: EDGE_SECRETS and the files."""
     environment, stack = {**os.environ, **settings}, str(PROJECT_ROOT / "scripts/stack")
     names = [option for host in hosts for option in ("--host", host)]
     for arguments in (["certs", *names], ["key", "add", "client"]):
@@ -138,7 +138,7 @@ def new_certificate_and_key(settings: Mapping[str, str], hosts: Sequence[str]) -
 
 @contextmanager
 def constant_requests(closed_stack: ClosedStack, picture: bytes) -> Iterator[list[str]]:
-    """A client that predicts without a pause, each second time on a new connection; what it got but a 7."""
+    """Predicts without a pause, every second time on a new connection; gives the answers other than 7."""
     wrong: list[str] = []
     answered: list[str] = []
     over = threading.Event()
@@ -168,5 +168,5 @@ def constant_requests(closed_stack: ClosedStack, picture: bytes) -> Iterator[lis
 
 
 def identity(stack: Deployment) -> list[str]:
-    """Which starts of which containers these are: no test restarts one unnoticed."""
+    """Identifies the starts of the containers, so that no test restarts one unnoticed."""
     return [f"{stack.container(service).id} {stack.state(service)['StartedAt']}" for service in SERVING]

@@ -15,7 +15,7 @@ COMMAND_LIMIT_S = 420
 def run_command(
     command: list[str], environment: Mapping[str, str], limit_s: float = COMMAND_LIMIT_S
 ) -> subprocess.CompletedProcess[str]:
-    """Stdout and stderr together, as a person at a terminal sees them; a command past its limit fails the test."""
+    """Runs a command with stdout and stderr together, as on a terminal; one that exceeds its limit fails the test."""
     try:
         return subprocess.run(
             command,

@@ -16,7 +16,7 @@ START_INTERVAL_API = (1, 44)  # Docker 25
 
 @functools.cache
 def quick_start() -> tuple[Path, ...]:
-    """The overlay with which a start is seen within a second, where the engine knows it."""
+    """Returns the overlay with which a healthy start is noticed within a second, if the engine supports it."""
     api = tuple(int(number) for number in docker_engine.version()["ApiVersion"].split("."))
     return (SUPPORT / "compose.quick.yaml",) if api >= START_INTERVAL_API else ()
 
@@ -35,7 +35,7 @@ class FreshDeployments:
         overlays: tuple[Path, ...] = (),
         **variables: str,
     ) -> Deployment:
-        """A project that is not started yet; overlays: of compose.yaml; variables: of it, such as ARCHIVE_FORMAT."""
+        """Makes a project without starting it; overlays: of compose.yaml; variables: of it, such as ARCHIVE_FORMAT."""
         identity = uuid.uuid4().hex[:8]
         if model_store is None:
             model_store = self.workspace / f"store-{identity}"

@@ -34,5 +34,5 @@ def subject_of(stack: Deployment, service: str) -> Subject:
 
 
 def image_of(service: str) -> str:
-    """By the folder of its Dockerfile, as images are named."""
+    """Returns the name of a service's image, after the folder of its Dockerfile."""
     return Path(DOCKERFILES[service]).parent.name

@@ -41,23 +41,23 @@ class Registry:
 
     @property
     def repository(self) -> str:
-        """One for all tests: the layers that are there already are not sent again."""
+        """Returns one repository for all tests, so that layers that are there already are not sent again."""
         return f"{self.address}/stack"
 
     def bake(self, store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`scripts/stack bake --json` of that store, for this registry."""
+        """Runs `scripts/stack bake --json` on that store, for this registry."""
         command = [str(ROOT / "scripts/stack"), "bake", "--repository", self.repository, "--json", *arguments]
         return run_command(command, {**os.environ, "MODEL_STORE": str(store)})
 
     def push(self, store: Path, *models: str) -> dict[str, Any]:
-        """What it says of the images, which are here then."""
+        """Bakes and pushes the images; returns what the command prints."""
         ended = self.bake(store, "--push", *models)
         assert ended.returncode == 0, ended.stdout
         said: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
         return said
 
     def remove(self) -> None:
-        """And the names that images got here for it."""
+        """Removes the registry, and the names that images got here for it."""
         self.container.remove(force=True, v=True)
         for name in (tag for known in docker_engine.images.list() for tag in known.tags):
             if name.startswith(f"{self.address}/"):
@@ -88,7 +88,7 @@ def answers(url: str) -> bool:
 
 
 def build_image(folder: str) -> str:
-    """One of images/, from Debian's packages; a second where nothing changed. Returns its name."""
+    """Builds one of images/ from Debian's packages (a second if nothing has changed); returns its name."""
     settings, secrets = load_settings(ROOT, os.environ), write_secrets()
     tag = image(f"test-{folder}")
     command = ["docker", "build", "--quiet", "--tag", tag, f"--secret=id=apt_conf,src={secrets.apt_conf}"]

@@ -10,7 +10,7 @@ PAYLOAD_TYPE = b"application/vnd.torchserve-stack.record+json"
 
 
 def make_keys(folder: Path) -> tuple[Path, Path]:
-    """The private and the public file of a new pair."""
+    """Makes a new key pair; returns the private and the public file."""
     folder.mkdir()
     private, public = folder / "signing.pem", folder / "verify.pem"
     openssl("genpkey", "-algorithm", "ed25519", "-out", str(private))
@@ -19,7 +19,7 @@ def make_keys(folder: Path) -> tuple[Path, Path]:
 
 
 def signed(record: dict[str, Any], private: Path) -> dict[str, Any]:
-    """The record with a signature by `private` in place of any other."""
+    """Returns the record with a signature by `private` instead of any other."""
     content = {key: value for key, value in record.items() if key not in ("signature", "pending")}
     payload = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
     message = private.with_name("message")

@@ -62,12 +62,12 @@ class Deployment:
 
     @property
     def edge(self) -> str:
-        """With compose.prod.yaml it speaks TLS alone, and asks for a key."""
+        """Returns the edge's URL; with compose.prod.yaml it accepts only TLS, and requires a key."""
         return f"{'https' if CLOSED in self.compose_files else 'http'}://127.0.0.1:{self.ports.edge}"
 
     @property
     def direct(self) -> str:
-        """At the container's own address: through the published port Docker accepts what the server refuses."""
+        """Returns the URL at the container's own address: a published port accepts what the server refuses."""
         return "http://{}:{}".format(*self.direct_address)
 
     @property
@@ -111,7 +111,7 @@ class Deployment:
         return ended.stdout
 
     def start(self, *services: str) -> None:
-        """Without names: torchserve alone."""
+        """Starts the named services, by default torchserve only."""
         self.compose("up", "--detach", "--no-deps", "--no-build", *(services or ("torchserve",)))
 
     def remove(self) -> None:
@@ -149,7 +149,7 @@ class Deployment:
         return found
 
     def state(self, service: str = "torchserve") -> dict[str, Any]:
-        """Docker inspect's State of the service's container."""
+        """Returns docker inspect's State of the service's container."""
         state: dict[str, Any] = self.container(service).attrs["State"]
         return state
 
@@ -158,7 +158,7 @@ class Deployment:
         return status
 
     def health_lines(self, service: str = "torchserve") -> str:
-        """What the last probes printed."""
+        """Returns what the last health checks printed."""
         return "".join(probe["Output"] for probe in self.state(service).get("Health", {}).get("Log", []))
 
     def logs(self, service: str = "torchserve") -> str:
@@ -167,7 +167,7 @@ class Deployment:
         return printed.decode(errors="replace")
 
     def said(self, service: str = "torchserve") -> str:
-        """The log as `SOURCE: MESSAGE` lines."""
+        """Returns the log as `SOURCE: MESSAGE` lines."""
         return readable(self.logs(service))
 
     def execute(self, *command: str, service: str = "torchserve") -> str:
@@ -178,13 +178,13 @@ class Deployment:
         return text
 
     def workers(self, name: str, version: str | None = None) -> list[dict[str, Any]]:
-        """The workers of a model (of its default version when none is given)."""
+        """Returns the workers of a model (of its default version if none is given)."""
         path = f"{name}/{version}" if version else name
         workers: list[dict[str, Any]] = get_json(f"{self.management}/models/{path}")[0]["workers"]
         return workers
 
     def unready_models(self) -> list[str]:
-        """The models of the manifest without a worker or with a worker that is not READY."""
+        """Returns the models of the manifest without a worker or with a worker that is not READY."""
         unready = []
         for entry in available_models(self.model_store):
             states = [worker["status"] for worker in self.workers(entry["name"], entry["version"])]
@@ -196,7 +196,7 @@ class Deployment:
         return session.post(f"{self.inference}/predictions/{model}", data=body, timeout=timeout_s)
 
     def wait_until_healthy(self, deadline_s: float = HEALTHY_DEADLINE_S) -> None:
-        """Every container that serves: of torchserve, and of the edge where it was started."""
+        """Waits for every serving container: of torchserve, and of the edge if it was started."""
         wait_until(f"{self.project} is healthy", lambda: self._healthy_or_lines(), deadline_s)
 
     def start_and_watch(self, deadline_s: float = HEALTHY_DEADLINE_S) -> list[Observation]:

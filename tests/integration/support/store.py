@@ -19,7 +19,7 @@ def read_manifest(store: Path) -> list[Entry]:
 
 
 def entry_of(store: Path, name: str, version: str | None = None) -> Entry:
-    """The one record of a model; fails loudly when it is missing or ambiguous."""
+    """Returns the one record of a model; fails if it is missing or ambiguous."""
     entries = [entry for entry in read_manifest(store) if entry["name"] == name and version in (None, entry["version"])]
     assert len(entries) == 1, f"expected one manifest entry for {name} {version or ''}, found {entries}"
     return entries[0]
@@ -30,7 +30,7 @@ def available_models(store: Path) -> list[Entry]:
 
 
 def archive_sha256(archive: Path) -> str:
-    """sha256 of a file, or of the sorted `sha256sum` lines of a folder's files (format no-archive)."""
+    """Returns the SHA-256 of a file, or of the sorted `sha256sum` lines of a folder's files (format no-archive)."""
     if archive.is_file():
         return hashlib.sha256(archive.read_bytes()).hexdigest()
     files = sorted(path for path in archive.rglob("*") if path.is_file())
@@ -41,7 +41,7 @@ def archive_sha256(archive: Path) -> str:
 
 
 def broken_entries(store: Path) -> list[str]:
-    """What a reader could not serve: one sentence per available entry whose archive matches no record of it."""
+    """Returns a sentence per available entry that cannot be served: its archive matches none of its records."""
     problems = []
     for entry in available_models(store):
         archive = store / entry["archive"]
@@ -54,7 +54,7 @@ def broken_entries(store: Path) -> list[str]:
 
 
 def fingerprint(store: Path) -> dict[str, tuple[int, str]]:
-    """Archive name → (mtime in ns, sha256), for "nothing was rebuilt"."""
+    """Returns archive name → (mtime in ns, SHA-256), to check that nothing was rebuilt."""
     return {
         entry["archive"]: ((store / entry["archive"]).stat().st_mtime_ns, archive_sha256(store / entry["archive"]))
         for entry in available_models(store)

@@ -8,7 +8,7 @@ ARTIFACTS = PROJECT_ROOT / "artifacts"
 
 
 def cache_volume() -> str:
-    """The named volume with the user's downloads and datasets."""
+    """Returns the named volume with the user's downloads and data sets."""
     return f"{users_project()}_builder-cache"
 
 
@@ -17,7 +17,7 @@ def users_project() -> str:
 
 
 def users_tag() -> str:
-    """The images' tag: what is tested is what the user's stack runs."""
+    """Returns the images' tag, so that the images of the user's stack are tested."""
     return os.environ.get("STACK_TAG") or users_project()
 
 
@@ -26,5 +26,5 @@ def users_folder(variable: str, default: str) -> Path:
 
 
 def image(part: str) -> str:
-    """part: "builder", "torchserve", "edge" or "load"."""
+    """Returns the image of a part: "builder", "torchserve", "edge" or "load"."""
     return f"torchserve-stack/{part}:{users_tag()}"

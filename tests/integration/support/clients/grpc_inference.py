@@ -16,7 +16,7 @@ DEADLINE_S = 30
 
 
 def compile_messages(folder: Path) -> ModuleType:
-    """Python classes of inference.proto; a protobuf file may be imported once in a process."""
+    """Compiles inference.proto to Python classes; a process may import a protobuf file only once."""
     if "inference_pb2" not in sys.modules:
         well_known = Path(grpc_tools.__file__).parent / "_proto"
         options = [f"-I{HERE}", f"-I{well_known}", f"--python_out={folder}", "inference.proto"]

@@ -42,7 +42,7 @@ class RawConnection:
         self._socket = None
 
     def ask(self, request: bytes) -> Answer:
-        """A whole request with an honest length; the connection is kept."""
+        """Sends a whole request with an honest length; the connection is kept."""
         answer, is_kept = self._exchange(request, ANSWER_S)
         if not is_kept:
             self.close()
@@ -71,7 +71,7 @@ class RawConnection:
             return Answer(0, b""), False
 
     def _say_goodbye(self) -> Answer:
-        """The server still answers what was complete, or closes; it fails as a TimeoutError if it does neither."""
+        """Expects the server to answer what was complete, or to close; raises TimeoutError if it does neither."""
         assert self._socket
         self._socket.settimeout(ANSWER_S)
         try:
@@ -82,7 +82,7 @@ class RawConnection:
 
 
 def read_answer(connection: socket.socket, is_head: bool = False) -> tuple[Answer, bool]:
-    """The next final answer, and whether the connection stays open. Raises ConnectionError where none comes."""
+    """Reads the next final answer, and whether the connection stays open. Raises ConnectionError if none comes."""
     received = b""
     while True:
         head, separator, rest = received.partition(b"\r\n\r\n")
@@ -108,6 +108,6 @@ def receive(connection: socket.socket) -> bytes:
 
 
 def post(path: str, body: bytes, *headers: str) -> bytes:
-    """A request as a careful client would send it."""
+    """Makes a request as a careful client would send it."""
     lines = [f"POST {path} HTTP/1.1", "Host: fuzz", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body

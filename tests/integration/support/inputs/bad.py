@@ -36,7 +36,7 @@ def body(name: str, content: bytes, message: str, status: int = BAD_REQUEST, kin
 
 
 def photo() -> Image.Image:
-    """Noise: what damages it does not go unnoticed."""
+    """Makes a photo of noise, in which any damage shows."""
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
 
 
@@ -46,7 +46,7 @@ def half(kind: str) -> bytes:
 
 
 def many_scans() -> bytes:
-    """A progressive JPEG that repeats its last scan: each goes through all pixels again."""
+    """Makes a progressive JPEG that repeats its last scan; each scan goes through all pixels again."""
     data = encoded(Image.new("L", (3000, 2000), 128), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * 300 + data[-2:]
@@ -106,5 +106,5 @@ def bad_inputs() -> list[BadInput]:
 
 
 def oversize() -> BadInput:
-    """What the front end refuses; it costs 16 MiB to say so."""
+    """Makes a body larger than the front end accepts."""
     return body("more than 16 MiB", bytes(REQUEST_LIMIT_BYTES + 1), "at most 16777216 bytes", TOO_LARGE)

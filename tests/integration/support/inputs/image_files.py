@@ -25,31 +25,31 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    """One chunk of a PNG."""
+    """Makes one chunk of a PNG."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def png_by_hand(width: int, height: int, rows: bytes, depth: int, colour: int) -> bytes:
-    """rows: each behind a byte 0; colour: PNG's number, 0 for grey and 2 for RGB."""
+    """Makes a PNG; rows: each after a byte 0; colour: PNG's number, 0 for grey and 2 for RGB."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def png_16_bit_rgb(image: Image.Image) -> bytes:
-    """Pillow reads such files and does not write them."""
+    """Makes a file that Pillow can read but not write."""
     levels = (np.asarray(image.convert("RGB")).astype(np.uint16) * 257).astype(">u2")
     return png_by_hand(*image.size, b"".join(b"\0" + row.tobytes() for row in levels), 16, 2)
 
 
 def taken_turned(image: Image.Image, kind: str) -> bytes:
-    """As a camera on its side stores it: the Exif tag says how to turn it back."""
+    """Makes a photo as a camera held sideways stores it: the Exif tag says how to turn it back."""
     exif = Image.Exif()
     exif[0x0112] = 6
     return encoded(image.transpose(Image.Transpose.ROTATE_90), kind, exif=exif)
 
 
 def with_clear_border(image: Image.Image) -> Image.Image:
-    """RGBA: the outermost eighth of the picture is transparent."""
+    """Makes an RGBA picture whose outermost eighth is transparent."""
     alpha = Image.new("L", image.size, 0)
     width, height = image.size
     alpha.paste(255, (width // 8, height // 8, width - width // 8, height - height // 8))
@@ -59,7 +59,7 @@ def with_clear_border(image: Image.Image) -> Image.Image:
 
 
 def image_files(picture: Image.Image) -> Files:
-    """picture: RGB → the same as a file of every format and mode."""
+    """Makes an RGB picture into a file of every format and mode."""
     grey, clear = picture.convert("L"), with_clear_border(picture)
     wide = np.asarray(grey).astype(np.uint16) * 257
     later = [Image.new("RGB", picture.size, colour) for colour in ("red", "blue")]
@@ -106,7 +106,7 @@ def image_files(picture: Image.Image) -> Files:
 
 
 def one_bit_files(picture: Image.Image) -> Files:
-    """For digits: a photo of two colours is none."""
+    """Makes files with one bit per pixel, for digits only: a two-coloured photo is no photo."""
     two = picture.convert("L").convert("1", dither=Image.Dither.NONE)
     return {(kind, "1"): encoded(two, kind) for kind in ("PNG", "GIF", "BMP", "TIFF", "PPM")}
 
@@ -117,12 +117,12 @@ def post(stack: Deployment, model: str, body: bytes, content_type: str | None = 
 
 
 def upload(stack: Deployment, model: str, body: bytes) -> requests.Response:
-    """As `curl -T` does."""
+    """Sends the body as `curl -T` does."""
     return session.put(f"{stack.inference}/predictions/{model}", data=body, timeout=60)
 
 
 def fill_in(stack: Deployment, model: str, body: bytes, field: str = "data") -> requests.Response:
-    """As `curl -F data=@file` does."""
+    """Sends the body as `curl -F data=@file` does."""
     return session.post(f"{stack.inference}/predictions/{model}", files={field: ("picture", body)}, timeout=60)
 
 

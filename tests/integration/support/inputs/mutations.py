@@ -16,7 +16,7 @@ Mutation = Callable[[random.Random, bytes, bytes], bytes]
 
 
 def corpus(samples: Sequence[Path]) -> list[bytes]:
-    """Each sample as it is, unless it is large, and in each of FORMATS."""
+    """Returns each sample unchanged, unless it is large, and in each of FORMATS."""
     bodies = []
     for sample in samples:
         picture = Image.open(sample)
@@ -29,7 +29,7 @@ def corpus(samples: Sequence[Path]) -> list[bytes]:
 
 
 def mutants(bodies: Sequence[bytes], count: int, seed: int) -> Iterator[bytes]:
-    """One to three mutations of a body, spliced with others of the corpus."""
+    """Yields bodies with one to three mutations, spliced with others of the corpus."""
     chance = random.Random(seed)
     for _ in range(count):
         body = chance.choice(bodies)

@@ -52,13 +52,13 @@ json_values = st.recursive(
 
 
 def images(corpus: list[bytes]) -> st.SearchStrategy[bytes]:
-    """An image of the corpus, a part of one, or anything."""
+    """Draws an image of the corpus, a part of one, or any bytes."""
     whole = st.sampled_from(corpus)
     return st.one_of(whole, st.builds(lambda image, size: image[:size], whole, st.integers(0, 200)), st.binary())
 
 
 def bodies(corpus: list[bytes]) -> st.SearchStrategy[bytes]:
-    """Raw, base64, JSON around either, a form, multipart."""
+    """Draws a body: raw, base64, JSON around either, a form, or multipart."""
     image = images(corpus)
     text = image.map(base64.b64encode)
     wrapped = st.builds(lambda key, data: json.dumps({key: data.decode()}).encode(), keys(), text)
@@ -90,7 +90,7 @@ def multipart(draw: st.DrawFn, image: st.SearchStrategy[bytes]) -> bytes:
 
 @st.composite
 def targets(draw: st.DrawFn) -> bytes:
-    """Path and query string."""
+    """Draws a path and query string."""
     segments = draw(
         st.one_of(
             st.tuples(st.sampled_from(DOORS), st.sampled_from(MODELS)).map("/".join),
@@ -106,7 +106,7 @@ def targets(draw: st.DrawFn) -> bytes:
 
 
 def plain_requests(image: bytes) -> list[bytes]:
-    """What careful clients send, for mutations."""
+    """Returns requests of careful clients, for mutations."""
     form = (
         b'--edge\r\nContent-Disposition: form-data; name="data"; filename="7.png"\r\n\r\n' + image + b"\r\n--edge--\r\n"
     )
@@ -126,7 +126,7 @@ def plain_requests(image: bytes) -> list[bytes]:
 
 @st.composite
 def requests(draw: st.DrawFn, corpus: list[bytes]) -> tuple[bytes, bool]:
-    """A request, and whether it is complete: its length is honest four times in five, so that most reach a handler."""
+    """Draws a request, and whether it is complete: four lengths in five are honest, so that most reach a handler."""
     method = draw(st.one_of(st.just("POST"), st.sampled_from(METHODS), st.text(max_size=5))).encode(errors="replace")
     plain = st.sampled_from([b"/predictions/mnist", b"/predictions/efficientnet_lite0", b"/explanations/mnist"])
     target = draw(st.one_of(plain, targets(), line_bytes))

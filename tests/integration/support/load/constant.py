@@ -56,7 +56,7 @@ class Outcome:
 
     @property
     def seconds_to_recover(self) -> float | None:
-        """From the fault until the last request was due that failed or was held up; 0 when none was."""
+        """Returns the seconds from the fault to the due time of the last failed or delayed request; 0 if none was."""
         if self.fault is None:
             return None
         hurt = [one.due for one in self.requests if one.kind != "answered" or one.seconds > SLOW_S]
@@ -67,7 +67,7 @@ class Outcome:
         return max(request.seconds for request in self.requests)
 
     def details(self, *kinds: Kind) -> dict[str, int]:
-        """What the requests of these kinds ended with, and how many did."""
+        """Returns how the requests of these kinds ended, and how many."""
         return dict(Counter(f"{one.kind}: {one.detail}" for one in self.requests if one.kind in kinds))
 
 
@@ -83,7 +83,7 @@ class OpenLoop(ABC):
         self._thread.start()
 
     def stop(self) -> None:
-        """No further request; returns when every one has ended."""
+        """Sends no further request; returns once all have ended."""
         self._stopped.set()
         self._thread.join(self._longest_s + 10)
         assert not self._thread.is_alive(), "the load did not end"
@@ -107,7 +107,7 @@ class OpenLoop(ABC):
 
     @abstractmethod
     async def _send_one(self, due: float, number: int) -> None:
-        """The request with that number, which is due at that time.monotonic()."""
+        """Sends the request with that number, which is due at that time.monotonic()."""
 
     @abstractmethod
     def _close(self) -> None:
@@ -127,12 +127,12 @@ class ConstantLoad(OpenLoop):
         self._fault: float | None = None
 
     def mark_fault(self) -> None:
-        """The fault happens now: recovery counts from here."""
+        """Marks the moment of the fault, from which recovery counts."""
         self._fault = time.monotonic()
 
     @property
     def outcome(self) -> Outcome:
-        """Of the requests that have ended so far; of all once the load has stopped."""
+        """Returns the outcome of the requests that have ended so far; of all, once the load has stopped."""
         return Outcome(self._rate, sorted(self._ended, key=lambda one: one.due), self._fault)
 
     def _close(self) -> None:
@@ -168,7 +168,7 @@ class ConstantLoad(OpenLoop):
         return self._judge(status, body)
 
     def _idle_connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        """One that the server has not closed; the longest unused, so that all stay in use."""
+        """Returns a connection that the server has not closed, the longest unused one, so that all stay in use."""
         while self._idle:
             reader, writer = self._idle.popleft()
             if not (reader.at_eof() or reader.exception() or writer.is_closing()):
@@ -184,7 +184,7 @@ class ConstantLoad(OpenLoop):
 
 
 async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bool, bytes]:
-    """The status, whether the connection stays open, and the body of one HTTP/1.1 answer with a length."""
+    """Reads the status, whether the connection stays open, and the body of one HTTP/1.1 answer with a length."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     status, *lines = head.rstrip().split("\r\n")
     fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -193,7 +193,7 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bool, bytes]:
 
 
 def is_json_error(body: bytes, status: int) -> bool:
-    """Whether it is TorchServe's {code, type, message}."""
+    """Tells whether the body is TorchServe's {code, type, message}."""
     try:
         error = json.loads(body)
     except ValueError:

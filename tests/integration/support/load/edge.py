@@ -20,6 +20,6 @@ def edge_predictions(stack: Deployment, model: str = "mnist") -> str:
 
 
 def count_ready(servers: str) -> int:
-    """Of HAProxy's answer to ASK_SERVERS: operational state 2 is running (management.txt, "show servers state")."""
+    """Counts the servers in state 2, running, in HAProxy's answer (management.txt, "show servers state")."""
     rows = [line.split() for line in servers.splitlines() if line[:1].isdigit() and " torchserve " in line]
     return sum(row[3] != "nobody" and row[5] == "2" for row in rows)

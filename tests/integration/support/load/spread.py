@@ -58,7 +58,7 @@ class SpreadOutcome:
         return max(one.seconds for one in self.requests)
 
     def last_trouble(self, since: float) -> float:
-        """Seconds from `since` (time.monotonic()) until the last request was due that was asked again or failed."""
+        """Returns the seconds from `since` (time.monotonic()) to the due time of the last retried or failed request."""
         return max([0.0, *(one.due - since for one in self.requests if one.failures)])
 
     def reasons(self) -> dict[str, int]:
@@ -128,7 +128,7 @@ class SpreadLoad(OpenLoop):
 
     @property
     def outcome(self) -> SpreadOutcome:
-        """Of the requests that have ended so far; of all once the load has stopped."""
+        """Returns the outcome of the requests that have ended so far; of all, once the load has stopped."""
         return SpreadOutcome(sorted(self._ended, key=lambda one: one.due))
 
     def _close(self) -> None:
@@ -150,7 +150,7 @@ class SpreadLoad(OpenLoop):
         self._ended.append(Spread(due, time.monotonic() - due, is_answered, tuple(failures)))
 
     def _choose(self, turn: int) -> Target:
-        """The next address in turn that is not left out, or the next one if all are. One request at a time asks."""
+        """Chooses the next address that is not left out, or the next one if all are."""
         order = self._targets[turn % len(self._targets) :] + self._targets[: turn % len(self._targets)]
         now = time.monotonic()
         chosen = next((target for target in order if target.out_until <= now), order[0])

@@ -183,7 +183,7 @@ async def read_chunks(reader: asyncio.StreamReader) -> Chunks:
 
 
 async def pump(chunks: Chunks, writer: asyncio.StreamWriter) -> None:
-    """Until the end of the chunks, which it passes on as the end of one direction."""
+    """Passes chunks on until they end, and then the end of that direction."""
     async for chunk in chunks:
         writer.write(chunk)
         await writer.drain()

@@ -11,7 +11,7 @@ from integration.support.stack import new_session
 
 @contextmanager
 def asked_constantly(ask: Callable[[requests.Session, int], object]) -> Iterator[None]:
-    """`ask`: sends the request with that number, from 1, in a separate session."""
+    """Sends requests without a pause; `ask` sends the one with that number, from 1, in a separate session."""
     over = threading.Event()
 
     def ask_on() -> None:

@@ -25,7 +25,7 @@ class DigitInWords(ImageHandler):
 
 
 def grey_picture(level: int) -> bytes:
-    """level: 0 (black) to 255 (white) → an 8×8 PNG."""
+    """Makes an 8×8 PNG of one level, 0 (black) to 255 (white)."""
     file = io.BytesIO()
     Image.new("L", (8, 8), level).save(file, format="PNG")
     return file.getvalue()
@@ -35,7 +35,7 @@ DARK_PICTURE, BRIGHT_PICTURE = grey_picture(20), grey_picture(235)
 
 
 def write_brightness_model(model_src: Path, name: str, handler: str = "handler.py", **settings: Any) -> Path:
-    """A copy of brightness/ under another name; `settings` replace keys of its model.yaml."""
+    """Writes a copy of brightness/ under another name; `settings` replace keys of its model.yaml."""
     folder = model_src / name
     shutil.copytree(HERE / "brightness", folder)
     if handler != "handler.py":
@@ -50,14 +50,14 @@ def write_brightness_model(model_src: Path, name: str, handler: str = "handler.p
 
 
 def write_day_and_night(model_src: Path) -> Path:
-    """The folder, with two brightness models in it."""
+    """Writes two brightness models; returns their folder."""
     for name in ("day", "night"):
         write_brightness_model(model_src, name)
     return model_src
 
 
 def copy_mnist(source: Path, archive: Path, model_src: Path, folder: str, **settings: Any) -> Path:
-    """A copy of the user's mnist folder: its weights come from its built archive, and no test set is asked for."""
+    """Copies the user's mnist folder; the weights come from its built archive, and no test set is needed."""
     target = model_src / folder
     shutil.copytree(source / "mnist", target, ignore=shutil.ignore_patterns("__pycache__"))
     with zipfile.ZipFile(archive) as mar:
@@ -78,7 +78,7 @@ def change_settings(folder: Path, **settings: Any) -> None:
 
 
 def add_common(model_src: Path) -> None:
-    """The handler code that every archive carries."""
+    """Adds the handler code that every archive contains."""
     if not (model_src / "common").exists():
         shutil.copytree(users_common(), model_src / "common", ignore=shutil.ignore_patterns("__pycache__"))
 

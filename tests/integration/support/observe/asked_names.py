@@ -18,7 +18,7 @@ DEADLINE_S = 60
 
 
 def services() -> dict[str, Any]:
-    """The services of compose.yaml, by name."""
+    """Returns the services of compose.yaml, by name."""
     found: dict[str, Any] = yaml.safe_load((PROJECT_ROOT / "compose.yaml").read_text())["services"]
     return found
 
@@ -62,7 +62,7 @@ class AskedNames:
         self._overlay.write_text(yaml.safe_dump({"services": {RECORDER: recorder, **others}}))
 
     def until_now(self) -> list[tuple[str, str]]:
-        """(who asked, for which name) in their order; a container that is gone is named by its address."""
+        """Returns (who asked, for which name), in order; a removed container is named by its address."""
         lines = [json.loads(line) for line in self._stack.logs(RECORDER).splitlines() if line.startswith("{")]
         names = self._services_by_address()
         return [(names.get(line["client"], line["client"]), line["name"]) for line in lines if "client" in line]
@@ -82,5 +82,5 @@ class AskedNames:
 
 
 def mark_of(service: str) -> str:
-    """A name of nothing, asked for to see that the service's questions are recorded."""
+    """Returns a name that does not exist, asked for to check that the service's questions are recorded."""
     return f"asked-by-{service}.invalid"

@@ -40,7 +40,7 @@ class Collector:
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None:
-                """The tests say what they find."""
+                """Logs nothing, because the tests report what they find."""
 
         (network,) = docker_engine.networks.list(names=["^bridge$"])
         gateway = docker_engine.networks.get(str(network.id)).attrs["IPAM"]["Config"][0]["Gateway"]
@@ -55,13 +55,13 @@ class Collector:
         self._server.server_close()
 
     def of(self, request_id: str) -> list[Span]:
-        """The spans of the traces in which a span names the request."""
+        """Returns the spans of the traces in which a span names the request."""
         traces = {span.trace for span in self.spans if span.attributes.get("request_id") == request_id}
         return [span for span in self.spans if span.trace in traces]
 
 
 def spans_in(body: bytes) -> list[Span]:
-    """body: an ExportTraceServiceRequest."""
+    """Reads the spans of an ExportTraceServiceRequest."""
     found = []
     for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
         service = next(item.value.string_value for item in resource.resource.attributes if item.key == "service.name")

@@ -10,13 +10,13 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def divided(duration: str, factor: int) -> str:
-    """duration: "5m" → milliseconds of it, in Prometheus' spelling."""
+    """Divides a duration such as "5m"; returns milliseconds in Prometheus's spelling."""
     number, unit = re.fullmatch(r"(\d+)([smhd])", duration).groups()  # type: ignore[union-attr]
     return f"{int(number) * SECONDS[unit] * 1000 // factor}ms"
 
 
 def write_scaled(rules: Path, target: Path, factor: int) -> None:
-    """`for:` and the range selectors of each file of `rules`, into files of the same names in `target`."""
+    """Scales `for:` and the range selectors of each file of `rules`, into files of the same names in `target`."""
     target.mkdir()
     for file in sorted(rules.glob("*.yaml")):
         document = yaml.safe_load(file.read_text())

@@ -26,7 +26,7 @@ class Series:
         return cls({(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples})
 
     def total(self, name: str, **labels: str) -> float:
-        """The sum of all that have these labels; 0 where there is none."""
+        """Returns the sum of all samples with these labels; 0 if there are none."""
         return sum(value for _, value in self.found(name, labels))
 
     def found(self, name: str, labels: Labels) -> Iterator[tuple[dict[str, str], float]]:
@@ -38,7 +38,7 @@ class Series:
         return Series({key: value - before.values.get(key, 0) for key, value in self.values.items()})
 
     def bucket(self, name: str, quantile: float, **labels: str) -> tuple[float, float]:
-        """The bounds (from, to] of the bucket that the quantile lies in."""
+        """Returns the bounds (from, to] of the bucket that contains the quantile."""
         bounds = sorted((float(pairs["le"]), value) for pairs, value in self.found(f"{name}_bucket", labels))
         wanted = quantile * bounds[-1][1]
         lower = 0.0

@@ -94,13 +94,13 @@ class FaultTable:
         self._rows = {row["scenario"]: Row(**row) for row in found}
 
     def add(self, scenario: Scenario, outcome: Outcome | None, note: str) -> None:
-        """note: what the test asserts besides the counts, in words."""
+        """Adds a row; note: what the test asserts besides the counts, in words."""
         self._rows[scenario.value] = made_row(scenario, outcome, note)
         self._results.parent.mkdir(exist_ok=True)
         self._results.write_text(json.dumps([asdict(row) for row in self._rows.values()], indent=1) + "\n")
 
     def write(self, document: Path = DOCUMENT) -> None:
-        """Every scenario has a row, or there is no document."""
+        """Writes the document, unless a scenario has no row."""
         missing = [scenario.value for scenario in Scenario if scenario.value not in self._rows]
         assert not missing, f"no figures of {missing}: run all of tests/integration/faults"
         lines = [line(self._rows[scenario.value]) for scenario in Scenario]

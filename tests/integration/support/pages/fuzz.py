@@ -59,7 +59,7 @@ class FuzzReport:
         return sum(self.counts.values())
 
     def count(self, kind: str, answer: Answer) -> bool:
-        """Whether the answer is one that the input may get."""
+        """Counts an answer; tells whether it is one that the input may get."""
         self.counts[kind, str(answer.status or "closed")] += 1
         return answer.status < 500
 

@@ -48,7 +48,7 @@ class SwarmTable:
         self._rows = {row["event"]: Row(**row) for row in found}
 
     def add(self, event: Event, outcome: SpreadOutcome, began: float, full_strength_s: float) -> None:
-        """began: of time.monotonic()."""
+        """Adds a row; began: a value of time.monotonic()."""
         self._rows[event.value] = Row(
             event.value,
             outcome.sent,
@@ -62,7 +62,7 @@ class SwarmTable:
         self._results.write_text(json.dumps([asdict(row) for row in self._rows.values()], indent=1) + "\n")
 
     def write(self, document: Path = DOCUMENT) -> None:
-        """Every event has a row, or nothing is written."""
+        """Writes the table, unless an event has no row."""
         missing = [event.value for event in Event if event.value not in self._rows]
         assert not missing, f"no figures of {missing}: run all of tests/integration/scale/test_swarm.py"
         before, _, rest = document.read_text().partition(BEGIN)

@@ -41,7 +41,7 @@ class Node:
 
     @property
     def host(self) -> str:
-        """As DOCKER_HOST has it."""
+        """Returns the address in the form of DOCKER_HOST."""
         return f"unix://{self.socket}"
 
     @property
@@ -50,11 +50,11 @@ class Node:
 
     @cached_property
     def engine(self) -> docker.DockerClient:
-        """It has to answer at the first use."""
+        """Returns the engine's client; the engine has to answer at the first use."""
         return docker.DockerClient(base_url=self.host, timeout=DEADLINE_S)
 
     def docker(self, *arguments: str) -> str:
-        """The command line against its engine; fails loudly."""
+        """Runs the docker command line against its engine; a failure fails the test."""
         ended = self.try_docker(*arguments)
         assert ended.returncode == 0, f"{self.name}: docker {' '.join(arguments)}: {ended.stdout}"
         return ended.stdout
@@ -66,7 +66,7 @@ class Node:
         return [json.loads(line) for line in self.docker(*arguments, "--format", "{{json .}}").splitlines()]
 
     def kill(self) -> None:
-        """Power off: every process of it is gone, and its address answers nothing any more."""
+        """Powers the machine off: its processes are gone, and its address no longer answers."""
         self.container.kill()
         self.container.wait()
 
@@ -101,15 +101,15 @@ class Nodes:
 
     @property
     def manager(self) -> Node:
-        """One that answers as a manager."""
+        """Returns a machine that answers as a manager."""
         return next(node for node in self.on if node.engine.info()["Swarm"]["ControlAvailable"])
 
     def states(self) -> dict[str, tuple[str, str]]:
-        """Machine → its state and its part among the managers, as the Swarm sees them."""
+        """Returns machine → its state and its role among the managers, as the Swarm sees them."""
         return {row["Hostname"]: (row["Status"], row["ManagerStatus"]) for row in self.manager.rows("node", "ls")}
 
     def add(self, name: str) -> Node:
-        """A machine that is on, and part of nothing yet."""
+        """Adds a machine that runs but belongs to no Swarm yet."""
         socket = self.folder / name / "docker.sock"
         socket.parent.mkdir()
         container = docker_engine.containers.create(
@@ -138,7 +138,7 @@ class Nodes:
         return f"{subnet.rpartition('.')[0]}.{number}"
 
     def form_swarm(self) -> None:
-        """Of those there are, each a manager."""
+        """Forms a Swarm of the existing machines, each a manager."""
         first, *others = self.all.values()
         first.engine.swarm.init(advertise_addr=first.address, listen_addr=f"{first.address}:{SWARM_PORT}")
         for node in others:
@@ -148,14 +148,14 @@ class Nodes:
         )
 
     def join(self, node: Node, role: str) -> None:
-        """role: Manager or Worker."""
+        """Joins a machine to the Swarm; role: Manager or Worker."""
         manager = self.manager
         token = manager.engine.swarm.attrs["JoinTokens"][role]
         remote = f"{manager.address}:{SWARM_PORT}"
         node.engine.swarm.join([remote], token, listen_addr=f"{node.address}:{SWARM_PORT}", advertise_addr=node.address)
 
     def keep_evidence(self, folder: Path) -> None:
-        """What the engines said, and what the tasks did."""
+        """Saves the engines' logs and the tasks' states."""
         for name, node in self.all.items():
             (folder / f"{name}.log").write_bytes(node.container.logs(timestamps=True))
         for node in self.on:
@@ -169,7 +169,7 @@ class Nodes:
 
 @contextmanager
 def swarm_nodes(registry: Registry, references: Sequence[str], folder: Path) -> Iterator[Nodes]:
-    """Three managers, whose engines have the images that are named; all is removed afterwards but the seed."""
+    """Runs three managers whose engines have the named images; removes everything afterwards except the seed."""
     remove_left_overs()
     image = build_image("node")
     network = make_network()
@@ -202,7 +202,7 @@ def remove_left_overs() -> None:
 
 
 def make_network() -> Network:
-    """With a subnet that this engine finds free: fixed addresses are given out only where it was asked for by name."""
+    """Makes a network with a free subnet, which has to be given explicitly to allow fixed addresses."""
     found = docker_engine.networks.create(NETWORK)
     found.reload()
     subnet = found.attrs["IPAM"]["Config"][0]["Subnet"]
@@ -213,7 +213,7 @@ def make_network() -> Network:
 
 
 def seed(nodes: Nodes, references: Sequence[str]) -> None:
-    """The images, into a folder for every machine (images/node/seed.sh)."""
+    """Writes the images to a folder for every machine (images/node/seed.sh)."""
     output = docker_engine.containers.run(
         nodes.image,
         ["/opt/node/seed.sh", " ".join(references), *MANAGERS, LATER],

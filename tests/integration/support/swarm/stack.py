@@ -56,7 +56,7 @@ class SwarmStack:
         return replace(self, store=store)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`scripts/stack swarm …`"""
+        """Runs `scripts/stack swarm …`."""
         settings = {"SWARM_MANAGER": self.nodes.manager.host, "SWARM_REPOSITORY": self.registry.repository}
         environment = {**os.environ, **VARIABLES, **settings, "MODEL_STORE": str(self.store)}
         environment |= {"STACK_TAG": users_tag(), **self.variables}
@@ -75,16 +75,16 @@ class SwarmStack:
 
     @property
     def predictions(self) -> list[str]:
-        """Of each machine that is on."""
+        """Returns the URL of each running machine's edge."""
         return [f"{node.edge}/predictions/mnist" for node in self.nodes.on]
 
     def containers(self, node: Node, service: str) -> list[Container]:
-        """Those of the service that run on the machine."""
+        """Returns the service's containers on the machine."""
         label = f"com.docker.swarm.service.name={STACK}_{service}"
         return list(node.engine.containers.list(filters={"label": label}))
 
     def is_at_full_strength(self, among: list[Node]) -> bool:
-        """All replicas are ready, for the Swarm and for each of these machines' edges, and no update is under way."""
+        """Tells whether all replicas are ready, for the Swarm and these machines' edges, and no update is running."""
         manager = self.nodes.manager
         running = {"label": f"com.docker.stack.namespace={STACK}"}
         for service in manager.engine.services.list(filters=running):
@@ -95,7 +95,7 @@ class SwarmStack:
         return len(ready) == REPLICAS and all(self.ready_behind(node) == REPLICAS for node in among)
 
     def tasks(self, service: str) -> set[str]:
-        """Those that shall run, by their ids."""
+        """Returns the ids of the tasks that should run."""
         rows = self.nodes.manager.rows("service", "ps", "--filter", "desired-state=running", f"{STACK}_{service}")
         return {row["ID"] for row in rows}
 
@@ -112,20 +112,20 @@ class SwarmStack:
 
 
 def output_of(container: Container, *command: str) -> str:
-    """Of a command in it."""
+    """Returns the output of a command in the container."""
     output = container.exec_run(list(command)).output
     assert isinstance(output, bytes)
     return output.decode()
 
 
 def answer_of(node: Node, picture: Path) -> tuple[str, str]:
-    """What a client of that machine's edge gets, and by which version."""
+    """Returns what a client of that machine's edge gets, and from which version."""
     answer = session.post(f"{node.edge}/predictions/mnist", data=picture.read_bytes(), timeout=30)
     return answer.text, answer.headers.get("X-Model-Version", "")
 
 
 def released(store: Path, folder: Path, stable: str) -> Path:
-    """A copy of the store in which that version of mnist is the stable one."""
+    """Returns a copy of the store in which that version of mnist is the stable one."""
     shutil.copytree(store, folder)
     versions = [entry["version"] for entry in read_manifest(folder)]
     release = {"stable": stable, "previous": None, "canary": None, "deployed": versions}
@@ -134,12 +134,12 @@ def released(store: Path, folder: Path, stable: str) -> Path:
 
 
 def sign(store: Path, key: Path) -> None:
-    """All of its manifest, with the private key."""
+    """Signs all of the store's manifest with the private key."""
     write_manifest(store, [signed(entry, key) for entry in read_manifest(store)])
 
 
 def with_a_model_that_does_not_load(store: Path, folder: Path, version: str, key: Path) -> Path:
-    """A copy of the store in which that version's handler fails; its signed record says nothing of that."""
+    """Returns a copy of the store in which that version's handler fails, although its record is signed."""
     shutil.copytree(store, folder)
     entries = read_manifest(folder)
     for entry in entries:
