@@ -1,4 +1,4 @@
-"""Runs Docker for the tests; a failed command's output is the failure's text."""
+"""How the tests run Docker: what a failed command printed is the failure's text."""
 
 import subprocess
 

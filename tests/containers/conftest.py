@@ -1,4 +1,4 @@
-"""The images that are built here; the suites of the four folders run inside theirs, next to what they import."""
+"""The images that are built here; the suites of the four folders run inside theirs, beside what they import there."""
 
 import os
 

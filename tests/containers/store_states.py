@@ -1,4 +1,4 @@
-"""The states that a model store can be in, and how each part of the stack treats them: one table, tested everywhere.
+"""The states that a model store can be in, and what each part of the stack makes of them: one table, tested everywhere.
 
 The store has one model, `m`. The builder, the runtime, the edge and the command line have a test each that goes through
 STORE_STATES (test_store_states.py), so that they cannot come to different results.
@@ -20,7 +20,7 @@ UNSIGNED = "a record without a signature"
 ALTERED = "a record that was altered after it was signed"
 UNAVAILABLE = "not built"
 PENDING = "the archive of the pending record"
-# What only a signature can tell; without a key it is not checked.
+# What a signature alone can tell; without a key nobody looks at it.
 NEED_A_KEY = (UNSIGNED, ALTERED)
 
 
@@ -64,7 +64,7 @@ STORE_STATES = (
     StoreState("a candidate is served and is not the default", {"2.0": CANDIDATE, "1.0": GOOD}, BOTH, "1.0"),
     StoreState("where all are candidates the newest is the default", {"2.0": CANDIDATE, "1.0": CANDIDATE}, BOTH, "2.0"),
     StoreState(
-        "a corrupt version next to a good one is a fault",
+        "a corrupt version beside a good one is a fault",
         {"2.0": CORRUPT, "1.0": GOOD},
         {"2.0": "corrupt", "1.0": "served"},
         "1.0",
@@ -82,7 +82,7 @@ STORE_STATES = (
         rebuilt=("2.0",),
     ),
     StoreState(
-        "an unsigned version next to a signed one is a fault",
+        "an unsigned version beside a signed one is a fault",
         {"2.0": UNSIGNED, "1.0": GOOD},
         {"2.0": "refused", "1.0": "served"},
         "1.0",
@@ -91,7 +91,7 @@ STORE_STATES = (
         rebuilt=("2.0",),
     ),
     StoreState(
-        "an altered record next to an untouched one is a fault",
+        "an altered record beside an untouched one is a fault",
         {"2.0": ALTERED, "1.0": GOOD},
         {"2.0": "refused", "1.0": "served"},
         "1.0",
@@ -141,7 +141,7 @@ STORE_STATES = (
         canary="2.0",
     ),
     StoreState(
-        "if the stable version is corrupt, the previous one is the default",
+        "where the stable version is corrupt the one before is the default",
         {"3.0": GOOD, "2.0": CORRUPT, "1.0": GOOD},
         {"3.0": "served", "2.0": "corrupt", "1.0": "served"},
         "1.0",

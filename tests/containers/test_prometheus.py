@@ -1,4 +1,4 @@
-"""Prometheus's own tools, from its image, accept docker/prometheus, and its rules pass their test cases."""
+"""Prometheus' own tools, from its image, accept docker/prometheus and find its rules to do what their cases say."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The tests that run inside the images, next to the code they test; pytest's output is the failure's text."""
+"""The tests that run inside the images, beside the code they test; what pytest says in there is the failure's text."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A SWARM_MANAGER that is not a manager is reported with what Docker says and what to do."""
+"""What Docker's command line says of a manager that is none is told with what to do."""
 
 import pytest
 

@@ -53,7 +53,7 @@ OWN_MODULES = ("model", "handler", "dataset", "train", "steps")
 
 @pytest.fixture
 def model_folder(tmp_path: Path) -> Path:
-    """A separate small model in its own model_src: 4×4 grey images, two classes, random weights."""
+    """A small model of its own in a model_src of its own: 4×4 grey images, two classes, random weights."""
     folder = tmp_path / "model_src" / "brightness"
     (folder / "samples").mkdir(parents=True)
     shutil.copytree(MODEL_SRC / "common", folder.parent / "common")

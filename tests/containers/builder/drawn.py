@@ -1,4 +1,4 @@
-"""Makes image files for the decoding tests: drawn, or assembled by hand if Pillow cannot write them."""
+"""Image files for the tests of reading them: drawn, or put together by hand where Pillow cannot write them."""
 
 import io
 import struct

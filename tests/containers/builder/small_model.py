@@ -1,4 +1,4 @@
-"""The small model of these tests, with weights that recognise bright images and a labelled set of samples."""
+"""The small model of these tests with weights that tell bright images, and with a labelled set of its samples."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""No package in the image reports its use, in any process that a build starts."""
+"""Nothing that is installed in the image reports its use, in any process that a build starts."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""Every engine answers as eager does, within the limits of `accept`; one that does not is not archived."""
+"""Every engine answers as eager does, within the limits of `accept`; what does not, is not archived."""
 
 from pathlib import Path
 

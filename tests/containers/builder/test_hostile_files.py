@@ -100,7 +100,7 @@ def gif_frame_of_size(side: int) -> bytes:
 
 
 def exif_bomb() -> bytes:
-    """5,000 tags that each name the same 60,000 bytes: 300 MB for a reader that copies them."""
+    """5,000 tags that each name the same 60,000 bytes: 300 MB for who copies them."""
     entries = b"".join(struct.pack("<HHLL", 1000 + index, 7, 60_000, 0) for index in range(5000))
     return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 5000) + entries + bytes(4)
 

@@ -1,4 +1,4 @@
-"""The outcome tells the command line, as data, what a run did with each model and why it failed."""
+"""The outcome: what a run did with each model, and what it failed of, as data for the command line that started it."""
 
 import json
 import shutil

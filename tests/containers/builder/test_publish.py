@@ -1,4 +1,4 @@
-"""What the builder publishes is scanned, listed and, with a key, signed; archives without that are rebuilt."""
+"""One run of the builder: what it publishes is scanned, listed and, with a key, signed; the rest is built again."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The scan refuses, by name and in every format, files that would run code on loading; the shipped models pass."""
+"""The scan: what would run code by being read is refused by name, in every archive format; what is shipped passes."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""model.yaml: valid ones are accepted, and a mistake is explained."""
+"""model.yaml: what is accepted, and how a mistake is told."""
 
 from pathlib import Path
 

@@ -24,7 +24,7 @@ def record(name: str, version: str = "1.0", **overrides: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """A model store that is still empty."""
+    """A model store that nobody has written to yet."""
     folder = tmp_path / "store"
     folder.mkdir()
     return folder

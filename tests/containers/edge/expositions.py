@@ -1,4 +1,4 @@
-"""Makes the part of a TorchServe's :8082/metrics that the edge reads."""
+"""What one TorchServe's :8082/metrics says, as far as the edge reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The edge accepts the request sizes that TorchServe accepts, from the file that TorchServe reads."""
+"""The edge lets through what TorchServe takes, by the file that TorchServe reads."""
 
 from __future__ import annotations
 

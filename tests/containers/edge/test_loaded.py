@@ -1,4 +1,4 @@
-"""The edge routes to the versions that every TorchServe has loaded, and applies each change once."""
+"""The edge routes to what every TorchServe has loaded, and is told of a change once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What HAProxy writes becomes lines of JSON, as far as a person has to know it."""
+"""What HAProxy writes becomes lines of JSON, as far as somebody has to know it."""
 
 from __future__ import annotations
 

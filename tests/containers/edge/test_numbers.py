@@ -1,4 +1,4 @@
-"""The metrics cover what happened between two scrapes and the current state, over all TorchServes that answer."""
+"""The numbers are what happened between two readings, and what is now: of every TorchServe that answers, together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The playground gets models, samples and files, and only those that match the manifest."""
+"""What the playground reads: models, samples and files, and nothing that is not what the manifest says."""
 
 from __future__ import annotations
 

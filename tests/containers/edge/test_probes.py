@@ -1,4 +1,4 @@
-"""The probes that an orchestrator may send to the edge, on :8404."""
+"""What whoever keeps the edge running may ask of it, on :8404."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HAProxy accepts every rendered configuration, and no other user can read what it is given."""
+"""Whatever is rendered, HAProxy accepts; and nothing that it is given can be read by anybody else."""
 
 from __future__ import annotations
 

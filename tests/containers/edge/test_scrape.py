@@ -1,4 +1,4 @@
-"""Metrics are scraped only on request, at most once a second, and an unresponsive TorchServe delays them briefly."""
+"""Numbers are read only when asked for, once a second at most, and a TorchServe that does not answer costs a moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The supervisor exports its own metrics over its HTTP server."""
+"""The supervisor's own series, and its HTTP server."""
 
 from __future__ import annotations
 

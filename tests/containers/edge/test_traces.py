@@ -1,4 +1,4 @@
-"""HAProxy's trace lines become spans with its ids and times; unsampled requests and other lines do not."""
+"""HAProxy's lines become spans with its ids and times; what is not sampled, and what is no line, becomes none."""
 
 from __future__ import annotations
 

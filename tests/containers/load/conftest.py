@@ -16,7 +16,7 @@ Answer = Callable[[int], Awaitable[Optional[bytes]]]
 
 
 class Server:
-    """Keep-alive HTTP/1.1 on 127.0.0.1, in a separate thread, so that it cannot hold up the generator."""
+    """Keep-alive HTTP/1.1 on 127.0.0.1, in a thread of its own: what it does cannot hold up the generator."""
 
     def __init__(self, answer: Answer) -> None:
         self.requests: list[bytes] = []

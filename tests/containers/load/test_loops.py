@@ -56,7 +56,7 @@ def test_requests_that_wait_for_a_connection_keep_the_time_they_were_due(serve) 
     result = run_load(serve(slow).target, rate=100, seconds=1, max_connections=1)
     assert result["connections"] == 1
     assert result["achieved_rate"] <= 50
-    # One connection does 50 of the 100 a second: the last request before the end has waited for about half of it.
+    # One connection does 50 of the 100 a second: who comes last before the end has waited for about half of it.
     assert result["latency_ms"]["max"] > 250
     assert result["errors"]["unsent"] == result["requests"] - result["statuses"]["200"] >= 45
 

@@ -1,4 +1,4 @@
-"""A question of scripts/stack inside the container gets an answer, or a failure as data."""
+"""What scripts/stack asks inside the container gets an answer, or a failure as data."""
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer

@@ -1,4 +1,4 @@
-"""A traced batch becomes one span per prediction, with its stages below it in order."""
+"""What the worker makes of a batch when it is traced: a span per prediction, its stages below it, in their order."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Which request waits for which in real TorchServe: its one model's delay is too long for any client to wait."""
+"""Who waits for whom in real TorchServe: its one model's delay is one that nobody could wait for."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

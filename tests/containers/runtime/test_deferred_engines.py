@@ -1,4 +1,4 @@
-"""Handlers on TorchServe's base classes can use every engine, but only those that use one load it. torch is real."""
+"""Engines are at hand for handlers on TorchServe's base classes; only those that use one load it. torch is real."""
 
 import json
 import textwrap

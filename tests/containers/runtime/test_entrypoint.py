@@ -1,4 +1,4 @@
-"""The entrypoint refuses settings that would crash TorchServe or its workers."""
+"""The entrypoint refuses settings that TorchServe, or a worker of its, would only die of."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The stack's changes to TorchServe's Java front end: its error messages, and how it reads a form."""
+"""What is ours in TorchServe's Java front end: what it says when it cannot answer, and how it reads a form."""
 
 import http.client
 import json

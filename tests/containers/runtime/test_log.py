@@ -1,4 +1,4 @@
-"""The container's log has one JSON object per line, and enough to follow a request by its id."""
+"""What the container's log says of a server: one JSON object a line, and enough to follow a request by its id."""
 
 import json
 import socket

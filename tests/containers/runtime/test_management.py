@@ -1,4 +1,4 @@
-"""TorchServe's management API can stop workers, for which it runs the program `kill` of its image."""
+"""TorchServe's own management API ends the workers that it is told to end; it runs the program `kill` of its image."""
 
 import json
 import urllib.request
@@ -13,7 +13,7 @@ from toy import SECONDS, predict, serving
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[None]:
-    """A server whose model API was turned on."""
+    """A server whose model API somebody turned on."""
     with serving(tmp_path, enable_model_api="true"):
         yield
 
@@ -31,7 +31,7 @@ def worker_pids() -> "set[int]":
 
 
 def scaled_to(workers: int) -> "set[int]":
-    """The workers' processes, once the synchronous request for this number of them is answered."""
+    """The workers' processes, once the synchronous request for so many is answered."""
     status, _ = ask("PUT", f"/toy?min_worker={workers}&max_worker={workers}&synchronous=true")
     assert status == 200
     pids = worker_pids()

@@ -1,4 +1,4 @@
-"""Port 8082 counts each request once, by model and outcome, and no client can create label values."""
+"""What port 8082 says of each model: counted once, by outcome, and nothing of what a client makes up."""
 
 import os
 import re
@@ -144,7 +144,7 @@ def test_a_client_that_leaves_is_not_in_flight_for_ever(served: Path) -> None:
     with pytest.raises(TimeoutError):
         urllib.request.urlopen(request, timeout=0.5)
     wait_until(computing.exists, "the worker to compute")
-    wait_until(lambda: series()[f"model_requests_in_flight{{{VERSION}}}"] == 0, "no request to wait any more")
+    wait_until(lambda: series()[f"model_requests_in_flight{{{VERSION}}}"] == 0, "nobody to wait any more")
     computing.unlink()
 
 

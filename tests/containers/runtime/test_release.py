@@ -27,7 +27,7 @@ def versions() -> list[str]:
 
 @pytest.fixture
 def deployed(publish_toy: Publish) -> Iterator[dict[str, Any]]:
-    """Toy 2.0, alongside 1.0."""
+    """Toy 2.0, beside 1.0."""
     publish_toy("2.0")
     yield release.deploy("toy", "2.0")
     release.set_default("toy", "1.0")
@@ -125,7 +125,7 @@ BROKEN = {
         {"described": {"modelVersion": "4.0"}},
         "expected an archive of toy 3.0, found one of toy 4.0",
     ),
-    "another model's archive": (
+    "somebody else's archive": (
         {"archive": "toy-1.0.mar"},
         "expected an archive of toy 3.0 to serve, found it corrupt",
     ),

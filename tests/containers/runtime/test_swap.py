@@ -1,4 +1,4 @@
-"""A rebuilt archive replaces its predecessor without losing a request; one that does not load changes nothing."""
+"""An archive that was built again is served without losing a request; one that does not load changes nothing."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ Swap = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def deployed(publish_toy: Publish) -> Iterator[str]:
-    """The hash of toy 2.0's archive, which is served alongside 1.0."""
+    """The hash of toy 2.0's archive, which is served beside 1.0."""
     entry = publish_toy("2.0", settings={"jobQueueSize": ROOM})
     release.deploy("toy", "2.0")
     yield entry["sha256"]

@@ -1,4 +1,4 @@
-"""Models whose workers take requests in other ways are swapped too; if that loses requests, a warning says so."""
+"""Models whose workers take requests in other ways are swapped too; where that loses requests, it is said."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

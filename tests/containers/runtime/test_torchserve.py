@@ -1,4 +1,4 @@
-"""TorchServe starts with the user's configuration and the manifest's models, as its own wrapper would start it."""
+"""TorchServe is started with the user's configuration plus the manifest's models, as its own wrapper would start it."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Tuned settings are used if they fit, and never keep a model from being served."""
+"""What was tuned is served so where it fits, and is never a reason not to serve."""
 
 import json
 import zipfile

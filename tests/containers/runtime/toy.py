@@ -65,7 +65,7 @@ def is_ready() -> bool:
 
 @contextmanager
 def starting(folder: Path, **properties: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """TorchServe's process, just started; its worker loads the model when no `loading` lies next to its handler."""
+    """TorchServe's process, just started; its worker loads the model when no `loading` lies beside its handler."""
     write_archive(unpacked(folder), MODEL.version)
     base = {"disable_token_authorization": "true", "model_store": str(folder), **properties}
     snapshot = torchserve.snapshot([(MODEL, SETTINGS)], {MODEL.name: MODEL.version}, base)

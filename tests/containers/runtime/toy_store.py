@@ -47,7 +47,7 @@ def labelled(label: str, loading: str = "") -> str:
 
 
 def write_version(store: Path, version: str, handler: str, described: "dict[str, str]", settings: Any) -> Path:
-    """Builds a toy version into the store, replacing an earlier one; returns its archive.
+    """Builds a toy version into the store, in the place of an earlier one; returns its archive.
 
     described, settings: of its MANIFEST.json and its model-config.yaml.
     """
