@@ -31,6 +31,7 @@ COMMANDS = {
     "tune": "tune.commands",
     "sbom": "sbom.commands",
     "doctor": "doctor",
+    "lock": "lock.commands",
     "test": "testing.commands",
 }
 GROUPS = {"key": "access.commands", "release": "release.commands", "swarm": "swarm.commands"}

@@ -21,7 +21,7 @@ BUILT = STATE / "images.json"  # image → the hash of its inputs and the id tha
 BASES = ("BASE_IMAGE", "DEBIAN_IMAGE")  # build arguments that name the image to start from
 SERVICES = ("builder", "torchserve", "edge")
 # The commit that an image was built from. It does not count as an input: `up` replaces the containers of every image
-# with a new id, and a commit that changes no image must not restart the stack. A new version counts, as it is a release.
+# with a new id, and a commit that changes no image must not restart the stack. A new version counts: it is a release.
 REVISION = "STACK_REVISION"
 IMAGE_OF_ALL = "prometheus"  # the service that docker/prometheus is built as
 
