@@ -30,7 +30,7 @@ COMMANDS = {
     "plan": "plan.commands",
     "tune": "tune.commands",
     "sbom": "sbom.commands",
-    "doctor": "doctor",
+    "doctor": "doctor.commands",
     "lock": "lock.commands",
     "test": "testing.commands",
 }
