@@ -61,7 +61,8 @@ OTHERS_WORDS = """
 """
 # Paths that are the same on every machine, in the repository or outside it.
 PATHS = ("compose.yaml", "model_store", "model_src", ".stack/secrets/edge", "/var/lib", "/var/lib/docker")
-EDGES = "\"'`.,:;()[]{}<>!?…"
+# A word with quotes or brackets around it and one mark behind it. Two colons are not punctuation, but half an address.
+WORD = re.compile(r"""["'`(\[{<]*(.*?)["'`)\]}>]*[.,:;!?…]?["'`)\]}>]*""")
 
 
 def setting(name: str, value: object) -> str:
@@ -95,7 +96,7 @@ def said(text: str) -> str:
 
 def shown_word(word: str) -> str:
     """The word with the punctuation around it, if it may be shown."""
-    core = word.strip(EDGES)
+    core = core_of(word)
     if not core or core.lower() in vocabulary() or HARMLESS.fullmatch(core):
         return word
     if version := LONG_VERSION.match(core):
@@ -106,12 +107,17 @@ def shown_word(word: str) -> str:
     return f"~/{HIDDEN}" if core.startswith(f"{Path.home()}/") else HIDDEN
 
 
+def core_of(word: str) -> str:
+    match = WORD.fullmatch(word)
+    return match[1] if match else word
+
+
 @cache
 def vocabulary() -> frozenset[str]:
     """Every word of the texts in the stack's own code, in small letters."""
     files = (file for folder in CODE for file in sorted((ROOT / folder).rglob("*.py")))
     texts = [text for file in files for text in texts_of(file)]
-    words = {word.strip(EDGES).lower() for text in [*texts, OTHERS_WORDS] for word in text.split()}
+    words = {core_of(word).lower() for text in [*texts, OTHERS_WORDS] for word in text.split()}
     return frozenset(word for word in words if re.fullmatch(r"[a-z]+(?:['’-][a-z]+)*|scripts/stack", word))
 
 
