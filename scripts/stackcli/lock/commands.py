@@ -11,7 +11,7 @@ from stackcli.lock.run import lock_and_tell
 
 def lock(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE]...", help="Pinned files or their .in files; default: all.")
+        list[str] | None, typer.Argument(metavar="FILE", help="Pinned files or their .in files; default: all.")
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Say what would change, write nothing, and exit 1 if anything would.")
