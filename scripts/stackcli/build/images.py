@@ -20,6 +20,9 @@ from stackcli.project.compose import Project
 BUILT = STATE / "images.json"  # image → the hash of its inputs and the id that came of them
 BASES = ("BASE_IMAGE", "DEBIAN_IMAGE")  # build arguments that name the image to start from
 SERVICES = ("builder", "torchserve", "edge")
+# The commit that an image was built from. It does not count as an input: `up` replaces the containers of every image
+# with a new id, and a commit that changes no image must not restart the stack. A new version counts: it is a release.
+REVISION = "STACK_REVISION"
 IMAGE_OF_ALL = "prometheus"  # the service that docker/prometheus is built as
 
 
@@ -34,15 +37,16 @@ def stale_services(
         image, build = services[service]["image"], services[service]["build"]
         bases = {name: image_id(client, value) for name, value in build["args"].items() if name in BASES}
         shared = {name: hash_inputs(Path(path)) for name, path in build.get("additional_contexts", {}).items()}
-        inputs = hash_inputs(Path(build["context"]), build=without_paths(build), bases=bases, shared=shared)
+        inputs = hash_inputs(Path(build["context"]), build=deciding(build), bases=bases, shared=shared)
         if built.get(image) != {"inputs": inputs, "id": image_id(client, image)}:
             stale[service] = (image, inputs)
     return stale
 
 
-def without_paths(build: dict[str, Any]) -> dict[str, Any]:
-    """Where the checkout lies does not change the image."""
-    return {key: value for key, value in build.items() if key not in ("context", "additional_contexts", "secrets")}
+def deciding(build: dict[str, Any]) -> dict[str, Any]:
+    """What decides what is in the image: not where the checkout lies, and not which commit it is."""
+    kept = {key: value for key, value in build.items() if key not in ("context", "additional_contexts", "secrets")}
+    return {**kept, "args": {name: value for name, value in build["args"].items() if name != REVISION}}
 
 
 def image_id(client: docker.DockerClient, image: str) -> str | None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
 
 import docker
-import typer
 from docker.models.containers import Container
 
 from contract.served import State
-from stackcli.common import console
-from stackcli.common.check import Check, show
+from stackcli.common.check import Check
 from stackcli.common.errors import StackError
-from stackcli.machine.engine import connect_if_running
 from stackcli.project.compose import Project
 from stackcli.project.containers import find_unwell, health_of
-from stackcli.project.current import current_project
 from stackcli.project.log_lines import readable
 from stackcli.project.settings import Settings
 from stackcli.status.read import inside_of, state_of
@@ -33,28 +30,20 @@ LOG_HINTS: Mapping[str, str] = {
 }
 
 
-def doctor() -> None:
-    """Check everything and explain each failure; exit 1 on any."""
-    failed = run_doctor(connect_if_running(), current_project(needs_engine=False))
-    console.phase("Nothing is wrong." if failed == 0 else f"{failed} checks failed.")
-    raise typer.Exit(min(failed, 1))
-
-
-def run_doctor(client: docker.DockerClient | None, project: Project) -> int:
-    """Prints every check; returns how many failed."""
-    console.phase("Checking (no changes)…")
+def all_checks(client: docker.DockerClient | None, project: Project) -> list[Check]:
+    """`client`: None while no engine answers."""
     checks = run_preflight(client, project.settings, "auto", yes=False)
     checks += [check_compose(project), check_manifest(project.settings)]
     if client is not None:
         name = project.settings.compose_project_name
         checks += check_container(find_unwell(client, name), project.settings)
         checks.append(check_edge_container(find_unwell(client, name, "edge")))
-    for check in checks:
-        show(check)
-    return sum(check.verdict == "failed" for check in checks)
+    return checks
 
 
 def check_compose(project: Project) -> Check:
+    if shutil.which("docker") is None:
+        return Check("compose.yaml", "failed", "no docker command to read it", "Docker", "`scripts/stack up --yes`")
     try:
         project.config()
     except StackError as error:
