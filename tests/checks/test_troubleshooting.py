@@ -9,8 +9,7 @@ from stackcli.common.paths import ROOT
 
 PAGE = (ROOT / "docs/guides/troubleshooting.md").read_text()
 TABLES = PAGE.partition("## When something is wrong")[2].partition("\n## ")[0]
-FIRST_CELLS = re.findall(r"^\| (`.+?`) \|", TABLES, re.MULTILINE)
-TEXTS = [text for cell in FIRST_CELLS for text in re.findall(r"`(.+?)`", cell)]
+TEXTS = re.findall(r"^\| `(.+?)` \|", TABLES, re.MULTILINE)
 FOLDERS = [ROOT / "docker", ROOT / "scripts"]
 
 
