@@ -1,4 +1,4 @@
-"""The command: measures both ways in turns on the running stack, and writes docs/EDGE.md."""
+"""The command: measures both ways in turns on the running stack, and writes docs/evidence/edge-cost.md."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stackcli.project.settings import load_settings
 from stackcli.store.manifest import Model, pick_version, read_manifest, store_folder
 
 OUT = ROOT / "artifacts" / "edge_cost" / "results.json"
-DOCUMENT = ROOT / "docs" / "EDGE.md"
+DOCUMENT = ROOT / "docs/evidence/edge-cost.md"
 WAYS = {"straight": "http://torchserve:8080", "through the edge": "http://edge:8000"}
 # Connections with a small model and with a large one: one for latency, more for throughput.
 LOADS = {"mnist": (1, 64), "efficientnet_lite0": (1, 4)}
@@ -70,7 +70,7 @@ def no_figures() -> dict[str, list[float]]:
 
 
 def render(rows: list[Row], machine: str, rounds: int, seconds: int) -> str:
-    """docs/EDGE.md."""
+    """docs/evidence/edge-cost.md."""
     text = f"""# What the edge costs
 
 Written by `benchmarks/edge_cost/run`; change nothing here by hand. {machine}.

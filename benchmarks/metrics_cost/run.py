@@ -1,4 +1,4 @@
-"""The command: serves mnist with metrics and without, loads the two by turns, and writes docs/METRICS_COST.md."""
+"""The command: serves mnist with metrics and without, loads both by turns, writes docs/evidence/metrics-cost.md."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from stackcli.tune.testbed import Testbed, interrupt_on_every_signal, open_testb
 
 MODEL = "mnist"
 OUT = ROOT / "artifacts" / "metrics_cost" / "results.json"
-DOCUMENT = ROOT / "docs" / "METRICS_COST.md"
+DOCUMENT = ROOT / "docs/evidence/metrics-cost.md"
 OVERLAY = "compose.yaml:benchmarks/metrics_cost/compose.yaml"
 WAYS = ("off", "on")
 CONNECTIONS = 64  # to each
@@ -197,7 +197,7 @@ def verdict(pairs: list[Pair]) -> str:
 
 
 def render(pairs: list[Pair], scrape_ms: dict[str, float], machine: str, seconds: float) -> str:
-    """docs/METRICS_COST.md."""
+    """docs/evidence/metrics-cost.md."""
     starts = len({pair.start for pair in pairs})
     text = f"""# What the metrics cost
 

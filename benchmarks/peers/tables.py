@@ -1,4 +1,4 @@
-"""Turns results.json into the Markdown of docs/PEERS.md. Not the plot."""
+"""Turns results.json into the Markdown of docs/evidence/peers.md. Not the plot."""
 
 from __future__ import annotations
 

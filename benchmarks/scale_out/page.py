@@ -1,4 +1,4 @@
-"""docs/CAPACITY.md."""
+"""docs/evidence/capacity.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stackcli.common.paths import ROOT
 from stackcli.plan.forecast import GIB
 from stackcli.plan.queueing import PERIOD_MS
 
-DOCUMENT = ROOT / "docs" / "CAPACITY.md"
+DOCUMENT = ROOT / "docs/evidence/capacity.md"
 WIDTH = 118
 WITHIN = 0.15  # of the measured requests/s
 
@@ -58,8 +58,9 @@ the times, open loops the spread; what a CPU quota takes away is simulated as th
 ms. With constant and exponential times the simulation gives the waiting times of M/D/1 and M/M/c
 (`tests/unit/test_queueing.py`).
 
-What it does not know: bench asks one container straight, so the edge's time is not in it (see [EDGE.md](EDGE.md));
-it sends one picture, and yours may be larger; the load generator had its part of the same cores.
+What it does not know: bench asks one container straight, so the edge's time is not in it (see
+[edge-cost.md](edge-cost.md)); it sends one picture, and yours may be larger; the load generator had its part of the
+same cores.
 """
 
 

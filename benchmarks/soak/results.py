@@ -1,4 +1,4 @@
-"""What a soak has found, and docs/SOAK.md from it."""
+"""What a soak has found, and docs/evidence/soak.md from it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Results:
 
 
 def render(results: Results) -> str:
-    """docs/SOAK.md."""
+    """docs/evidence/soak.md."""
     machine = results.machine
     rows = [
         ("sent", results.requests, ""),

@@ -1,6 +1,7 @@
 """A line of the containers' logs: what it says, for whom it matters, and how a person reads it.
 
-Each is one JSON object (docs/TRACING.md); what is none, such as the words of the JVM itself, is taken as it is.
+Each is one JSON object (docs/reference/logs-and-traces.md); what is none, such as the words of the JVM itself, is taken
+as it is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`scripts/stack status --json`: one object whose shape docs/STATUS.md describes, for machines."""
+"""`scripts/stack status --json`: one object whose shape docs/reference/status-json.md describes, for machines."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from stackcli.status.watch import EVERY_SECONDS, watch
 
 def status(
     watch: Annotated[bool, typer.Option("--watch", help="Again every 2 s, until q or Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines (docs/STATUS.md).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines (docs/reference/status-json.md).")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write it as a picture.")] = None,
 ) -> None:
     """Show what is served and how it does; exit 1 unless healthy."""

@@ -1,4 +1,4 @@
-"""docs/ALERTS.md: how long each alert took to fire and to resolve, in a run of test_alerts.py."""
+"""docs/evidence/alerts.md: how long each alert took to fire and to resolve, in a run of test_alerts.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from integration.support.users import PROJECT_ROOT
 
-DOCUMENT = PROJECT_ROOT / "docs/ALERTS.md"
+DOCUMENT = PROJECT_ROOT / "docs/evidence/alerts.md"
 INTRODUCTION = """\
 # Alerts, seen to fire and to resolve
 
@@ -16,7 +16,7 @@ showed the alert, and until it no longer did. The conditions went on side by sid
 
 For that to take minutes and not hours, the committed rules ran with every duration (`for:` and range selectors) divided
 by {factor}, and every service was asked once a second: at full length expect {factor} times as long, where the alert is
-about a rate over time. What each alert means, and what to do: [RUNBOOK.md](RUNBOOK.md).
+about a rate over time. What each alert means, and what to do: [runbook.md](../guides/runbook.md).
 
 | alert | caused by | mended by | fired after | resolved after |
 |---|---|---|---|---|

@@ -1,4 +1,4 @@
-"""What became of the requests in each fault test: artifacts/faults.json, and docs/FAULTS.md from it."""
+"""What became of the requests in each fault test: artifacts/faults.json, and docs/evidence/faults.md from it."""
 
 import json
 from collections import Counter
@@ -10,7 +10,7 @@ from integration.support.load.constant import Outcome
 from integration.support.users import ARTIFACTS, PROJECT_ROOT
 
 RESULTS = ARTIFACTS / "faults.json"
-DOCUMENT = PROJECT_ROOT / "docs/FAULTS.md"
+DOCUMENT = PROJECT_ROOT / "docs/evidence/faults.md"
 INTRODUCTION = """\
 # What fails, and what it costs
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from integration.support.clients.raw_http import Answer
 from integration.support.users import PROJECT_ROOT
 
-DOCUMENT = PROJECT_ROOT / "docs/FUZZ.md"
+DOCUMENT = PROJECT_ROOT / "docs/evidence/fuzz.md"
 INTRODUCTION = """\
 # What 20,000 bad inputs get
 
