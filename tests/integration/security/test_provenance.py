@@ -100,7 +100,7 @@ def test_the_builders_signature_is_what_openssl_makes_of_the_record(signed_stack
 
 def test_the_program_of_the_documentation_verifies_the_store(signed_stack: SignedStack) -> None:
     text = (PROJECT_ROOT / "docs/guides/provenance.md").read_text()
-    program = text.partition("```python\n")[2].partition("```")[0]
+    program = text.partition("```python ")[2].partition("\n")[2].partition("```")[0]
     mounts: dict[Path | str, str] = {
         signed_stack.public: "/tmp/verify.pem:ro",
         signed_stack.stack.model_store: "/tmp/model_store:ro",
