@@ -5,7 +5,8 @@ A block is run unless the line that opens it says otherwise, in words that GitHu
     ```bash not-run: needs a cluster
     ```python run-by: tests/integration/security/test_provenance.py
 
-`text` under a `bash` block is that block's output; `mermaid` is drawn. No other language goes without such words.
+`text` under a `bash` block is that block's output, `mermaid` is drawn, and `json` shows a file. No other language goes
+without such words.
 """
 
 import re
@@ -22,9 +23,11 @@ INSTRUCTIONS = [
     *(page for room in ("guides", "reference") for page in sorted((PROJECT_ROOT / "docs" / room).glob("*.md"))),
 ]
 PAGES = [README, *sorted((PROJECT_ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(\w*)(?: (not-run|run-by): (\S.*))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w*)(?: (not-run|run-by): (\S[^\n]*))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FENCE = re.compile(r"^ *```", re.MULTILINE)
-DRAWN, OUTPUT, COMMANDS = "mermaid", "text", "bash"
+OUTPUT, COMMANDS = "text", "bash"
+# Not run: a picture, what a command prints, and what lies in a file.
+SHOWN = ("mermaid", OUTPUT, "json")
 
 
 @dataclass(frozen=True)
