@@ -74,11 +74,11 @@ def render(rows: list[Row], machine: str, rounds: int, seconds: int) -> str:
     text = f"""# What the edge costs
 
 Written by `benchmarks/edge_cost/run`; change nothing here by hand. {machine}.
-The load generator, the edge and TorchServe share the cores. TorchServe is asked straight and through the edge in turns,
-{rounds} rounds of {seconds} s each. Medians; the cost is that of each round's pair, in brackets the smallest and the
-largest of them: so far apart are two runs on such a machine.
+The load generator, the edge and TorchServe share the cores. TorchServe is asked directly and through the edge in
+turns, {rounds} rounds of {seconds} s each. The figures are medians; the cost is computed for each round's pair, with
+the smallest and the largest in brackets, which shows how far apart two runs on such a machine are.
 
-| model | connections | requests/s straight | edge | cost | p50 straight | edge | p99 straight | edge |
+| model | connections | requests/s direct | edge | cost | p50 direct | edge | p99 direct | edge |
 |---|---|---|---|---|---|---|---|---|
 """
     for row in rows:

@@ -202,10 +202,11 @@ def render(pairs: list[Pair], scrape_ms: dict[str, float], machine: str, seconds
     text = f"""# What the metrics cost
 
 Written by `benchmarks/metrics_cost/run`; change nothing here by hand. {machine}.
-Two servers of mnist, one that counts and one that does not (`STACK_METRICS=off`), are loaded by turns of
+Two servers of mnist, one that counts requests and one that does not (`STACK_METRICS=off`), are loaded in turns of
 {TURN_SECONDS:g} s with {CONNECTIONS} connections each, {len(pairs)} rounds of {seconds:g} s for each; both are started
 {starts} times. The load generator shares their cores. The CPU time is that of the whole container, as the kernel counts
-it; the change is that of each round's pair: median, in brackets the smallest and the largest. Nobody scrapes meanwhile.
+it. The change is computed for each round's pair: the median, with the smallest and the largest in brackets. Metrics are
+not scraped meanwhile.
 
 {verdict(pairs)}
 
