@@ -14,7 +14,7 @@ TEXT = [file for file in FILES if file.suffix not in (".png", ".jpg", ".svg", ".
 # Named in any file: docs/guides/runbook.md#servicedown. Not in addresses of other sites, which have a slash before it.
 NAMED = re.compile(r"(?<![\w./-])docs/(?:[\w./-]*\w)?(?:#[\w-]+)?")
 # Named in pages: the tests and benchmarks that a promise is shown by; a star stands for any characters.
-SHOWN_BY = re.compile(r"(?<![\w./-])(?:tests|benchmarks|findings)/[\w./*-]*[\w*]")
+SHOWN_BY = re.compile(r"(?<![\w./-])(?:tests|benchmarks|findings)/[a-z0-9_./*-]*[a-z0-9_*]")
 THIS = Path(__file__).resolve()
 
 
