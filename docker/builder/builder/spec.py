@@ -157,8 +157,8 @@ class Serving(Section):
     """
 
     minWorkers: Optional[int] = Field(default=None, ge=1, description="Workers; none: sized to the CPUs")  # noqa: N815
-    maxWorkers: Optional[int] = Field(default=None, ge=1, description="At most so many workers")  # noqa: N815
-    batchSize: int = Field(default=1, ge=1, description="At most so many requests at once")  # noqa: N815
+    maxWorkers: Optional[int] = Field(default=None, ge=1, description="The largest number of workers")  # noqa: N815
+    batchSize: int = Field(default=1, ge=1, description="The largest number of requests in a batch")  # noqa: N815
     maxBatchDelay: int = Field(  # noqa: N815
         default=1, ge=0, description="Milliseconds to wait for more requests; 0: a batch is whatever waits already"
     )
@@ -182,7 +182,7 @@ class ModelSpec(Section):
 
     name: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$", description="The model's name in a request's path")
     version: str = Field(pattern="^[0-9]+([.][0-9]+)*$", description="In quotes; the newest is served by default")
-    candidate: bool = Field(default=False, description="Serve it beside the others, without traffic until promoted")
+    candidate: bool = Field(default=False, description="Serve it alongside the others, without traffic until promoted")
     model: str = Field(default="model.py", description="The file with exactly one `nn.Module` class")
     torchscript: bool = Field(default=False, description="Archive a ScriptModule in place of code and state_dict")
     handler: str = Field(default="common/image_classifier.py", description="The file with one handler class")

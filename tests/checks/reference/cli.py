@@ -55,7 +55,7 @@ def usage(name: str, command: Any) -> str:
 
 
 def options(command: Any, name: str) -> str:
-    """The table of arguments and options but for --help; empty if there are none."""
+    """The table of arguments and options except --help; empty if there are none."""
     context = typer.Context(command, info_name=name)
     records = [param.get_help_record(context) for param in command.get_params(context) if param.name != "help"]
     rows = [[code(names), " ".join(meaning.split())] for names, meaning in filter(None, records)]

@@ -20,7 +20,7 @@ SECRETS = ".stack/secrets/edge"
 
 @dataclass(frozen=True)
 class Reader:
-    """`folder`: the clone. Its stack has a name and ports of its own, and a store that is already filled."""
+    """`folder`: the clone. Its stack has its own name and ports, and a store that is already filled."""
 
     stack: Deployment
     folder: Path
