@@ -93,7 +93,7 @@ def test_what_the_key_has_signed_is_served(untouched: SignedStack) -> None:
 
 
 def test_the_builders_signature_is_what_openssl_makes_of_the_record(signed_stack: SignedStack) -> None:
-    """Ed25519 is deterministic: who follows docs/guides/provenance.md by hand gets the same bytes."""
+    """Ed25519 is deterministic: following docs/guides/provenance.md by hand gives the same bytes."""
     record = entry_of(signed_stack.stack.model_store, "day")
     assert signed(record, signed_stack.private)["signature"] == record["signature"]
 
