@@ -153,7 +153,7 @@ def warn_of_others(client: docker.DockerClient) -> None:
 def main(
     minutes: Annotated[float, typer.Option(min=1, help="Of load; docs/ is written from 30 on.")] = WHOLE_MINUTES,
 ) -> None:
-    """Load mnist at half of its maximum, kill a worker every minute, and write docs/SOAK.md."""
+    """Load mnist at half of its maximum, kill a worker every minute, and write docs/evidence/soak.md."""
     settings = load_settings(ROOT, os.environ)
     client, secrets = connect(), write_secrets()
     project = Project(settings, ensure_base_image(client, settings, secrets, "auto", False), secrets)
@@ -165,7 +165,7 @@ def main(
     with open_testbed(client, project, model, body) as testbed:
         results = soak(testbed, expected, minutes)
     results.save(OUT / "results.json")
-    document = (ROOT / "docs" if minutes >= WHOLE_MINUTES else OUT) / "SOAK.md"
+    document = (ROOT / "docs/evidence" if minutes >= WHOLE_MINUTES else OUT) / "soak.md"
     document.write_text(render(results))
     console.done(f"{document}, figures: {OUT / 'results.json'}")
 

@@ -21,5 +21,5 @@ def plan(
         Path, typer.Option("--results", show_default="artifacts/bench", help="Folder of bench's figures.")
     ] = ROOT / "artifacts/bench",
 ) -> None:
-    """Say how many replicas, cores and gigabytes serve a rate within a p99 (docs/CAPACITY.md)."""
+    """Estimate the replicas, cores and memory needed to serve a rate within a p99 (docs/evidence/capacity.md)."""
     run_plan(*running_project(), Asked(model, rate, p99, results), as_json)

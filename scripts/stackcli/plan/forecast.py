@@ -176,6 +176,6 @@ def show_plan(plan: Plan, results: Results) -> None:
         console.warn("the load generator has limited some of bench's runs: their latencies are its own in part")
     if plan.edges > 1:
         console.say(f"{plan.edges} edges: each routes to {plan.edge_replicas} replicas at most (EDGE_MOST_REPLICAS)")
-    many = f"{plan.spared.replicas:,} replicas on {plan.machines:,} machines like this one (docs/CAPACITY.md)"
+    many = f"{plan.spared.replicas:,} replicas on {plan.machines:,} machines like this one (docs/evidence/capacity.md)"
     here = f"TORCHSERVE_REPLICAS={plan.spared.replicas} with compose.scale.yaml"
     console.done(f"{here if plan.machines == 1 else many}: any one may be lost, and the p99 is kept")

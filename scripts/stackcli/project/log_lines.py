@@ -1,6 +1,7 @@
 """A line of the containers' logs: what it says, for whom it matters, and how a person reads it.
 
-Each is one JSON object (docs/TRACING.md); what is none, such as the words of the JVM itself, is taken as it is.
+Each line is one JSON object (docs/reference/logs-and-traces.md); other lines, such as the JVM's own, are taken as
+they are.
 """
 
 from __future__ import annotations

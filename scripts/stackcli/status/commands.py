@@ -21,9 +21,9 @@ from stackcli.status.watch import EVERY_SECONDS, watch
 
 
 def status(
-    watch: Annotated[bool, typer.Option("--watch", help="Again every 2 s, until q or Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines (docs/STATUS.md).")] = False,
-    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write it as a picture.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every 2 s until q or Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/reference/status-json.md).")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write it as an SVG picture.")] = None,
 ) -> None:
     """Show what is served and how it does; exit 1 unless healthy."""
     if not show_status(watch, as_json, svg):
