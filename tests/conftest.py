@@ -39,7 +39,7 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
     if not is_worker():
         return (yield)
-    with MACHINE.held(item.nodeid, nextitem and nextitem.nodeid):
+    with MACHINE.held(item.nodeid, nextitem.nodeid if nextitem else None):
         return (yield)
 
 

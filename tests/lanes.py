@@ -35,15 +35,22 @@ LANES = {
         "tests/integration/faults/",
         "tests/integration/release/",
     ),
-    # A registry, and machines with their own engines: it mostly waits.
-    "swarm": ("tests/integration/build/test_bake.py", "tests/integration/scale/"),
-    # Tests that keep all the CPUs busy that they get.
+    # What takes all of the CPUs that it gets, for as long as it takes.
     "work": (
         "tests/integration/faults/test_fuzz.py",
+        "tests/integration/faults/test_files.py",
         "tests/integration/build/",
         "tests/integration/tune/",
         "tests/integration/docs/",
         "tests/integration/security/test_provenance.py",
+    ),
+    # A registry, machines with their own engines, and alerts that have to last: they mostly wait.
+    "waiting": (
+        "tests/integration/build/test_bake.py",
+        "tests/integration/scale/",
+        "tests/integration/observe/test_alerts.py",
+        "tests/integration/observe/test_dashboards.py",
+        "tests/integration/observe/test_tracing.py",
     ),
     # The running stack, the closed one and the workshop.
     "shared stacks": (

@@ -1,4 +1,4 @@
-"""The command: measures both ways in turns on the running stack, and writes docs/EDGE.md."""
+"""The command: measures both ways in turns on the running stack, and writes docs/evidence/edge-cost.md."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stackcli.project.settings import load_settings
 from stackcli.store.manifest import Model, pick_version, read_manifest, store_folder
 
 OUT = ROOT / "artifacts" / "edge_cost" / "results.json"
-DOCUMENT = ROOT / "docs" / "EDGE.md"
+DOCUMENT = ROOT / "docs/evidence/edge-cost.md"
 WAYS = {"straight": "http://torchserve:8080", "through the edge": "http://edge:8000"}
 # Connections with a small model and with a large one: one for latency, more for throughput.
 LOADS = {"mnist": (1, 64), "efficientnet_lite0": (1, 4)}
@@ -70,15 +70,15 @@ def no_figures() -> dict[str, list[float]]:
 
 
 def render(rows: list[Row], machine: str, rounds: int, seconds: int) -> str:
-    """Renders docs/EDGE.md."""
+    """Renders docs/evidence/edge-cost.md."""
     text = f"""# What the edge costs
 
 Written by `benchmarks/edge_cost/run`; change nothing here by hand. {machine}.
-The load generator, the edge and TorchServe share the cores. TorchServe is asked straight and through the edge in turns,
-{rounds} rounds of {seconds} s each. Medians; the cost is that of each round's pair, in brackets the smallest and the
-largest of them: so far apart are two runs on such a machine.
+The load generator, the edge and TorchServe share the cores. TorchServe is asked directly and through the edge in
+turns, {rounds} rounds of {seconds} s each. The figures are medians; the cost is computed for each round's pair, with
+the smallest and the largest in brackets, which shows how far apart two runs on such a machine are.
 
-| model | connections | requests/s straight | edge | cost | p50 straight | edge | p99 straight | edge |
+| model | connections | requests/s direct | edge | cost | p50 direct | edge | p99 direct | edge |
 |---|---|---|---|---|---|---|---|---|
 """
     for row in rows:

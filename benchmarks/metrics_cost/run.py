@@ -1,4 +1,4 @@
-"""The command: serves mnist with metrics and without, loads the two by turns, and writes docs/METRICS_COST.md."""
+"""The command: serves mnist with metrics and without, loads both by turns, writes docs/evidence/metrics-cost.md."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from stackcli.tune.testbed import Testbed, interrupt_on_every_signal, open_testb
 
 MODEL = "mnist"
 OUT = ROOT / "artifacts" / "metrics_cost" / "results.json"
-DOCUMENT = ROOT / "docs" / "METRICS_COST.md"
+DOCUMENT = ROOT / "docs/evidence/metrics-cost.md"
 OVERLAY = "compose.yaml:benchmarks/metrics_cost/compose.yaml"
 WAYS = ("off", "on")
 CONNECTIONS = 64  # to each
@@ -197,15 +197,16 @@ def verdict(pairs: list[Pair]) -> str:
 
 
 def render(pairs: list[Pair], scrape_ms: dict[str, float], machine: str, seconds: float) -> str:
-    """Renders docs/METRICS_COST.md."""
+    """Renders docs/evidence/metrics-cost.md."""
     starts = len({pair.start for pair in pairs})
     text = f"""# What the metrics cost
 
 Written by `benchmarks/metrics_cost/run`; change nothing here by hand. {machine}.
-Two servers of mnist, one that counts and one that does not (`STACK_METRICS=off`), are loaded by turns of
+Two servers of mnist, one that counts requests and one that does not (`STACK_METRICS=off`), are loaded in turns of
 {TURN_SECONDS:g} s with {CONNECTIONS} connections each, {len(pairs)} rounds of {seconds:g} s for each; both are started
 {starts} times. The load generator shares their cores. The CPU time is that of the whole container, as the kernel counts
-it; the change is that of each round's pair: median, in brackets the smallest and the largest. No scrapes meanwhile.
+it. The change is computed for each round's pair: the median, with the smallest and the largest in brackets. Metrics are
+not scraped meanwhile.
 
 {verdict(pairs)}
 

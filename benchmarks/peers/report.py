@@ -1,4 +1,4 @@
-"""Writes PEERS.md and peers.svg out of results.json."""
+"""Writes peers.md and peers.svg out of results.json."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def write(client: docker.DockerClient, image: str, results: Path, peers: list[Pe
     """Writes both files to `folder`. `image`: one with matplotlib; `peers`: all, for their set-ups."""
     measured = load_results(results)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "PEERS.md").write_text(tables.render(measured, peers))
+    (folder / "peers.md").write_text(tables.render(measured, peers))
     if measured.runs:
         draw(client, image, results, folder)
-    console.done(f"{folder}/PEERS.md")
+    console.done(f"{folder}/peers.md")
 
 
 def draw(client: docker.DockerClient, image: str, results: Path, folder: Path) -> None:

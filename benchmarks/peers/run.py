@@ -163,7 +163,7 @@ def main(
     add: Annotated[bool, typer.Option("--add", help="Keep earlier results that are not measured again.")] = False,
     report_only: Annotated[bool, typer.Option("--report-only", help="Write docs/ from the last results.")] = False,
 ) -> None:
-    """Measure the other model servers and this stack, side by side, and write docs/PEERS.md."""
+    """Measure the other model servers and this stack, side by side, and write docs/evidence/peers.md."""
     known = [read_peer(name) for name in peer_names()]
     settings = load_settings(ROOT, os.environ)
     client, secrets = connect(), write_secrets()
@@ -171,7 +171,7 @@ def main(
     # With wrk and matplotlib.
     ensure_images(client, project, ("load",))
     if report_only:
-        report.write(client, settings.image_of("load"), RESULTS, known, ROOT / "docs")
+        report.write(client, settings.image_of("load"), RESULTS, known, ROOT / "docs/evidence")
         return
     options = Options(
         [peer for peer in known if peer.id in chosen(peers, peer_names(), "--peers")],
@@ -189,7 +189,7 @@ def main(
     results = load_results(RESULTS) if add and RESULTS.is_file() else Results(describe_machine(client), asked)
     run_all(client, project, options, results)
     # docs/ shows the complete comparison only.
-    folder = ROOT / "docs" if options.is_complete or add else OUT
+    folder = ROOT / "docs/evidence" if options.is_complete or add else OUT
     report.write(client, settings.image_of("load"), RESULTS, known, folder)
     if results.failures:
         raise PeerFailure("every server to be measured", f"{len(results.failures)} that were not", f"{OUT}/logs")

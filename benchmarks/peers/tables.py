@@ -1,4 +1,4 @@
-"""Turns results.json into the Markdown of docs/PEERS.md. Not the plot."""
+"""Turns results.json into the Markdown of docs/evidence/peers.md. Not the plot."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def heading(results: Results) -> str:
     )
     for name in untrained:
         text += (
-            f"\n**{name} has random weights** (`random:0`) in these runs: its published ones were unavailable on this "
+            f"\n**{name} has random weights** (`random:0`) in these runs: its published ones were out of reach on this "
             "machine. The time a request takes does not depend on them; the answers mean nothing.\n"
         )
     return text

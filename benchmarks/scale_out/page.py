@@ -1,4 +1,4 @@
-"""docs/CAPACITY.md."""
+"""docs/evidence/capacity.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stackcli.common.paths import ROOT
 from stackcli.plan.forecast import GIB
 from stackcli.plan.queueing import PERIOD_MS
 
-DOCUMENT = ROOT / "docs" / "CAPACITY.md"
+DOCUMENT = ROOT / "docs/evidence/capacity.md"
 WIDTH = 118
 WITHIN = 0.15  # of the measured requests/s
 
@@ -37,29 +37,30 @@ COLUMNS = (
 INTRODUCTION = """# Capacity: how many replicas you need
 
 Written by `benchmarks/scale_out/run`; change nothing here by hand. Every figure was measured here, is arithmetic with
-such figures that the page shows, or is a setting of this repository that it names.
+measured figures that the page shows, or is a setting of this repository that it names.
 
 ## `scripts/stack plan`
 
-```
+```bash not-run: MODEL stands for a model of yours
 scripts/stack bench MODEL
 scripts/stack plan --model MODEL --rate 1000 --p99 100
 ```
 
-takes what `bench` measured on this machine, and says how many replicas (containers of TorchServe as it is set
-up now), cores and gigabytes serve that rate with 99 of 100 requests answered in time, plus one replica,
-so that any one may fail. It refuses results of another machine, version or setting, and a p99 that no number of
-replicas can keep, naming the smallest that it can promise. `--json` prints it as JSON.
+`plan` takes what `bench` has measured on this machine. It says how many replicas (containers of TorchServe as it is
+set up now), cores and gigabytes serve that many requests a second, with 99 of 100 answered in time, and adds one
+replica, so that any one may be lost. It refuses figures of another machine, version or setting, and a p99 that no
+number of replicas can keep, and then names the smallest that it can promise. `--json` is for machines.
 
-It simulates a queue (`scripts/stackcli/plan/queueing.py`): requests come at random (Poisson), the edge gives each to
-the replica with the fewest in flight, a free worker takes what waits, up to `batchSize`, and a batch of b takes *fixed
-+ each × b* ms, with a spread. Those come from bench's runs (`scripts/stackcli/plan/calibration.py`): closed loops give
-the times, open loops the spread; what a CPU quota takes away is simulated as the kernel does it, in periods of 100
-ms. With constant and exponential times the simulation gives the waiting times of M/D/1 and M/M/c
+It simulates a queue (`scripts/stackcli/plan/queueing.py`): requests arrive at random (Poisson), the edge gives each to
+the replica with the fewest in flight, a free worker takes what is waiting, up to `batchSize`, and a batch of b takes
+*fixed + each × b* ms, with a spread. These come from bench's runs (`scripts/stackcli/plan/calibration.py`): closed
+loops give the times, open loops the spread. What a CPU quota takes away is simulated as the kernel does it, in periods
+of 100 ms. With constant and exponential times the simulation reproduces the waiting times of M/D/1 and M/M/c
 (`tests/unit/test_queueing.py`).
 
-What it does not know: bench asks one container straight, so the edge's time is not in it (see [EDGE.md](EDGE.md));
-it sends one picture, and yours may be larger; the load generator had its part of the same cores.
+What it does not know: bench asks one container directly, so the edge's time is not included (see
+[edge-cost.md](edge-cost.md)); bench sends one picture, and yours may be larger; and the load generator used its share
+of the same cores.
 """
 
 
@@ -76,18 +77,18 @@ def render_comparison(measured: Measured, capacity: Capacity) -> str:
     stop = PERIOD_MS * (1 - (replica.quota or 1))
     late = max(abs(late_by(one, measured)) for one in predictions)
     setting = f"""{measured.facts.machine}. Each replica has {settings["TORCHSERVE_CPUS"]} CPUs and
-        {settings["workers"]} worker of one thread. One is asked straight, as bench does; from that the simulation
-        predicts what one, two and three do behind the edge: in a closed loop of {CONNECTIONS} connections for each,
-        and the latency at {LOAD:.0%} of the predicted rate, sent evenly, as the load generator does. All take turns,
-        {len(measured.straight)} rounds of closed and {len(measured.opened_runs(1))} of open loops, while other
-        programs run on the same machine as they please. Medians, in brackets the smallest and the largest; the error
-        is that of the prediction to the median, in brackets to each round with its own straight rate instead of
-        the median of them."""
+        {settings["workers"]} worker of one thread. One is asked directly, as bench does. From that the simulation
+        predicts what one, two and three do behind the edge: the rate in a closed loop of {CONNECTIONS} connections for
+        each, and the latency at {LOAD:.0%} of the predicted rate, sent evenly, as the load generator does. All take
+        turns, {len(measured.straight)} rounds of closed and {len(measured.opened_runs(1))} of open loops, while other
+        programs run freely on the same machine. The figures are medians, with the smallest and the largest in
+        brackets. The error compares the prediction with the median, and in brackets with each round, using that
+        round's own direct rate in place of the median of all."""
     found = f"""Found: a batch of b takes {replica.fixed:.2f} + {replica.each:.2f} × b ms unhindered, spread
         {replica.spread:g}. The largest error of the throughput is {worst:.0%}:
         {"within" if worst <= WITHIN else "NOT within"} {WITHIN:.0%}. Of the p99 it is {late:.0%}: a quota stops a
-        replica for up to {stop:.0f} ms at a time, and what else runs here shows there first (see how far the measured
-        ones lie apart). Read the p99 of `plan` as an order of magnitude."""
+        replica for up to {stop:.0f} ms at a time, and other load on the machine shows there first (see how far the
+        measured ones lie apart). Read the p99 of `plan` as an order of magnitude."""
     text = f"""## The prediction against one, two and three replicas
 
 {wrapped(setting)}
@@ -141,7 +142,7 @@ def spread_of(figures: Sequence[float]) -> str:
 
 def render_rounds(measured: Measured) -> str:
     counts = range(1, MOST + 1)
-    text = "\nEvery round, requests/s:\n\n| one, straight | one | two | three |\n|---|---|---|---|\n"
+    text = "\nEvery round, requests/s:\n\n| one, asked directly | one | two | three |\n|---|---|---|---|\n"
     for row in zip(measured.straight, *(measured.rates(count) for count in counts), strict=True):
         text += f"| {' | '.join(f'{rate:,.0f}' for rate in row)} |\n"
     return text
@@ -149,13 +150,13 @@ def render_rounds(measured: Measured) -> str:
 
 def render_steps(capacity: Capacity, steps: list[Step]) -> str:
     bench = capacity.bench
-    setting = f"""The upper rows were not tested: they are arithmetic with what one machine has shown, for
-        {bench.model} in replicas of {bench.cores:g} CPUs, p99 at most {P99_MS:g} ms, one replica to lose. Another
-        model is another line of `plan`."""
+    setting = f"""The rows with high rates were never run: they are arithmetic with what one machine has shown, for
+        {bench.model} in replicas of {bench.cores:g} CPUs, with a p99 of at most {P99_MS:g} ms and one replica to lose.
+        For another model, run `plan`."""
     terms = f"""Nodes are machines like this one, {capacity.node_cores} cores; on larger ones divide the cores. Edge
         cores are requests/s × CPU-ms; the clients' network is requests/s × bytes of request and answer; pulls are
-        nodes × all images; samples are series / {SCRAPE_SECONDS} s. To survive the loss of a whole node, add as many
-        replicas as run on one."""
+        nodes × all images; samples are series / {SCRAPE_SECONDS} s. To be able to lose a whole node, add as
+        many replicas as run on one."""
     text = f"""## From 100 to 1,000,000 requests/s
 
 {wrapped(setting)}

@@ -1,4 +1,4 @@
-"""The command: benches one replica, predicts one to three, measures them through the edge, writes docs/CAPACITY.md."""
+"""The command: benches one replica, predicts one to three, measures them, writes docs/evidence/capacity.md."""
 
 from __future__ import annotations
 

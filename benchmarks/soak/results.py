@@ -1,4 +1,4 @@
-"""What a soak has found, and docs/SOAK.md from it."""
+"""What a soak has found, and docs/evidence/soak.md from it."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ class Results:
 
 
 def render(results: Results) -> str:
-    """Renders docs/SOAK.md."""
+    """Renders docs/evidence/soak.md."""
     machine = results.machine
     rows = [
         ("sent", results.requests, ""),
         ("right", results.right, "200 with the right answer"),
         ("wrong", results.wrong, "200 with another answer"),
         ("refused", sum(results.refused.values()), described(results.refused)),
-        ("lost in a killed worker", results.lost_in_worker, "it was working on them; the client gets an error"),
+        ("lost in a killed worker", results.lost_in_worker, "the worker was computing them; the client gets an error"),
         ("lost otherwise", sum(results.lost.values()), described(results.lost)),
     ]
     thirds = " / ".join(f"{results.memory_of_third(number):.0f}" for number in range(3))

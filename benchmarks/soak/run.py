@@ -155,7 +155,7 @@ def main(
         float, typer.Option(min=1, help="How long to load the stack; from 30 minutes on, docs/ is written.")
     ] = WHOLE_MINUTES,
 ) -> None:
-    """Load mnist at half of its maximum, kill a worker every minute, and write docs/SOAK.md."""
+    """Load mnist at half of its maximum, kill a worker every minute, and write docs/evidence/soak.md."""
     settings = load_settings(ROOT, os.environ)
     client, secrets = connect(), write_secrets()
     project = Project(settings, ensure_base_image(client, settings, secrets, "auto", False), secrets)
@@ -167,7 +167,7 @@ def main(
     with open_testbed(client, project, model, body) as testbed:
         results = soak(testbed, expected, minutes)
     results.save(OUT / "results.json")
-    document = (ROOT / "docs" if minutes >= WHOLE_MINUTES else OUT) / "SOAK.md"
+    document = (ROOT / "docs/evidence" if minutes >= WHOLE_MINUTES else OUT) / "soak.md"
     document.write_text(render(results))
     console.done(f"{document}, results: {OUT / 'results.json'}")
 

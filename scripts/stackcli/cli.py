@@ -8,11 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from stackcli.common import command
+from stackcli.common.version import version_line
 
 # Command → the module with the function of that name. Group → the module with its typer app.
 COMMANDS = {
@@ -29,7 +30,8 @@ COMMANDS = {
     "plan": "plan.commands",
     "tune": "tune.commands",
     "sbom": "sbom.commands",
-    "doctor": "doctor",
+    "doctor": "doctor.commands",
+    "lock": "lock.commands",
     "test": "testing.commands",
 }
 GROUPS = {"key": "access.commands", "release": "release.commands", "swarm": "swarm.commands"}
@@ -46,8 +48,9 @@ def make_app(words: Sequence[str] = ()) -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    app.callback()(lambda: None)  # without it, an app with a single command is that command
-    wanted = set(words[:1]) & {*COMMANDS, *GROUPS} or {*COMMANDS, *GROUPS}
+    app.callback()(stack)  # without a callback, an app with a single command is that command
+    every = set() if words[:1] == ["--version"] else {*COMMANDS, *GROUPS}
+    wanted = set(words[:1]) & every or every
     for name, module in COMMANDS.items():
         if name in wanted:
             app.command(name, context_settings=CONTEXT.get(name))(member(module, name))
@@ -55,6 +58,21 @@ def make_app(words: Sequence[str] = ()) -> typer.Typer:
         if name in wanted:
             app.add_typer(member(module, f"{name}_app"), name=name)
     return app
+
+
+def show_version(is_asked: bool) -> None:
+    if is_asked:
+        print(version_line())
+        raise typer.Exit
+
+
+def stack(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and the git revision."),
+    ] = False,
+) -> None:
+    """Train, archive and serve PyTorch models with TorchServe."""
 
 
 def member(module: str, name: str) -> Any:

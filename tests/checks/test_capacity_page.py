@@ -1,4 +1,4 @@
-"""docs/CAPACITY.md is what its code makes of what was measured, and that is what it promises."""
+"""docs/evidence/capacity.md is what its code makes of what was measured, and that is what it promises."""
 
 import pytest
 

@@ -87,9 +87,9 @@ def test_a_panel_has_a_title_a_unit_and_says_what_to_do(panel: Json) -> None:
 
 
 def test_every_section_of_the_runbook_that_a_panel_names_is_there() -> None:
-    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/RUNBOOK.md").read_text(), re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/guides/runbook.md").read_text(), re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    named = {name for _, panel in PANELS for name in re.findall(r"RUNBOOK\.md#([\w-]+)", panel["description"])}
+    named = {name for _, panel in PANELS for name in re.findall(r"runbook\.md#([\w-]+)", panel["description"])}
     assert named
     assert named <= anchors
 
@@ -203,8 +203,8 @@ def test_a_number_is_written_with_its_unit(value: float, unit: str, said: str) -
 
 
 def test_the_page_shows_every_dashboard() -> None:
-    page = (ROOT / "docs/DASHBOARDS.md").read_text()
+    page = (ROOT / "docs/evidence/dashboards.md").read_text()
     for dashboard in DASHBOARDS:
         picture = Path("dashboards") / f"{dashboard['uid'].partition('-')[2]}.png"
         assert f"]({picture})" in page
-        assert (ROOT / "docs" / picture).is_file()
+        assert (ROOT / "docs/evidence" / picture).is_file()

@@ -145,5 +145,5 @@ def test_the_network_lets_through_what_is_asked_and_nothing_else(folder: str) ->
 
 
 def test_the_page_names_every_overlay_and_every_component() -> None:
-    page = (ROOT / "docs/KUBERNETES.md").read_text()
+    page = (ROOT / "docs/guides/kubernetes.md").read_text()
     assert not [name for name in [*OVERLAYS, *COMPONENTS] if f"`{name}`" not in page]

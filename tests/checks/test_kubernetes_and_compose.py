@@ -136,6 +136,6 @@ def test_the_adapters_rule_makes_the_metric_that_the_autoscaler_asks_for() -> No
     (rule,) = yaml.safe_load((FOLDER / "components/queue-depth/prometheus-adapter.yaml").read_text())["rules"]["custom"]
     assert rule["seriesQuery"].startswith(f"{metric}{{")
     assert rule["resources"]["overrides"].keys() == {"namespace", "pod"}
-    assert f"| `{metric}` | gauge |" in (ROOT / "docs/METRICS.md").read_text()
+    assert f"| `{metric}` | gauge |" in (ROOT / "docs/reference/metrics.md").read_text()
     (capacity,) = re.findall(r"^job_queue_size=(\d+)$", (ROOT / "config.properties").read_text(), re.MULTILINE)
     assert int(target) == int(capacity) // 10

@@ -56,7 +56,7 @@ def test_the_service_asks_for_this_runtime_and_for_no_other_models() -> None:
 
 
 def test_no_protocol_is_claimed_that_is_not_spoken() -> None:
-    """TorchServe takes KServe's paths but not its bodies (docs/KUBERNETES.md)."""
+    """TorchServe takes KServe's paths but not its bodies (docs/guides/kubernetes.md)."""
     assert runtime()["spec"].keys() == {"multiModel", "supportedModelFormats", "containers", "volumes"}
 
 

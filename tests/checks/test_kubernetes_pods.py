@@ -20,7 +20,7 @@ from checks.kubernetes_objects import (
 )
 from stackcli.common.paths import ROOT
 
-DOCS = (ROOT / "docs/KUBERNETES.md").read_text()
+DOCS = (ROOT / "docs/guides/kubernetes.md").read_text()
 
 
 @every_overlay

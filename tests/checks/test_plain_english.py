@@ -51,8 +51,8 @@ BANNED = {
     r"\bfor ever\b": "`forever`",
     r"\bin the place of (an?|its|their|the (median|one)|those|what)\b": "`instead of`",
 }
-# The paths that are checked. Add the rest once their prose is revised: "docker", "model_src", "tests/containers", "docs",
-# "README.md".
+# The paths that are checked. Add the rest once their prose is revised: "docker", "docs", "model_src", "README.md",
+# "tests/containers".
 CHECKED = (
     "scripts",
     "contract",

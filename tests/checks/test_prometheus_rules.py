@@ -13,7 +13,7 @@ from stackcli.common.paths import ROOT
 
 PROMETHEUS = ROOT / "docker/prometheus"
 TESTS = sorted((ROOT / "tests/checks/prometheus").glob("*.yaml"))
-RUNBOOK = ROOT / "docs/RUNBOOK.md"
+RUNBOOK = ROOT / "docs/guides/runbook.md"
 
 
 def load(file: Path) -> Any:
@@ -52,7 +52,7 @@ def test_the_alert_says_how_urgent_it_is_what_it_is_and_where_to_read_on(alert: 
     rule = ALERTS[alert]
     assert rule["labels"]["severity"] in {"page", "ticket"}
     assert set(rule["annotations"]) == {"summary", "description", "runbook"}
-    assert rule["annotations"]["runbook"] == f"docs/RUNBOOK.md#{alert.lower()}"
+    assert rule["annotations"]["runbook"] == f"docs/guides/runbook.md#{alert.lower()}"
 
 
 def test_the_runbook_has_a_section_for_every_alert_and_for_no_other() -> None:

@@ -6,25 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from checks.files import FILES, run
+from checks.files import FILES, HOST_CODE, run
 from stackcli.common.paths import ROOT
 
 DOCKERFILES = [file for file in FILES if file.name.startswith("Dockerfile")]
-HOST_CODE = [
-    "scripts/stackcli",
-    "benchmarks/edge_cost",
-    "benchmarks/metrics_cost",
-    "benchmarks/peers",
-    "benchmarks/scale_out",
-    "benchmarks/soak",
-    "docker/grafana/boards",
-    "tests/conftest.py",
-    "tests/lanes.py",
-    "tests/unit",
-    "tests/checks",
-    "tests/containers",
-    "tests/integration",
-]
 
 
 def is_shell(file: Path) -> bool:

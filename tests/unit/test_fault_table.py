@@ -1,4 +1,4 @@
-"""docs/FAULTS.md has a row for every scenario that the fault tests know, and no other."""
+"""docs/evidence/faults.md has a row for every scenario that the fault tests know, and no other."""
 
 import re
 

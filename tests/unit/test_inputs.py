@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stackcli.build.base_image import RECIPES, recipe_hash, shorten
-from stackcli.build.images import without_paths
+from stackcli.build.images import deciding
 from stackcli.common.files import hash_inputs
 from stackcli.project.settings import Settings
 
@@ -46,9 +46,17 @@ def test_times_and_caches_do_not_change_the_hash(context: Path) -> None:
 
 
 def test_where_the_checkout_lies_does_not_change_the_hash() -> None:
-    assert without_paths({"context": "/here", "args": {"A": "1"}}) == without_paths(
-        {"context": "/there", "args": {"A": "1"}}
-    )
+    assert deciding({"context": "/here", "args": {"A": "1"}}) == deciding({"context": "/there", "args": {"A": "1"}})
+
+
+def test_a_new_commit_alone_builds_no_image_and_a_new_version_does() -> None:
+    """`up` replaces the containers of each image that was built."""
+
+    def build(revision: str, version: str) -> dict[str, object]:
+        return deciding({"context": "/here", "args": {"STACK_REVISION": revision, "STACK_VERSION": version}})
+
+    assert build("2", "0.1.0") == build("1", "0.1.0")
+    assert build("1", "0.2.0") != build("1", "0.1.0")
 
 
 def test_another_wheel_index_is_another_base_image() -> None:

@@ -171,7 +171,7 @@ def test_the_json_has_what_the_edge_counted() -> None:
 def test_the_document_names_every_key_and_no_other() -> None:
     content = described_stack(SERVING, Settings())
     keys = {*content, *content["models"][0], *content["torchserve"][0]}
-    text = (ROOT / "docs/STATUS.md").read_text()
+    text = (ROOT / "docs/reference/status-json.md").read_text()
     first_cells = re.findall(r"^\| (`.+?) \|", text, re.MULTILINE)
     assert {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)} == keys
 

@@ -11,12 +11,13 @@ import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from supervisor.addresses import NUMBERS_PATH, PORT, SERIES_PATH
+from supervisor.ask import NUMBERS_PATH, PORT
 from supervisor.numbers import numbers
 from supervisor.scrape import Scraper, scrape_torchserves
 from supervisor.series import CONTENT_TYPE, Series, shares
 from supervisor.settings import Settings
 
+SERIES_PATH = "/metrics"
 NOT_FOUND = {"code": 404, "type": "ResourceNotFoundException", "message": f"expected {SERIES_PATH} or {NUMBERS_PATH}"}
 # How long a client may take to send its request, and to read the answer.
 CLIENT_SECONDS = 5

@@ -14,7 +14,7 @@ from pathlib import Path
 from boards.queries import Choice, Json, Prometheus, Window, dashboards, panels
 
 HERE = Path(__file__).resolve().parent
-PICTURES = HERE.parents[2] / "docs" / "dashboards"
+PICTURES = HERE.parents[2] / "docs/evidence/dashboards"
 
 
 def draw(prometheus: Prometheus, window: Window, folder: Path, chosen: dict[str, Choice] | None = None) -> list[Path]:
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--prometheus", default="http://127.0.0.1:9090", help="its address (default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=15, help="that are drawn, until now (default: %(default)s)")
     parser.add_argument("--model", help="of the dashboard Model (default: the first by name)")
-    parser.add_argument("--out", type=Path, default=PICTURES, help="folder of the pictures (default: docs/dashboards)")
+    parser.add_argument("--out", type=Path, default=PICTURES, help="default: docs/evidence/dashboards")
     given = parser.parse_args()
     prometheus = Prometheus(given.prometheus)
     window = Window(time.time(), given.minutes * 60, prometheus.scrape_interval())

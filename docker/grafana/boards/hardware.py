@@ -33,7 +33,7 @@ NOW = row(
     stat(
         "Memory in use",
         "Without what the kernel can drop. Above 95 % the kernel soon kills the largest process; "
-        "docs/RUNBOOK.md#memorynearlimit.",
+        "docs/guides/runbook.md#memorynearlimit.",
         Query(f"{USED_MEMORY} / {ALL_MEMORY}"),
         unit="percentunit",
         thresholds=steps((0.85, YELLOW), (0.95, RED)),
@@ -53,7 +53,7 @@ NOW = row(
     stat(
         "Running since",
         "Time since the machine started. After a restart of it see that every model is ready; "
-        "docs/RUNBOOK.md#servicedown.",
+        "docs/guides/runbook.md#servicedown.",
         Query(f"time() - max(node_boot_time_seconds{{{NODE}}})"),
         unit="s",
         width=6,
@@ -86,7 +86,7 @@ MACHINE = row(
     ),
     lines(
         "Memory and its total",
-        "used cannot be dropped, cached can. used near the total (dashed): docs/RUNBOOK.md#memorynearlimit.",
+        "used cannot be dropped, cached can. used near the total (dashed): docs/guides/runbook.md#memorynearlimit.",
         Query(USED_MEMORY, "used"),
         Query(f"sum(node_memory_Cached_bytes{{{NODE}}} + node_memory_Buffers_bytes{{{NODE}}})", "cached"),
         Query(ALL_MEMORY, "total"),
@@ -160,7 +160,7 @@ CONTAINERS = row(
     lines(
         "Memory",
         "Without what the kernel can drop. One that only rises is a leak: which worker says Workers and JVM; "
-        "docs/RUNBOOK.md#memorynearlimit.",
+        "docs/guides/runbook.md#memorynearlimit.",
         Query(f"sum by ({CONTAINER}) (container_memory_bytes{{{HERE}}})", NAME),
         unit="bytes",
         width=12,
@@ -168,7 +168,7 @@ CONTAINERS = row(
     lines(
         "Memory, of the limit",
         "At 100 % the kernel kills a process in the container; from 90 % (dashed) on act: "
-        "docs/RUNBOOK.md#memorynearlimit.",
+        "docs/guides/runbook.md#memorynearlimit.",
         Query(
             f"max by ({CONTAINER}) (container_memory_bytes{{{HERE}}} / container_memory_limit_bytes{{{HERE}}})",
             NAME,

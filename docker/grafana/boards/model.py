@@ -33,13 +33,13 @@ NOW = row(
     stat(
         "Requests",
         "Per second, of the chosen versions. None where there should be some: see its share on the Overview; "
-        "docs/RUNBOOK.md#servicedown.",
+        "docs/guides/runbook.md#servicedown.",
         Query(rate("model_requests_total", THIS)),
         unit="reqps",
     ),
     stat(
         "Failed requests",
-        "Share of 5xx. Above the objective (table below) see Errors; docs/RUNBOOK.md#modelerrorbudgetburn.",
+        "Share of 5xx. Above the objective (table below) see Errors; docs/guides/runbook.md#modelerrorbudgetburn.",
         Query(failed_share(THIS)),
         unit="percentunit",
         thresholds=steps((0.001, YELLOW), (0.01, RED)),
@@ -55,7 +55,7 @@ NOW = row(
     stat(
         "p99, of its objective",
         "The worst of the chosen versions. Above 100 % the model misses what its model.yaml promises; "
-        "docs/RUNBOOK.md#latencyoverobjective.",
+        "docs/guides/runbook.md#latencyoverobjective.",
         Query(f"max({of_objective(THIS)})"),
         unit="percentunit",
         thresholds=steps((0.8, YELLOW), (1, RED)),
@@ -64,14 +64,15 @@ NOW = row(
     stat(
         "Ready workers",
         "At 0 the model answers 503: see its worker's last words with `scripts/stack logs`; "
-        "docs/RUNBOOK.md#modelwithoutreadyworker.",
+        "docs/guides/runbook.md#modelwithoutreadyworker.",
         Query(f'sum(model_workers{{{THIS}, state="ready"}})'),
         unit="none",
         thresholds=steps((1, GREEN), base=RED),
     ),
     stat(
         "Restarts of workers",
-        "In the time range shown. More than one or two: a crash loop, often memory; docs/RUNBOOK.md#workercrashloop.",
+        "In the time range shown. More than one or two: a crash loop, often memory; "
+        "docs/guides/runbook.md#workercrashloop.",
         Query(increase("model_worker_restarts_total", THIS)),
         unit="none",
         thresholds=steps((0.5, YELLOW), (3, RED)),
@@ -80,7 +81,7 @@ NOW = row(
     table(
         "What is served",
         "Engine and precision are those in use: a worker that had to fall back says so, see its log for the reason "
-        "and rebuild the model. An accuracy is that of the test set; docs/RUNBOOK.md#canaryworse.",
+        "and rebuild the model. An accuracy is that of the test set; docs/guides/runbook.md#canaryworse.",
         Query(f"max by (version, engine, precision, weights, trained, accuracy, sha256) (model_info{{{THIS}}})"),
         Query(f"max by (version) (model_latency_objective_seconds{{{THIS}}})"),
         Query(f"max by (version) (model_availability_objective_ratio{{{THIS}}})"),
@@ -105,7 +106,7 @@ REQUESTS = row(
     lines(
         "Requests by outcome",
         "2xx answered, 4xx the client's mistakes, 5xx ours. 4xx: a client sends what this model does not read. 5xx: "
-        "docs/RUNBOOK.md#modelerrorbudgetburn.",
+        "docs/guides/runbook.md#modelerrorbudgetburn.",
         Query(rate("model_requests_total", THIS, "outcome"), "{{outcome}}"),
         colours=OUTCOMES,
         unit="reqps",
@@ -121,14 +122,14 @@ REQUESTS = row(
     lines(
         "Failed requests by version",
         "Share of 5xx. A canary above the stable version: `scripts/stack release rollback $model`; "
-        "docs/RUNBOOK.md#canaryworse.",
+        "docs/guides/runbook.md#canaryworse.",
         Query(failed_share(THIS, VERSION), "{{version}}"),
         unit="percentunit",
     ),
     lines(
         "Burn of the error budget, 5 min and 1 h",
         "How many times faster than the objective allows errors came. Above 1 (dashed) the budget will not last; "
-        "docs/RUNBOOK.md#modelerrorbudgetburn.",
+        "docs/guides/runbook.md#modelerrorbudgetburn.",
         Query(burn(THIS, VERSION, "5m"), "{{version}}, 5 min"),
         Query(burn(THIS, VERSION, "1h"), "{{version}}, 1 h"),
         unit="none",
@@ -137,7 +138,7 @@ REQUESTS = row(
     lines(
         "Requests in flight",
         "Accepted and not answered, the queue included. One that only rises: a worker that hangs; "
-        "docs/RUNBOOK.md#queuefilling.",
+        "docs/guides/runbook.md#queuefilling.",
         Query(f"sum by (version) (model_requests_in_flight{{{THIS}}})", "{{version}}"),
         unit="none",
     ),
@@ -154,7 +155,7 @@ LATENCY = row(
     lines(
         "p50, p90, p99",
         "Of the successful requests, and the objective for the p99 (dashed). Above it: which stage grows? "
-        "docs/RUNBOOK.md#latencyoverobjective.",
+        "docs/guides/runbook.md#latencyoverobjective.",
         *[Query(quantile(share, DURATION, THIS), f"p{share * 100:.0f}") for share in (0.5, 0.9, 0.99)],
         Query(OBJECTIVE, "objective"),
         colours=QUANTILES,
@@ -165,7 +166,7 @@ LATENCY = row(
     lines(
         "p99 by version",
         "A canary that is slower than the stable version: `scripts/stack release rollback $model`; "
-        "docs/RUNBOOK.md#canaryworse.",
+        "docs/guides/runbook.md#canaryworse.",
         Query(quantile(0.99, DURATION, THIS, VERSION), "{{version}}"),
         Query(OBJECTIVE, "objective"),
         unit="s",
@@ -175,7 +176,7 @@ LATENCY = row(
     heatmap(
         "All requests by duration",
         "Each column is a moment, each cell how many requests took so long. Two bands are two kinds of requests, or "
-        "two versions; a band that climbs is a queue; docs/RUNBOOK.md#latencyoverobjective.",
+        "two versions; a band that climbs is a queue; docs/guides/runbook.md#latencyoverobjective.",
         Query(f"sum by (le) (increase({DURATION}_bucket{{{THIS}}}[$__rate_interval]))"),
         unit="s",
         width=24,
@@ -189,7 +190,7 @@ WHERE_THE_TIME_GOES = row(
         "Mean of each stage",
         "Stacked: the whole is the time of a mean request in the server. queue grows with load, so add workers or "
         "raise the batch size; decode with the pictures' size; inference with the engine and the CPU; "
-        "docs/RUNBOOK.md#latencyoverobjective.",
+        "docs/guides/runbook.md#latencyoverobjective.",
         *[Query(mean(STAGE, f'{THIS}, stage="{stage}"'), stage) for stage in STAGES],
         colours=STAGES,
         unit="s",
@@ -199,7 +200,7 @@ WHERE_THE_TIME_GOES = row(
     lines(
         "p99 of each stage",
         "The stage that is worst for the slowest requests; they need not add up. A slow queue with a fast inference "
-        "is a burst; docs/RUNBOOK.md#queuefilling.",
+        "is a burst; docs/guides/runbook.md#queuefilling.",
         *[Query(quantile(0.99, STAGE, f'{THIS}, stage="{stage}"'), stage) for stage in STAGES],
         colours=STAGES,
         unit="s",
@@ -216,7 +217,7 @@ WHERE_THE_TIME_GOES = row(
     lines(
         "Mean time in the queue by version",
         "Waiting for a worker and for the batch to fill (maxBatchDelay). Above the inference's time: more workers; "
-        "docs/RUNBOOK.md#queuefilling.",
+        "docs/guides/runbook.md#queuefilling.",
         Query(mean(STAGE, f'{THIS}, stage="queue"', VERSION), "{{version}}"),
         unit="s",
         width=12,
@@ -227,7 +228,8 @@ CAPACITY = row(
     "Queue, batches, workers",
     lines(
         "Queue and its capacity",
-        "Requests that wait. At the capacity (dashed) further ones get 503 at once; docs/RUNBOOK.md#queuefilling.",
+        "Requests that wait. At the capacity (dashed) further ones get 503 at once; "
+        "docs/guides/runbook.md#queuefilling.",
         Query(f"sum by (version) (model_queue_depth{{{THIS}}})", "{{version}}"),
         Query(f"sum(model_queue_capacity{{{THIS}}})", "capacity"),
         unit="none",
@@ -249,20 +251,22 @@ CAPACITY = row(
     lines(
         "Workers by state",
         "starting for long, or failed: the worker does not load; its log says why (`scripts/stack logs $model`); "
-        "docs/RUNBOOK.md#modelwithoutreadyworker.",
+        "docs/guides/runbook.md#modelwithoutreadyworker.",
         Query(f"sum by (state, version) (model_workers{{{THIS}}})", "{{state}} {{version}}"),
         colours=STATES,
         unit="none",
     ),
     lines(
         "Restarts over time",
-        "Each is a worker that died and the requests that it held. Again and again: docs/RUNBOOK.md#workercrashloop.",
+        "Each is a worker that died and the requests that it held. Again and again: "
+        "docs/guides/runbook.md#workercrashloop.",
         Query(increase("model_worker_restarts_total", THIS, VERSION, "$__rate_interval"), "{{version}}"),
         unit="none",
     ),
     lines(
         "Memory of the workers",
-        "Resident, shared pages counted in each. One that only rises is a leak: docs/RUNBOOK.md#memorynearlimit.",
+        "Resident, shared pages counted in each. One that only rises is a leak: "
+        "docs/guides/runbook.md#memorynearlimit.",
         Query(f"sum by (version) (model_worker_memory_bytes{{{THIS}}})", "{{version}}"),
         unit="bytes",
     ),

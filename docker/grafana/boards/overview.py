@@ -18,7 +18,7 @@ NOW = row(
     "Now",
     stat(
         "Alerts firing",
-        "Each has a section in docs/RUNBOOK.md: read it before you change anything. 0 is good.",
+        "Each has a section in docs/guides/runbook.md: read it before you change anything. 0 is good.",
         Query(f"count({FIRING}) or vector(0)"),
         unit="none",
         thresholds=steps((1, RED)),
@@ -26,7 +26,7 @@ NOW = row(
     stat(
         "Models without a ready worker",
         "They answer 503. See what their worker says with `scripts/stack logs MODEL`; "
-        "docs/RUNBOOK.md#modelwithoutreadyworker.",
+        "docs/guides/runbook.md#modelwithoutreadyworker.",
         Query(f"count({READY} == 0) or vector(0)"),
         unit="none",
         thresholds=steps((1, RED)),
@@ -34,14 +34,14 @@ NOW = row(
     stat(
         "Requests",
         "Predictions and explanations per second, whatever became of them. None at all where there should be some: is "
-        "the edge reachable? docs/RUNBOOK.md#servicedown.",
+        "the edge reachable? docs/guides/runbook.md#servicedown.",
         Query(rate("model_requests_total")),
         unit="reqps",
     ),
     stat(
         "Failed requests",
         "Share of 5xx. Above 0.1 %, the default objective, see which model it is below, under Errors; "
-        "docs/RUNBOOK.md#modelerrorbudgetburn.",
+        "docs/guides/runbook.md#modelerrorbudgetburn.",
         Query(failed_share()),
         unit="percentunit",
         thresholds=steps((0.001, YELLOW), (0.01, RED)),
@@ -50,7 +50,7 @@ NOW = row(
     stat(
         "Slowest p99, of its objective",
         "The 99th percentile of the model that is nearest to its objective, or furthest above it. Above 100 % see "
-        "which it is below, under Latency; docs/RUNBOOK.md#latencyoverobjective.",
+        "which it is below, under Latency; docs/guides/runbook.md#latencyoverobjective.",
         Query(f"max({of_objective(KNOWN)})"),
         unit="percentunit",
         thresholds=steps((0.8, YELLOW), (1, RED)),
@@ -59,7 +59,7 @@ NOW = row(
     stat(
         "Certificate expires in",
         "Of the edge's TLS certificate. Under 14 days write a new one (`scripts/stack certs`, or your own "
-        "authority's) and see the edge reload it; docs/RUNBOOK.md#certificateexpiring.",
+        "authority's) and see the edge reload it; docs/guides/runbook.md#certificateexpiring.",
         Query("min(edge_certificate_expiry_timestamp_seconds) - time() or vector(-1)"),
         unit="s",
         thresholds=steps((0, RED), (3 * DAY, YELLOW), (14 * DAY, GREEN), base=GREY),
@@ -67,7 +67,7 @@ NOW = row(
     ),
     table(
         "What fires",
-        "Start with the most severe one: its section in docs/RUNBOOK.md has the alert's name.",
+        "Start with the most severe one: its section in docs/guides/runbook.md has the alert's name.",
         Query(f'{FIRING} or on() label_replace(vector(0), "alertname", "nothing", "", "")'),
         columns={
             "alertname": "Alert",
@@ -86,7 +86,7 @@ LATENCY = row(
     lines(
         "p99 by model",
         "From a request's arrival at TorchServe to its answer, of the successful ones. One that rises: open the "
-        "model's dashboard and see which of its stages grows; docs/RUNBOOK.md#latencyoverobjective.",
+        "model's dashboard and see which of its stages grows; docs/guides/runbook.md#latencyoverobjective.",
         Query(quantile(0.99, "model_request_duration_seconds", KNOWN, MODEL), NAME),
         unit="s",
         wide_range=True,
@@ -94,7 +94,7 @@ LATENCY = row(
     lines(
         "p99 in parts of the objective",
         "Above the dashed line a model misses the p99 that its model.yaml promises; "
-        "docs/RUNBOOK.md#latencyoverobjective.",
+        "docs/guides/runbook.md#latencyoverobjective.",
         Query(of_objective(KNOWN), NAME),
         unit="percentunit",
         bad=1,
@@ -116,14 +116,14 @@ TRAFFIC = row(
     lines(
         "Requests by model",
         "Predictions and explanations; - are those that named no model that is served. A sudden end of one model's "
-        "traffic: did a release change (below)? docs/RUNBOOK.md#servicedown.",
+        "traffic: did a release change (below)? docs/guides/runbook.md#servicedown.",
         Query(rate("model_requests_total", by=MODEL), NAME),
         unit="reqps",
     ),
     lines(
         "Requests by outcome",
         "2xx answered, 4xx the client's mistakes, 5xx ours. Many 4xx: a client that sends what no model reads; see "
-        "its lines with `scripts/stack logs`. 5xx: docs/RUNBOOK.md#modelerrorbudgetburn.",
+        "its lines with `scripts/stack logs`. 5xx: docs/guides/runbook.md#modelerrorbudgetburn.",
         Query(rate("model_requests_total", by="outcome"), "{{outcome}}"),
         colours=OUTCOMES,
         unit="reqps",
@@ -139,7 +139,7 @@ TRAFFIC = row(
     lines(
         "Share of each version",
         "Of the requests that name no version, as `scripts/stack release` has set it. A canary that is worse than the "
-        "stable version: `scripts/stack release rollback MODEL`; docs/RUNBOOK.md#canaryworse.",
+        "stable version: `scripts/stack release rollback MODEL`; docs/guides/runbook.md#canaryworse.",
         Query(f"max by ({MODEL}, role) (edge_release_weight_percent)", "{{model}} {{version}} {{role}}"),
         unit="percent",
         top=100,
@@ -160,7 +160,7 @@ ERRORS = row(
     lines(
         "Failed requests by model",
         "Share of 5xx. Dashed: 0.1 %, the default objective. Open the model's dashboard: 503 with a full queue is "
-        "load, any other 5xx is the handler or its worker; docs/RUNBOOK.md#modelerrorbudgetburn.",
+        "load, any other 5xx is the handler or its worker; docs/guides/runbook.md#modelerrorbudgetburn.",
         Query(failed_share(by=MODEL), NAME),
         unit="percentunit",
         bad=0.001,
@@ -168,7 +168,7 @@ ERRORS = row(
     lines(
         "Burn of the error budget, 1 h",
         "How many times faster than the availability objective allows errors came in the last hour. Above 1 (dashed) "
-        "the budget will not last; above 14.4 it is gone in two days; docs/RUNBOOK.md#modelerrorbudgetburn.",
+        "the budget will not last; above 14.4 it is gone in two days; docs/guides/runbook.md#modelerrorbudgetburn.",
         Query(burn(KNOWN, over="1h"), NAME),
         unit="none",
         bad=1,
@@ -176,7 +176,7 @@ ERRORS = row(
     lines(
         "Answers of the edge by code",
         "What clients got, 429 (too many), 401 and 403 (keys) included. 5xx that no model counted are the edge's own: "
-        "no TorchServe was ready; docs/RUNBOOK.md#servicedown.",
+        "no TorchServe was ready; docs/guides/runbook.md#servicedown.",
         Query(rate("haproxy_frontend_http_responses_total", f'{EDGE}, code=~"[245]xx"', "code"), "{{code}}"),
         colours=OUTCOMES,
         unit="reqps",
@@ -189,7 +189,7 @@ SATURATION = row(
     lines(
         "Queues, of their capacity",
         "At 100 % further requests are answered with 503 at once. Above half for long: more workers, a larger batch, "
-        "or more TorchServes; docs/RUNBOOK.md#queuefilling.",
+        "or more TorchServes; docs/guides/runbook.md#queuefilling.",
         Query(f"max by ({MODEL}) (model_queue_depth / model_queue_capacity)", NAME),
         unit="percentunit",
         bad=1,
@@ -205,7 +205,7 @@ SATURATION = row(
     lines(
         "Memory, of the limit",
         "Of each container, without what the kernel can drop. At 100 % the kernel kills a worker: fewer workers or a "
-        "higher TORCHSERVE_MEMORY; docs/RUNBOOK.md#memorynearlimit.",
+        "higher TORCHSERVE_MEMORY; docs/guides/runbook.md#memorynearlimit.",
         Query("max by (job) (container_memory_bytes / container_memory_limit_bytes)", "{{job}}"),
         unit="percentunit",
         bad=0.9,
@@ -214,7 +214,7 @@ SATURATION = row(
     lines(
         "Requests in flight",
         "Accepted and not answered, those in the queue included. One that only rises: a worker that does not answer; "
-        "docs/RUNBOOK.md#queuefilling.",
+        "docs/guides/runbook.md#queuefilling.",
         Query(f"sum by ({MODEL}) (model_requests_in_flight)", NAME),
         unit="none",
         width=12,

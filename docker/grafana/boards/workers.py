@@ -14,7 +14,7 @@ WORKERS = row(
     "Workers",
     stat(
         "Ready",
-        "Workers that answer. 0 means that nothing is served; docs/RUNBOOK.md#modelwithoutreadyworker.",
+        "Workers that answer. 0 means that nothing is served; docs/guides/runbook.md#modelwithoutreadyworker.",
         Query(f'sum(model_workers{{{CHOSEN}, state="ready"}})'),
         unit="none",
         thresholds=steps((1, GREEN), base=RED),
@@ -22,7 +22,7 @@ WORKERS = row(
     ),
     stat(
         "Starting",
-        "Workers that load their model. For minutes: see their log; docs/RUNBOOK.md#modelwithoutreadyworker.",
+        "Workers that load their model. For minutes: see their log; docs/guides/runbook.md#modelwithoutreadyworker.",
         Query(f'sum(model_workers{{{CHOSEN}, state="starting"}})'),
         unit="none",
         thresholds=steps((1, YELLOW)),
@@ -30,7 +30,7 @@ WORKERS = row(
     ),
     stat(
         "Failed",
-        "Workers that TorchServe has given up. Their log says why; docs/RUNBOOK.md#workercrashloop.",
+        "Workers that TorchServe has given up. Their log says why; docs/guides/runbook.md#workercrashloop.",
         Query(f'sum(model_workers{{{CHOSEN}, state="failed"}})'),
         unit="none",
         thresholds=steps((1, RED)),
@@ -38,7 +38,7 @@ WORKERS = row(
     ),
     stat(
         "Restarts",
-        "In the time range shown. More than one or two is a crash loop; docs/RUNBOOK.md#workercrashloop.",
+        "In the time range shown. More than one or two is a crash loop; docs/guides/runbook.md#workercrashloop.",
         Query(increase("model_worker_restarts_total", CHOSEN)),
         unit="none",
         thresholds=steps((0.5, YELLOW), (3, RED)),
@@ -47,7 +47,7 @@ WORKERS = row(
     ),
     lines(
         "Workers by state",
-        "failed, or starting for long: the worker does not load; docs/RUNBOOK.md#modelwithoutreadyworker.",
+        "failed, or starting for long: the worker does not load; docs/guides/runbook.md#modelwithoutreadyworker.",
         Query(f"sum by (state) (model_workers{{{CHOSEN}}})", "{{state}}"),
         colours=STATES,
         unit="none",
@@ -55,7 +55,7 @@ WORKERS = row(
     ),
     lines(
         "Restarts by model",
-        "Each is a worker that died with the requests that it held; docs/RUNBOOK.md#workercrashloop.",
+        "Each is a worker that died with the requests that it held; docs/guides/runbook.md#workercrashloop.",
         Query(increase("model_worker_restarts_total", CHOSEN, "model, version", OBSERVED), "{{model}} {{version}}"),
         unit="none",
     ),
@@ -68,7 +68,7 @@ WORKERS = row(
     ),
     lines(
         "Memory of each worker",
-        "Resident. One that only rises is a leak in its handler; docs/RUNBOOK.md#memorynearlimit.",
+        "Resident. One that only rises is a leak in its handler; docs/guides/runbook.md#memorynearlimit.",
         Query(f"sum by ({EACH}) (model_worker_memory_bytes{{{CHOSEN}}})", NAME),
         unit="bytes",
         width=12,
@@ -76,7 +76,7 @@ WORKERS = row(
     table(
         "Each worker",
         "The largest and the busiest, now. Compare those of one model: one that differs is ill, and TorchServe "
-        "replaces it when it is killed; docs/RUNBOOK.md#memorynearlimit.",
+        "replaces it when it is killed; docs/guides/runbook.md#memorynearlimit.",
         Query(f"sum by ({EACH}) (model_worker_memory_bytes{{{CHOSEN}}})"),
         Query(rate("model_worker_cpu_seconds_total", CHOSEN, EACH)),
         columns={
@@ -99,7 +99,7 @@ JAVA = row(
     lines(
         "Heap and its limit",
         "A saw tooth is healthy. One whose low points rise to the limit (dashed) ends in an OutOfMemoryError: fewer "
-        "or smaller requests at once, or more memory; docs/RUNBOOK.md#memorynearlimit.",
+        "or smaller requests at once, or more memory; docs/guides/runbook.md#memorynearlimit.",
         Query(f'sum by (instance) (jvm_memory_bytes_used{{{JVM}, area="heap"}})', "used {{instance}}"),
         Query(f'max(jvm_memory_bytes_max{{{JVM}, area="heap"}})', "limit"),
         unit="bytes",
@@ -140,7 +140,7 @@ JAVA = row(
     lines(
         "Resident memory of the JVM",
         "Heap, the rest, and buffers of the network. It may exceed the heap by some hundreds of MB; "
-        "docs/RUNBOOK.md#memorynearlimit.",
+        "docs/guides/runbook.md#memorynearlimit.",
         Query(f"sum by (instance) (process_resident_memory_bytes{{{JVM}}})", "{{instance}}"),
         unit="bytes",
         width=12,
@@ -148,7 +148,7 @@ JAVA = row(
     lines(
         "Running since",
         "Age of the JVM's process. A fall to zero is a restart: the container's log has its reason; "
-        "docs/RUNBOOK.md#servicedown.",
+        "docs/guides/runbook.md#servicedown.",
         Query(f"time() - max by (instance) (process_start_time_seconds{{{JVM}}})", "{{instance}}"),
         unit="s",
         width=12,

@@ -36,7 +36,8 @@ def judge_key(file: Path, variable: str, kind: str, uid: int, gid: int) -> Check
         content, status = file.read_bytes(), file.stat()
     except OSError as error:
         found = f"{file}: {error.strerror}"
-        return Check("signatures", "failed", found, expected, f"`ls -l {file}`, or docs/PROVENANCE.md to make a pair")
+        remedy = f"`ls -l {file}`, or docs/guides/provenance.md to make a pair"
+        return Check("signatures", "failed", found, expected, remedy)
     if f"-----BEGIN {kind}-----".encode() not in content:
         remedy = "the private key to sign with, the public one to verify with"
         return Check("signatures", "failed", f"something else in {file}", expected, remedy)

@@ -123,6 +123,8 @@ def build_command(
         "org.opencontainers.image.title": name,
         "org.opencontainers.image.description": TARGETS[target],
         "org.opencontainers.image.version": tag,
+        # The models are not the stack's: what their licence is, their owner knows. The revision is the source image's.
+        "org.opencontainers.image.licenses": "",
         "org.opencontainers.image.base.name": base,
         "org.opencontainers.image.base.digest": sources[target],
         MODELS_LABEL: ", ".join(contents.models),

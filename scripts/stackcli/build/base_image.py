@@ -17,6 +17,7 @@ from stackcli.common.errors import BuildError
 from stackcli.common.files import hash_inputs
 from stackcli.common.paths import LOGS, ROOT
 from stackcli.common.process import stream_logged
+from stackcli.common.version import image_revision, version
 from stackcli.machine.debian import make_debian_image
 from stackcli.machine.registries import Secrets
 from stackcli.project.settings import Settings
@@ -161,13 +162,26 @@ def ensure_debian(client: docker.DockerClient, recipe: Recipe, yes: bool) -> str
 def build_base(settings: Settings, secrets: Secrets, recipe: Recipe, debian: str) -> None:
     arguments = {"DEBIAN_IMAGE": debian, "TORCH_INDEX_URL": settings.torch_index_url, **dict(recipe.arguments)}
     command = ["docker", "build", "--progress", "plain", "--tag", recipe.tag]
-    command += ["--label", f"{LABEL}={recipe_hash(settings, recipe)}"]
+    for label, value in base_labels(settings, recipe).items():
+        command += ["--label", f"{label}={value}"]
     for name, value in arguments.items():
         command += ["--build-arg", f"{name}={value}"]
     for name in ("apt_conf", "pip_conf", "ca_bundle"):
         command += ["--secret", f"id={name},src={getattr(secrets, name)}"]
     console.say(f"building {recipe.tag} from {debian} (minutes; torch is a large download)")
     run_build([*command, str(CONTEXT)], recipe.tag)
+
+
+def base_labels(settings: Settings, recipe: Recipe) -> dict[str, str]:
+    """Labels that the build is given. In the Dockerfile, each new version would build torch's layers again."""
+    return {
+        LABEL: recipe_hash(settings, recipe),
+        "org.opencontainers.image.title": "torchserve-stack/base",
+        "org.opencontainers.image.description": "TorchServe from Debian and PyPI packages",
+        "org.opencontainers.image.version": version(),
+        "org.opencontainers.image.revision": image_revision(),
+        "org.opencontainers.image.licenses": "Apache-2.0",
+    }
 
 
 def run_build(command: list[str], title: str, env: dict[str, str] | None = None) -> None:

@@ -20,6 +20,9 @@ from stackcli.project.compose import Project
 BUILT = STATE / "images.json"  # image → the hash of its inputs and the resulting image id
 BASES = ("BASE_IMAGE", "DEBIAN_IMAGE")  # the build arguments that name a base image
 SERVICES = ("builder", "torchserve", "edge")
+# The commit that an image was built from. It does not count as an input: `up` replaces the containers of every image
+# with a new id, and a commit that changes no image must not restart the stack. A new version counts: it is a release.
+REVISION = "STACK_REVISION"
 IMAGE_OF_ALL = "prometheus"  # the service whose image, docker/prometheus, all observers share
 
 
@@ -34,15 +37,16 @@ def stale_services(
         image, build = services[service]["image"], services[service]["build"]
         bases = {name: image_id(client, value) for name, value in build["args"].items() if name in BASES}
         shared = {name: hash_inputs(Path(path)) for name, path in build.get("additional_contexts", {}).items()}
-        inputs = hash_inputs(Path(build["context"]), build=without_paths(build), bases=bases, shared=shared)
+        inputs = hash_inputs(Path(build["context"]), build=deciding(build), bases=bases, shared=shared)
         if built.get(image) != {"inputs": inputs, "id": image_id(client, image)}:
             stale[service] = (image, inputs)
     return stale
 
 
-def without_paths(build: dict[str, Any]) -> dict[str, Any]:
-    """Returns `build` without its paths: the location of the checkout does not change the image."""
-    return {key: value for key, value in build.items() if key not in ("context", "additional_contexts", "secrets")}
+def deciding(build: dict[str, Any]) -> dict[str, Any]:
+    """Returns the parts of `build` that affect the image: neither the checkout's location nor its commit does."""
+    kept = {key: value for key, value in build.items() if key not in ("context", "additional_contexts", "secrets")}
+    return {**kept, "args": {name: value for name, value in build["args"].items() if name != REVISION}}
 
 
 def image_id(client: docker.DockerClient, image: str) -> str | None:

@@ -27,6 +27,6 @@ def plan(
 ) -> None:
     """Estimate how many replicas a request rate needs.
 
-    The estimate keeps a p99 latency, and covers cores and memory (docs/CAPACITY.md).
+    The estimate keeps a p99 latency, and covers cores and memory (docs/evidence/capacity.md).
     """
     run_plan(*running_project(), Asked(model, rate, p99, results), as_json)

@@ -177,6 +177,6 @@ def show_plan(plan: Plan, results: Results) -> None:
         console.warn("the load generator limited some bench runs: part of their latency is its own")
     if plan.edges > 1:
         console.say(f"{plan.edges} edges: each routes to {plan.edge_replicas} replicas at most (EDGE_MOST_REPLICAS)")
-    many = f"{plan.spared.replicas:,} replicas on {plan.machines:,} machines like this one (docs/CAPACITY.md)"
+    many = f"{plan.spared.replicas:,} replicas on {plan.machines:,} machines like this one (docs/evidence/capacity.md)"
     here = f"TORCHSERVE_REPLICAS={plan.spared.replicas} with compose.scale.yaml"
     console.done(f"{here if plan.machines == 1 else many}: the p99 is kept even if any one of them fails")

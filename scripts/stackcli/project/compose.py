@@ -12,6 +12,7 @@ from typing import Any
 from stackcli.common.errors import ConfigError, ServeError
 from stackcli.common.paths import ROOT
 from stackcli.common.process import stream
+from stackcli.common.version import image_revision, version
 from stackcli.machine.registries import Secrets, write_secrets
 from stackcli.project.settings import Settings
 
@@ -29,7 +30,8 @@ class Project:
         # Compose reads COMPOSE_FILE itself; passing an empty one would mean no file at all.
         values = {name.upper(): str(value) for name, value in self.settings if name != "compose_file"}
         secrets = self.secrets or write_secrets()
-        return {**os.environ, **values, **secrets.environment, "TORCHSERVE_IMAGE": self.base_image}
+        labels = {"STACK_VERSION": version(), "STACK_REVISION": image_revision()}
+        return {**os.environ, **values, **secrets.environment, **labels, "TORCHSERVE_IMAGE": self.base_image}
 
     def capture(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

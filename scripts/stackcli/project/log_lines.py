@@ -1,6 +1,7 @@
 """Parses a line of the containers' logs and makes it readable.
 
-Each line is one JSON object (docs/TRACING.md); other lines, such as the JVM's own, are taken as they are.
+Each line is one JSON object (docs/reference/logs-and-traces.md); other lines, such as the JVM's own, are taken as
+they are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`scripts/stack status --json`: makes the JSON object that docs/STATUS.md describes."""
+"""`scripts/stack status --json`: makes the JSON object that docs/reference/status-json.md describes."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from stackcli.status.watch import EVERY_SECONDS, watch
 
 def status(
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every 2 s until q or Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/STATUS.md).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/reference/status-json.md).")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write it as an SVG picture.")] = None,
 ) -> None:
     """Show the stack's health and each model's traffic. The exit status is 1 unless the stack is healthy."""

@@ -11,7 +11,7 @@ from stackcli.project.current import current_project
 from stackcli.swarm import deploy
 from stackcli.swarm.status import show_status
 
-swarm_app = typer.Typer(help="Run the stack on a Docker Swarm (docs/SWARM.md).", no_args_is_help=True)
+swarm_app = typer.Typer(help="Run the stack on a Docker Swarm (docs/guides/swarm.md).", no_args_is_help=True)
 
 Models = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Default: all models.")]
 Repository = Annotated[

@@ -16,11 +16,11 @@ from stackcli.common.paths import ROOT
 from stackcli.common.process import capture
 from stackcli.machine.browser import ensure_browser
 from stackcli.machine.engine import connect_if_running
+from stackcli.machine.packages import install_packages
 from stackcli.machine.registries import write_secrets
 from stackcli.project.compose import Project
 from stackcli.project.containers import find_container
 from stackcli.testing.asked import pytests_words, reach, side_by_side, suite_of
-from stackcli.testing.requirements import install_requirements
 from stackcli.testing.suites import prepare_bases, suite_commands
 from stackcli.up.bring_up import bring_up
 
@@ -44,7 +44,7 @@ def run_tests(options: Options, arguments: list[str]) -> int:
     if asked:
         return run_suite(options, *asked)
     console.phase("Preparing the tests…")
-    install_requirements()
+    install_packages("test")
     words = pytests_words(arguments, has_compose())
     if options.base != "auto" and not any(Path(word).exists() for word in words):
         words = ["tests/integration", *words]

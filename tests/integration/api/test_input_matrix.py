@@ -1,6 +1,6 @@
 """Every image people have, however they send it, gets the right answer; every other input a 4xx that says why.
 
-docs/INPUTS.md is what these tests observed: they compare it, or write it when asked with --write-docs.
+docs/reference/inputs.md is what these tests observed: they compare it, or write it when asked with --write-docs.
 """
 
 import json
@@ -16,7 +16,7 @@ from integration.support.inputs.image_files import TRANSPORTS, Files, image_file
 from integration.support.stack import Deployment
 from integration.support.users import PROJECT_ROOT
 
-DOCUMENT = PROJECT_ROOT / "docs/INPUTS.md"
+DOCUMENT = PROJECT_ROOT / "docs/reference/inputs.md"
 WRITE = "pytest tests/integration/api/test_input_matrix.py --write-docs"
 MODELS = ("mnist", "efficientnet_lite0")
 CLIENTS = 4

@@ -1,4 +1,4 @@
-"""Who may call what through the closed stack's edge, each cell asked; docs/ACCESS.md is what was answered."""
+"""Who may call what through the closed stack's edge, each cell asked; docs/reference/access.md is what was answered."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ from integration.support.closed import WRONG_KEY, ClosedStack
 from integration.support.pages.access import CALLERS, GRPC_ROUTES, METHODS, ROUTES, Cell, document, may_ask
 from integration.support.users import PROJECT_ROOT
 
-DOCUMENT = PROJECT_ROOT / "docs/ACCESS.md"
+DOCUMENT = PROJECT_ROOT / "docs/reference/access.md"
 WRITE = "pytest tests/integration/edge/test_access.py --write-docs"
 WITH_BODY = ("POST", "PUT", "PATCH")
 CLIENTS = 4

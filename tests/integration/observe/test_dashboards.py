@@ -1,7 +1,7 @@
 """Every query of every panel returns numbers from a live Prometheus after real traffic, asked as Grafana asks.
 
 Where there is no image of Grafana this is what says that the dashboards show something. With --write-docs the traffic
-goes on for some minutes, a worker dies in between, and docs/dashboards is drawn from what Prometheus saw.
+goes on for some minutes, a worker dies in between, and docs/evidence/dashboards is drawn from what Prometheus saw.
 """
 
 import math

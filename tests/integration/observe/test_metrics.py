@@ -22,7 +22,7 @@ from integration.support.stack import Deployment, session
 from integration.support.store import entry_of
 from integration.support.users import PROJECT_ROOT
 
-PAGE = PROJECT_ROOT / "docs/METRICS.md"
+PAGE = PROJECT_ROOT / "docs/reference/metrics.md"
 OURS = ("model_", "container_", "jvm_", "process_", "edge_")
 # Python's own client adds these by itself.
 PYTHONS = ("process_virtual_memory_bytes", "process_open_fds", "process_max_fds")

@@ -1,4 +1,4 @@
-"""CIS Docker Benchmark, sections 4 and 5, on the real images and containers; docs/CIS.md is what this finds."""
+"""CIS Docker Benchmark, sections 4 and 5, on the real images and containers; docs/evidence/cis.md is its result."""
 
 import re
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from integration.support.inspected import subject_of
 from integration.support.stack import SERVING, Deployment
 from integration.support.users import PROJECT_ROOT
 
-REPORT = PROJECT_ROOT / "docs/CIS.md"
+REPORT = PROJECT_ROOT / "docs/evidence/cis.md"
 INTRODUCTION = """# CIS Docker Benchmark
 
 Sections 4 and 5 of version 1.6.0, on the containers of compose.yaml. Written by `scripts/stack test

@@ -93,14 +93,14 @@ def test_what_the_key_has_signed_is_served(untouched: SignedStack) -> None:
 
 
 def test_the_builders_signature_is_what_openssl_makes_of_the_record(signed_stack: SignedStack) -> None:
-    """Ed25519 is deterministic: whoever follows docs/PROVENANCE.md by hand gets the same bytes."""
+    """Ed25519 is deterministic: following docs/guides/provenance.md by hand gives the same bytes."""
     record = entry_of(signed_stack.stack.model_store, "day")
     assert signed(record, signed_stack.private)["signature"] == record["signature"]
 
 
 def test_the_program_of_the_documentation_verifies_the_store(signed_stack: SignedStack) -> None:
-    text = (PROJECT_ROOT / "docs/PROVENANCE.md").read_text()
-    program = text.partition("```python\n")[2].partition("```")[0]
+    text = (PROJECT_ROOT / "docs/guides/provenance.md").read_text()
+    program = text.partition("```python ")[2].partition("\n")[2].partition("```")[0]
     mounts: dict[Path | str, str] = {
         signed_stack.public: "/tmp/verify.pem:ro",
         signed_stack.stack.model_store: "/tmp/model_store:ro",

@@ -1,7 +1,7 @@
 """The CIS Docker Benchmark's recommendations on images (4) and containers (5), each with its check on one service.
 
 Numbers and titles: version 1.6.0, which 1.7.0 keeps. The table RULES is the single source of the tests
-(test_cis.py, and test_control.py for compose.prod.yaml) and of docs/CIS.md.
+(test_cis.py, and test_control.py for compose.prod.yaml) and of docs/evidence/cis.md.
 """
 
 import re
@@ -243,7 +243,7 @@ RULES = (
     Rule("4.1", "A user for the container has been created", has_user, "`USER 1000`; `user:` of the builder"),
     Rule("4.2", "Containers use only trusted base images", None, "see below"),
     Rule("4.3", "Unnecessary packages are not installed", None, "`--no-install-recommends`; see 5.7 and 4.8"),
-    Rule("4.4", "Images are scanned and rebuilt with patches", None, "[VULNERABILITIES.md](VULNERABILITIES.md)"),
+    Rule("4.4", "Images are scanned and rebuilt with patches", None, "[vulnerabilities.md](vulnerabilities.md)"),
     Rule("4.5", "Content trust is enabled", None, DAEMON + "`DOCKER_CONTENT_TRUST=1` for what it pulls"),
     Rule("4.6", "HEALTHCHECK is in the image", has_healthcheck, "healthcheck.sh; `NONE` said of the jobs"),
     Rule("4.7", "Update instructions are not used alone", updates_and_installs_together, "Dockerfiles"),

@@ -1,4 +1,4 @@
-"""Keys and signatures as docs/PROVENANCE.md describes them, by openssl alone: none of the stack's own code is used."""
+"""Keys and signatures as docs/guides/provenance.md describes them, by openssl and none of the stack's own code."""
 
 import hashlib
 import json

@@ -31,33 +31,33 @@ GRPC_ROUTES = {
     "management.ManagementAPIsService/ListModels": PREDICT,
 }
 LOG_FIELDS: Mapping[str, str] = {
-    "time": "when it was logged, UTC",
+    "time": "when it was logged, in UTC",
     "request_id": "as in the answer's `X-Request-Id`, and in an error's body",
     "client": "the address that the connection came from",
     "key": "the name of the key; `-` without one",
-    "method": "of HTTP",
-    "path": "without the query",
-    "model": "that was asked for; `-` for other routes",
-    "version": "that was asked for, or chosen by the edge",
-    "routed": "stable or canary, while a canary is out; else `-`",
-    "status": "of HTTP",
-    "bytes": "of the whole answer",
-    "ms": "from the request's first byte to the answer's last",
-    "us": "from the request's head to the answer's head, in µs",
-    "retries": "how often it was sent again, `+` where to another TorchServe",
+    "method": "the HTTP method",
+    "path": "the path, without the query",
+    "model": "the model that was asked for; `-` for other routes",
+    "version": "the version that was asked for, or chosen by the edge",
+    "routed": "stable or canary, while there is a canary; else `-`",
+    "status": "the HTTP status",
+    "bytes": "the size of the whole answer",
+    "ms": "milliseconds from the request's first byte to the answer's last",
+    "us": "microseconds from the request's head to the answer's head",
+    "retries": "how often it was sent again, with `+` if to another TorchServe",
     "server": "which TorchServe answered",
-    "end": "how it ended, as HAProxy says it; `--`: well",
+    "end": "HAProxy's termination state; `--`: normal",
 }
 HEAD = """# Who may call what
 
-With compose.prod.yaml, the edge asks for an API key: `Authorization: Bearer KEY`, for gRPC as metadata. Written by
+With compose.prod.yaml, the edge asks for an API key: `Authorization: Bearer KEY`, in gRPC as metadata. Written by
 `pytest tests/integration/edge/test_access.py --write-docs` from what the closed stack answered; change nothing here by
 hand. A test compares it.
 
-- **nobody** sends no key, **a wrong key** is one that does not exist; the others come of `scripts/stack key add NAME`
-  with `--scope predict` or `--scope admin`.
+- **nobody** sends no key, **a wrong key** is one that does not exist; the others are made by
+  `scripts/stack key add NAME` with `--scope predict` or `--scope admin`.
 - 401 and 403 are the edge's, with `WWW-Authenticate` and the JSON `{code, type, message, request_id}`; in gRPC 401 is
-  UNAUTHENTICATED. Every other status is an answer: the client was let in.
+  UNAUTHENTICATED. Every other status means that the client was admitted.
 - 404: no such route, or one that TorchServe does not serve here; 405: no such method.
 
 """

@@ -1,4 +1,4 @@
-"""docs/ALERTS.md: how long each alert took to fire and to resolve, in a run of test_alerts.py."""
+"""docs/evidence/alerts.md: how long each alert took to fire and to resolve, in a run of test_alerts.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from pathlib import Path
 
 from integration.support.users import PROJECT_ROOT
 
-DOCUMENT = PROJECT_ROOT / "docs/ALERTS.md"
+DOCUMENT = PROJECT_ROOT / "docs/evidence/alerts.md"
 INTRODUCTION = """\
-# Alerts, seen to fire and to resolve
+# Alerts, caused and resolved
 
 Written by `scripts/stack test tests/integration/observe/test_alerts.py --write-docs`; change nothing here by hand. Each
-alert's condition was really caused in a running stack, and mended again; the seconds are until Alertmanager's API
-showed the alert, and until it no longer did. The conditions went on side by side.
+alert's condition was really caused in a running stack, and removed again. The seconds are counted until Alertmanager's
+API showed the alert, and until it no longer did. The conditions overlapped in time.
 
-For that to take minutes and not hours, the committed rules ran with every duration (`for:` and range selectors) divided
-by {factor}, and every service was asked once a second: at full length expect {factor} times as long, where the alert is
-about a rate over time. What each alert means, and what to do: [RUNBOOK.md](RUNBOOK.md).
+So that this takes minutes and not hours, the committed rules ran with every duration (`for:` and range selectors)
+divided by {factor}, and every service was scraped once a second. At full length expect {factor} times as long if the
+alert is about a rate over time. What each alert means, and what to do: [runbook.md](../guides/runbook.md).
 
-| alert | caused by | mended by | fired after | resolved after |
+| alert | caused by | removed by | fired after | resolved after |
 |---|---|---|---|---|
 """
 

@@ -1,4 +1,4 @@
-"""What became of the requests in each fault test: artifacts/faults.json, and docs/FAULTS.md from it."""
+"""What became of the requests in each fault test: artifacts/faults.json, and docs/evidence/faults.md from it."""
 
 import json
 from collections import Counter
@@ -10,30 +10,30 @@ from integration.support.load.constant import Outcome
 from integration.support.users import ARTIFACTS, PROJECT_ROOT
 
 RESULTS = ARTIFACTS / "faults.json"
-DOCUMENT = PROJECT_ROOT / "docs/FAULTS.md"
+DOCUMENT = PROJECT_ROOT / "docs/evidence/faults.md"
 INTRODUCTION = """\
 # What fails, and what it costs
 
 Written by `scripts/stack test tests/integration --write-docs`; change nothing here by hand. Each row is a test of
-tests/integration/faults against the real containers, under a load at a constant arrival rate on mnist that goes on
-while it happens.
+tests/integration/faults against the real containers. A load on mnist, at a constant arrival rate, goes on during each
+of them.
 
 - **answered**: 200 with the right answer, however late.
 - **refused**: the connection was refused, or the answer was a 4xx or 5xx with TorchServe's JSON error.
 - **lost**: sent, and no answer came: the connection was reset or closed.
 - **wrong**: any other answer.
-- **recovered**: seconds from the fault until the last request was due that was not answered, or not within a second.
+- **recovered**: seconds from the fault until the last request was due that was not answered within a second.
 
 """
 ELSEWHERE = """
-## Faults that no request takes part in
+## Faults that involve no requests
 
 | fault | what is asserted | test, in tests/integration or tests/containers |
 |---|---|---|
-| two builders at once | both succeed, each model is built once, all is whole | build/test_builds.py |
-| the builder's container killed after 4 of its lines | what was served before is whole | build/test_builds.py |
-| the builder killed at 100 random moments of publishing | whatever lies there matches | builder/test_store_kills.py |
-| a corrupt and a half-copied archive, junk | named, not served; the others are | build/test_store_damage.py |
+| two builders at once | both succeed, each model is built once, everything is intact | build/test_builds.py |
+| the builder's container killed after 4 of its lines | what was served before is intact | build/test_builds.py |
+| the builder killed at 100 random moments of publishing | each archive fits its record | builder/test_store_kills.py |
+| a corrupt and a half-copied archive, junk | named and not served; the others are served | build/test_store_damage.py |
 """
 HEADER = "| scenario | per second | sent | answered | refused | lost | wrong | recovered | what is asserted besides |\n"
 

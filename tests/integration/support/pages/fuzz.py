@@ -8,19 +8,20 @@ from pathlib import Path
 from integration.support.clients.raw_http import Answer
 from integration.support.users import PROJECT_ROOT
 
-DOCUMENT = PROJECT_ROOT / "docs/FUZZ.md"
+DOCUMENT = PROJECT_ROOT / "docs/evidence/fuzz.md"
 INTRODUCTION = """\
 # What 20,000 bad inputs get
 
 Written by `scripts/stack test tests/integration --write-docs`; change nothing here by hand.
 tests/integration/faults/test_fuzz.py sends images mutated in every format, requests of any shape (methods, paths, query
 strings, headers, framing, multipart, JSON, base64) over raw sockets, and gRPC calls with odd names, versions and
-inputs, the same in every run. It fails on any 5xx (over gRPC: that is not in the list below), on a worker, Java or
-container that was started again, and on a wrong reference answer afterwards.
+inputs, the same in every run. It fails on any 5xx (over gRPC: any that is not in the list below), on a restart
+of a worker, of Java or of a container, and on a wrong reference answer afterwards.
 """
 FOOTNOTES = """\
-`closed`: the connection ended without an answer, as it has to for what is no HTTP, or not a whole request. `CANCELLED`:
-a gRPC message over 16 MiB. A gRPC call with a bad image is `OK` to TorchServe: its `prediction` is the body of the 400.
+`closed`: the connection ended without an answer, as it must for what is not HTTP, or not a complete request.
+`CANCELLED`: a gRPC message over 16 MiB. A gRPC call with a bad image is `OK` to TorchServe: its `prediction` is the
+body of the 400.
 """
 
 
@@ -86,7 +87,7 @@ class FuzzReport:
             "errors over gRPC, 0 restarts.\n\n"
             f"{table(['input', *statuses], rows)}\n"
             f"{FOOTNOTES}\n"
-            "## What the Java front end makes an internal error of\n\n"
+            "## What the Java front end calls an internal error\n\n"
             f"{table(['status', 'type', 'message', 'inputs', 'why', 'what the edge does'], known)}"
         )
 

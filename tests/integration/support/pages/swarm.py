@@ -1,4 +1,4 @@
-"""What became of the requests in each event on the Swarm: artifacts/swarm.json, and from it docs/SWARM.md's table."""
+"""What became of the requests in each event on the Swarm: artifacts/swarm.json, and docs/guides/swarm.md's table."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from integration.support.load.spread import SpreadOutcome
 from integration.support.users import ARTIFACTS, PROJECT_ROOT
 
 RESULTS = ARTIFACTS / "swarm.json"
-DOCUMENT = PROJECT_ROOT / "docs/SWARM.md"
+DOCUMENT = PROJECT_ROOT / "docs/guides/swarm.md"
 BEGIN, END = "<!-- measured: -->\n", "<!-- :measured -->\n"
 HEADER = "| event | sent | failed | asked again | last of them after | slowest | full strength after |\n"
 

@@ -1,0 +1,1 @@
+"""`scripts/stack lock`: all pinned requirements, resolved again with their hashes."""
