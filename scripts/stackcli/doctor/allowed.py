@@ -53,7 +53,7 @@ LABELS: Mapping[str, str] = {
 }
 MODELS = ("mnist", "densenet161", "efficientnet_lite0")  # those of the repository; others are their owner's business
 CODE = ("scripts/stackcli", "contract/contract", "docker/torchserve/runtime", "docker/edge/supervisor")
-# What Docker and the operating system say of failures.
+# Words of Docker's and the operating system's messages.
 OTHERS_WORDS = """
     cannot connect to the docker daemon is it running permission denied while trying no such file or directory
     connection refused timed out timeout space left on device unknown host network unreachable certificate has expired
@@ -66,7 +66,7 @@ WORD = re.compile(r"""["'`(\[{<]*(.*?)["'`)\]}>]*[.,:;!?…]?["'`)\]}>]*""")
 
 
 def setting(name: str, value: object) -> str:
-    """The value of a setting that is not the default, or that it has one."""
+    """Returns the value of a setting, or only that it is set."""
     form = SETTINGS.get(name)
     return str(value) if form and re.fullmatch(form, str(value), re.IGNORECASE) else SET
 
@@ -84,18 +84,18 @@ def one_of(word: str, known: Iterable[str]) -> str:
 
 
 def harmless(text: str) -> str:
-    """A number, a size or a version as it is, else nothing of it."""
+    """Returns a number, a size or a version unchanged, and hides anything else."""
     return text if HARMLESS.fullmatch(text) else HIDDEN
 
 
 def said(text: str) -> str:
-    """The text with every word hidden that is not the stack's own; several in a row become one."""
+    """Returns the text with every word hidden that is not the stack's own; several in a row become one."""
     words = " ".join(map(shown_word, text.split()))
     return re.sub(rf"{re.escape(HIDDEN)}(?: {re.escape(HIDDEN)})+", HIDDEN, words)
 
 
 def shown_word(word: str) -> str:
-    """The word with the punctuation around it, if it may be shown."""
+    """Returns the word with the punctuation around it if it may be shown."""
     core = core_of(word)
     if not core or core.lower() in vocabulary() or HARMLESS.fullmatch(core):
         return word
@@ -114,7 +114,7 @@ def core_of(word: str) -> str:
 
 @cache
 def vocabulary() -> frozenset[str]:
-    """Every word of the texts in the stack's own code, in small letters."""
+    """Returns every word of the texts in the stack's own code, in lower case."""
     files = (file for folder in CODE for file in sorted((ROOT / folder).rglob("*.py")))
     texts = [text for file in files for text in texts_of(file)]
     words = {core_of(word).lower() for text in [*texts, OTHERS_WORDS] for word in text.split()}

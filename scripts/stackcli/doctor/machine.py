@@ -47,19 +47,19 @@ def machine_facts(client: docker.DockerClient | None) -> Sequence[tuple[str, str
 
 
 def system() -> str:
-    """Such as `debian 12`: distributions are known by name, and their own words are not repeated."""
+    """Returns a name such as `debian 12`; only known distributions are named."""
     found = read_os_release()
     return f"{allowed.one_of(found.get('ID', ''), SYSTEM_IDS)} {version_in(found.get('VERSION_ID', ''))}"
 
 
 def kernel() -> str:
-    """The version alone: whoever builds a kernel may write a name behind it."""
+    """Returns only the kernel's version, because a custom kernel may have a name after it."""
     release = platform.release()
     return f"{version_in(release)}{' (WSL)' if 'microsoft' in release.lower() else ''}"
 
 
 def version_in(text: str) -> str:
-    """The numbers at the start of what a program calls its version."""
+    """Returns the numbers at the start of a program's version."""
     match = re.match(r"v?\d{1,4}(?:\.\d{1,4}){0,2}", text)
     return match[0] if match else NONE
 
@@ -70,7 +70,7 @@ def buildkit() -> str:
 
 
 def docker_folder(client: docker.DockerClient | None) -> Path:
-    """Where Docker keeps images, if this machine has that folder; it is looked at, and not named."""
+    """Returns where Docker keeps images, if this machine has that folder; reports do not name it."""
     try:
         folder = Path(str(client.info()["DockerRootDir"])) if client else ROOT
     except (DockerException, KeyError):
@@ -79,7 +79,7 @@ def docker_folder(client: docker.DockerClient | None) -> Path:
 
 
 def cgroup_version(client: docker.DockerClient | None) -> str:
-    """The engine's; without an engine this machine's."""
+    """Returns the engine's cgroup version; without an engine, this machine's."""
     try:
         found = str(client.info().get("CgroupVersion", "")) if client else ""
     except DockerException:

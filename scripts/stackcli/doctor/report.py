@@ -1,4 +1,4 @@
-"""`scripts/stack doctor --report`: what a maintainer needs to know of a stack, as Markdown, for an issue.
+"""`scripts/stack doctor --report`: prints what a maintainer needs to know about a stack, as Markdown for an issue.
 
 It is read by strangers: whatever comes from the machine passes through allowed.py.
 """
@@ -36,14 +36,14 @@ UNKNOWN = "not known"
 
 
 def print_report() -> None:
-    """On stdout, and nothing else there."""
+    """Prints the report on stdout, and nothing else there."""
     console.leave_stdout_alone()
     console.phase("Collecting (no changes)…")
     print(report(connect_if_running()), end="")
 
 
 def report(client: docker.DockerClient | None) -> str:
-    """`client`: None while no engine answers."""
+    """Makes the report. `client`: None if no engine answers."""
     settings, problem = known_settings()
     parts = [
         "### Report of `scripts/stack doctor --report`\n",
@@ -63,7 +63,7 @@ def report(client: docker.DockerClient | None) -> str:
 
 
 def table(head: Sequence[str], rows: Rows) -> str:
-    """A Markdown table; one line where there is nothing to show."""
+    """Makes a Markdown table; a single line if there is nothing to show."""
     if not rows:
         return "none\n"
     lines = [head, ["---"] * len(head), *rows]
@@ -71,7 +71,7 @@ def table(head: Sequence[str], rows: Rows) -> str:
 
 
 def known_settings() -> tuple[Settings, Rows]:
-    """The settings, and a row if .env or the environment has a value that cannot be used: then all are the defaults."""
+    """Returns the settings; if .env or the environment has an unusable value, the defaults with a row that says so."""
     try:
         return load_settings(ROOT, os.environ), []
     except StackError:
@@ -84,7 +84,7 @@ def version_facts() -> Rows:
 
 def changed_settings(settings: Settings) -> Rows:
     defaults = Settings()
-    # Every user but root has these two, and they say nothing about a fault.
+    # Every user except root has these two, and they say nothing about a fault.
     changed = {name: value for name, value in settings if name not in ("stack_uid", "stack_gid")}
     return [
         (name.upper(), allowed.setting(name, value))
@@ -106,7 +106,7 @@ def base_image(client: docker.DockerClient | None, settings: Settings) -> str:
 
 
 def image_rows(client: docker.DockerClient | None, settings: Settings) -> Rows:
-    """Each image that is there, by its service: a tag may be a name."""
+    """Returns a row for each existing image, by its service, because a tag may be a name."""
     rows = []
     for service in IMAGES if client else ():
         try:
@@ -129,7 +129,7 @@ def check_rows(client: docker.DockerClient | None, settings: Settings) -> Rows:
 
 
 def model_rows(client: docker.DockerClient | None, settings: Settings) -> Rows:
-    """Every version of the manifest, by its state."""
+    """Returns a row with the state of every version of the manifest."""
     try:
         container = find_unwell(client, settings.compose_project_name) if client else None
         inside = inside_of(container)

@@ -35,7 +35,7 @@ class Lock:
 
 
 def all_locks() -> list[Lock]:
-    """In the order in which they are made: whatever constrains another comes before it.
+    """Returns all locks in the order in which they are made: a constraint comes before what it constrains.
 
     The official image has Python 3.9, docker/base and Debian 12 have 3.11, and the command line starts from 3.10 on.
     """
@@ -58,7 +58,7 @@ def all_locks() -> list[Lock]:
 
 
 def chosen_locks(files: Sequence[str]) -> list[Lock]:
-    """Those whose .in or .txt file is named; all of them if none is. Raises ConfigError for any other file."""
+    """Returns the locks whose .in or .txt file is named, or all if none is. Raises ConfigError for any other file."""
     locks = all_locks()
     wanted = [shown(Path(file)) for file in files]
     known = {name for lock in locks for name in (lock.source, lock.target)}

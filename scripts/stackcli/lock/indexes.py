@@ -25,7 +25,7 @@ FIXED = {
 
 
 def uv_environment(secrets: Secrets, environ: Mapping[str, str]) -> dict[str, str]:
-    """`secrets`: what builds get of this machine's settings, without the indexes that only this machine can reach.
+    """Makes uv's environment of `secrets`, the build secrets, without the indexes that only this machine can reach.
 
     The pins have to hold on other machines: hashes of a package that lies on this disk alone would not.
     """

@@ -9,19 +9,19 @@ PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)==(.+?)(?: \\)?$")
 
 
 def header_of(text: str) -> str:
-    """The comment lines at the top, which say how the file is made."""
+    """Returns the comment lines at the top, which say how the file is made."""
     match = re.match(r"(?:#.*\n)*", text)
     return match[0] if match else ""
 
 
 def requirements_of(text: str) -> list[str]:
-    """The lines that pip reads. The resolver's comments name files of the machine that made them."""
+    """Returns the lines that pip reads, without the resolver's comments, which name files of its machine."""
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def pins_of(text: str) -> dict[str, list[str]]:
-    """Package → its versions, each with its condition where there is one."""
+    """Returns package → its versions, each with its condition if it has one."""
     found: dict[str, list[str]] = {}
     for line in requirements_of(text):
         match = PIN.match(line)
@@ -31,7 +31,7 @@ def pins_of(text: str) -> dict[str, list[str]]:
 
 
 def changes_between(before: str, after: str) -> list[str]:
-    """What differs for pip, a line for each package; empty where nothing does, whatever the comments say."""
+    """Returns what differs for pip, a line for each package; [] if nothing does, whatever the comments say."""
     if requirements_of(before) == requirements_of(after):
         return []
     old, new = pins_of(before), pins_of(after)

@@ -42,7 +42,7 @@ def lock_and_tell(files: Sequence[str], check: bool, upgrade: bool) -> int:
 
 
 def copy_files(folder: Path) -> None:
-    """Every file that a resolution may read, to the same place in `folder`."""
+    """Copies every file that a resolution may read to the same place in `folder`."""
     for name in [SHARED, *(name for lock in all_locks() for name in (lock.source, lock.target))]:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def copy_files(folder: Path) -> None:
 
 
 def renew(lock: Lock, folder: Path, environment: Mapping[str, str], check: bool, upgrade: bool) -> bool:
-    """Whether the file differs for pip. Comments alone write nothing: an image would be built again for them."""
+    """Tells whether the file differs for pip, and writes it unless `check`; comments alone would only rebuild images."""
     target = ROOT / lock.target
     before = target.read_text() if target.is_file() else f"# Pinned from {Path(lock.source).name}: scripts/stack lock\n"
     with console.waiting(lock.target):
