@@ -50,7 +50,7 @@ def copy_files(folder: Path) -> None:
 
 
 def renew(lock: Lock, folder: Path, environment: Mapping[str, str], check: bool, upgrade: bool) -> bool:
-    """Tells whether the file differs for pip, and writes it unless `check`; comments alone would only rebuild images."""
+    """Tells whether the file differs for pip, and writes it unless `check`; comments do not count."""
     target = ROOT / lock.target
     before = target.read_text() if target.is_file() else f"# Pinned from {Path(lock.source).name}: scripts/stack lock\n"
     with console.waiting(lock.target):
