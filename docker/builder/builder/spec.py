@@ -9,38 +9,38 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from builder.errors import SpecError
 
 Sha256 = Field(pattern="^[0-9a-f]{64}$")
-# PyTorch publishes the first eight digits, in the file's name.
+# PyTorch publishes the first eight digits as part of the file's name.
 Sha256OrPrefix = Field(pattern="^[0-9a-f]{8,64}$")
 
 
 class Section(BaseModel):
-    """Unknown keys are errors: a misspelt key must not be ignored."""
+    """A section of model.yaml. Unknown keys are errors, so that a misspelt key is not ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class NpmPackage(Section):
-    """A package of the npm registry; `sha256` is that of its tarball."""
+    """A package from the npm registry; `sha256` is the hash of its tarball."""
 
     npm: str = Field(pattern="^.+@.+$")
     sha256: str = Sha256
 
 
 class PythonPackage(Section):
-    """A wheel of the package index; `sha256` is that of the wheel."""
+    """A wheel from the package index; `sha256` is the hash of the wheel."""
 
     package: str = Field(pattern="^.+==.+$")
     sha256: str = Sha256
 
 
 class Folder(Section):
-    """A folder beside model.yaml."""
+    """A folder next to model.yaml."""
 
     folder: str
 
 
 class TrainedWeights(Section):
-    """`train.py` with `train(model, data: Path, seed: int, log) -> history`."""
+    """Weights from a `train.py` with `train(model, data: Path, seed: int, log) -> history`."""
 
     train: str
     seed: int = 0
@@ -54,14 +54,14 @@ class UrlWeights(Section):
 
 
 class FileWeights(Section):
-    """A state_dict beside model.yaml. Without `sha256`, eight hex digits at the end of its name count as one."""
+    """A state_dict next to model.yaml. Without `sha256`, eight hex digits at the end of its name count as the hash."""
 
     file: str
     sha256: Optional[str] = Field(default=None, pattern="^[0-9a-f]{8,64}$")
 
 
 class PackageWeights(Section):
-    """A state_dict that a wheel ships at `path`; `sha256` is that of the state_dict."""
+    """A state_dict that a wheel contains at `path`; `sha256` is the hash of the state_dict."""
 
     package: str = Field(pattern="^.+==.+$")
     path: str
@@ -69,7 +69,7 @@ class PackageWeights(Section):
 
 
 class RandomWeights(Section):
-    """Untrained weights from this seed: asked for by name, and said so everywhere."""
+    """Untrained weights from this seed; only on explicit request, and reported as untrained everywhere."""
 
     random: int
 
@@ -78,7 +78,7 @@ Weights = Union[TrainedWeights, UrlWeights, FileWeights, PackageWeights, RandomW
 
 
 class Input(Section):
-    """How an image becomes the model's input; see common/model_input.py."""
+    """How an image is turned into the model's input; see common/model_input.py."""
 
     mode: Literal["L", "RGB"]
     mean: list[float]
@@ -91,9 +91,9 @@ class Input(Section):
     @model_validator(mode="after")
     def _one_way_to_fit(self) -> "Input":
         if (self.size is None) == (self.resize is None or self.crop is None):
-            raise ValueError("expected either `size`, or `resize` and `crop`")
+            raise ValueError("expected either `size`, or both `resize` and `crop`")
         if self.resize is not None and self.crop is not None and self.crop > self.resize:
-            raise ValueError(f"expected `crop` at most `resize`, found {self.crop} > {self.resize}")
+            raise ValueError(f"expected `crop` to be at most `resize`, found {self.crop} > {self.resize}")
         channels = {"L": 1, "RGB": 3}[self.mode]
         if not len(self.mean) == len(self.std) == channels:
             raise ValueError(f"expected {channels} values in `mean` and in `std` for mode {self.mode}")
@@ -104,9 +104,9 @@ Precision = Literal["f32", "bf16", "int8"]
 
 
 class Engine(Section):
-    """What computes the model. `auto`: OpenVINO where the model converts to it, else the model itself.
+    """What runs the model. `auto`: OpenVINO if the model can be converted to it, else the model itself.
 
-    `precision` is the one served, `alternatives` are checked and archived beside it for `scripts/stack tune`.
+    `precision` is the one in service; `alternatives` are checked and archived with it for `scripts/stack tune`.
     """
 
     cpu: Literal["auto", "openvino", "onnxruntime", "torchscript", "eager"] = "auto"
@@ -117,17 +117,17 @@ class Engine(Section):
     @model_validator(mode="after")
     def _precisions_of_the_engine(self) -> "Engine":
         if self.cpu not in ("auto", "openvino") and {self.precision, *self.alternatives} != {"f32"}:
-            raise ValueError(f"expected f32, the one precision of {self.cpu}")
+            raise ValueError(f"expected f32, the only precision of {self.cpu}")
         return self
 
     @property
     def precisions(self) -> list[str]:
-        """The one served first; f32 is always there, for CPUs that have nothing else."""
+        """All precisions, the one in service first; f32 is always among them, for CPUs without the others."""
         return list(dict.fromkeys([self.precision, *self.alternatives, "f32"]))
 
 
 class Accept(Section):
-    """The limits past which a model is not published (fractions, 0 to 1), the last two against the eager model."""
+    """Limits that a model must meet to be published (fractions, 0 to 1); the last two compare with the eager model."""
 
     min_accuracy: float = Field(default=0.0, ge=0, le=1)
     max_accuracy_drop: float = Field(default=0.0, ge=0, le=1)
@@ -135,9 +135,9 @@ class Accept(Section):
 
 
 class Objective(Section):
-    """What the service promises of this model: alerts and dashboards measure it by these.
+    """The model's service level objective, against which alerts and dashboards measure it.
 
-    `p99`: seconds within which 99 of 100 requests are answered; `availability`: the part that is not answered 5xx.
+    `p99`: seconds within which 99 of 100 requests are answered; `availability`: the fraction not answered with 5xx.
     """
 
     p99: float = Field(default=1.0, gt=0)
@@ -145,15 +145,15 @@ class Objective(Section):
 
 
 class Serving(Section):
-    """TorchServe's own keys, passed through; maxBatchDelay in milliseconds, timeouts in seconds.
+    """TorchServe's own keys, passed through: maxBatchDelay in milliseconds, timeouts in seconds.
 
-    `threads` is ours: the threads of one worker's engine.
+    `threads` is not TorchServe's: it is the number of threads of one worker's engine.
     """
 
     minWorkers: Optional[int] = Field(default=None, ge=1)  # noqa: N815
     maxWorkers: Optional[int] = Field(default=None, ge=1)  # noqa: N815
     batchSize: int = Field(default=1, ge=1)  # noqa: N815
-    # 0: a batch is whatever waits, and nothing waits for more (docker/torchserve/java).
+    # 0: a batch is whatever is in the queue; no request waits for another (docker/torchserve/java).
     maxBatchDelay: int = Field(default=1, ge=0)  # noqa: N815
     # None: config.properties' job_queue_size.
     jobQueueSize: Optional[int] = Field(default=None, ge=1)  # noqa: N815
@@ -164,14 +164,14 @@ class Serving(Section):
 
 
 class ModelSpec(Section):
-    """One model of one version. Its files lie beside model.yaml, or in another model's folder: `../mnist/samples`."""
+    """One version of a model. Its files are next to model.yaml, or in another model's folder: `../mnist/samples`."""
 
-    # Protected by pydantic otherwise: `model: model.py` is what the field calls it.
+    # pydantic reserves the prefix `model_` by default; the field `model` (`model: model.py`) is ours.
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     name: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")
     version: str = Field(pattern="^[0-9]+([.][0-9]+)*$")
-    # Served beside the other versions, and never the default one until it is promoted.
+    # Served alongside the other versions, but never the default version until it is promoted.
     candidate: bool = False
     model: str = "model.py"
     torchscript: bool = False
@@ -192,16 +192,16 @@ class ModelSpec(Section):
     @model_validator(mode="after")
     def _calibrated(self) -> "ModelSpec":
         if "int8" in self.engine.precisions and not (self.calibration and self.data):
-            raise ValueError("expected `calibration` (and its `data`) for int8: real images set its scales")
+            raise ValueError("expected `calibration` (and its `data`) for int8, whose scales come from real images")
         return self
 
     @property
     def key(self) -> str:
-        """What its archive and its report are called."""
+        """The name of its archive and of its report, without suffix."""
         return f"{self.name}-{self.version}"
 
     def folders(self, own: Path) -> list[Path]:
-        """Where its code is looked for: its own folder, then those beside it that it names files of."""
+        """Return the folders of its code: its own, then those of other models whose files it names."""
         train = self.weights.train if isinstance(self.weights, TrainedWeights) else None
         named = (self.model, self.handler, train, self.labelled, self.calibration, self.classes, self.samples)
         parts = [Path(name).parts for name in named if name]
@@ -212,7 +212,7 @@ class ModelSpec(Section):
 
 
 def load_spec(path: Path) -> ModelSpec:
-    """Read and check one model.yaml. Raises SpecError with the line."""
+    """Read and check one model.yaml. Raises SpecError, which names the line."""
     text = path.read_text()
     try:
         document = yaml.safe_load(text)
@@ -223,20 +223,20 @@ def load_spec(path: Path) -> ModelSpec:
         lines = _line_numbers(text)
         problems = [_describe(problem, lines) for problem in _without_other_kinds(error.errors(), document)]
         raise SpecError(
-            "a model.yaml as the README describes it",
+            "a model.yaml as described in the README",
             f"in {path.parent.name}/{path.name} " + "; ".join(problems),
             "correcting those lines",
         ) from None
 
 
 def override_weights(spec: ModelSpec, text: str) -> ModelSpec:
-    """`random:SEED` or `file:NAME` in place of the weights that model.yaml names. Raises SpecError."""
+    """Return the spec with `random:SEED` or `file:NAME` in place of model.yaml's weights. Raises SpecError."""
     kind, _, value = text.partition(":")
     if kind == "random" and value.isdigit():
         return spec.model_copy(update={"weights": RandomWeights(random=int(value))})
     if kind == "file" and value:
         return spec.model_copy(update={"weights": FileWeights(file=value)})
-    raise SpecError("weights as `random:SEED` or `file:NAME`", repr(text), f"{spec.name}=random:0")
+    raise SpecError("weights as `random:SEED` or `file:NAME`", repr(text), f"MODEL_WEIGHTS={spec.name}=random:0")
 
 
 def _describe(problem: dict, lines: dict[tuple, int]) -> str:
@@ -248,7 +248,7 @@ def _describe(problem: dict, lines: dict[tuple, int]) -> str:
 
 
 def _without_other_kinds(problems: list[dict], document: object) -> list[dict]:
-    """A union reports the misfits of every kind: keep those of the kind whose first key was written."""
+    """A union reports the problems of every kind: keep those of the kind whose first key is in the document."""
     kinds = {kind.__name__: next(iter(kind.model_fields)) for kind in Section.__subclasses__()}
     section = document if isinstance(document, dict) else {}
     kept = [
@@ -262,7 +262,7 @@ def _without_other_kinds(problems: list[dict], document: object) -> list[dict]:
 
 
 def _line_numbers(text: str) -> dict[tuple, int]:
-    """{path of keys: 1-based line} for every key of a YAML document."""
+    """Return {path of keys: 1-based line} for every key of a YAML document."""
     lines: dict[tuple, int] = {(): 1}
 
     def visit(node: Optional[yaml.Node], path: tuple) -> None:

@@ -82,7 +82,7 @@ def test_int8_is_calibrated_checked_and_archived_beside_float32(build, model_fol
 def test_a_precision_past_its_limits_is_not_served(build, model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spoil_int8(monkeypatch)
     changes = write_calibration(model_folder)
-    with pytest.raises(CheckFailed, match=r"at most 0.00% other answers than eager's, found 100.00%"):
+    with pytest.raises(CheckFailed, match=r"at most 0.00% of answers to differ from the eager model's, found 100.00%"):
         build(trained(model_folder, **changes, engine=Engine(precision="int8")))
 
 
@@ -102,7 +102,7 @@ def test_an_accuracy_drop_past_its_limit_stops_the_build(
 ) -> None:
     spoil_int8(monkeypatch)
     accept = Accept(max_top1_disagreement=1.0, max_accuracy_drop=0.5)
-    with pytest.raises(CheckFailed, match=r"less accuracy than eager's 100.00%, found 100.00% less"):
+    with pytest.raises(CheckFailed, match=r"below the eager model's 100.00%, found 100.00% below"):
         build(trained(model_folder, **write_calibration(model_folder), engine=Engine(precision="int8"), accept=accept))
 
 

@@ -59,8 +59,8 @@ def test_a_mistake_in_the_weights_is_told_for_the_kind_that_was_meant(model_fold
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("size: [4, 4]", "resize: 5", "either `size`, or `resize` and `crop`"),
-        ("size: [4, 4]", "resize: 4, crop: 5", "`crop` at most `resize`"),
+        ("size: [4, 4]", "resize: 5", "either `size`, or both `resize` and `crop`"),
+        ("size: [4, 4]", "resize: 4, crop: 5", "`crop` to be at most `resize`"),
         ("mean: [0.5]", "mean: [0.5, 0.5]", "expected 1 values in `mean`"),
         ("name: brightness", "name: ../up", "String should match"),
         ('version: "1.0"', "version: 1.0", "valid string"),

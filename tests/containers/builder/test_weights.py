@@ -73,7 +73,7 @@ def test_a_pickled_module_is_refused(model_folder: Path) -> None:
 
 
 def test_a_missing_file_makes_the_model_unavailable(model_folder: Path) -> None:
-    with pytest.raises(Unavailable, match="no such file; try copying it to model_src/brightness/"):
+    with pytest.raises(Unavailable, match="no such file; try copying the file to model_src/brightness/"):
         load(model_folder, linear(), file="absent.pth")
 
 

@@ -79,7 +79,7 @@ def test_the_second_build_takes_the_firsts_weights_and_says_so(load, lines: list
     assert weights.origin == "trained here by train.py (seed 1)"
     second, again = load()
     assert lines == ["training"]
-    assert again.origin.startswith("trained by train.py (seed 1) at an earlier build, 20")
+    assert again.origin.startswith("trained by train.py (seed 1) in an earlier build, 20")
     assert again.history == weights.history
     assert all(torch.equal(first.state_dict()[name], value) for name, value in second.state_dict().items())
 
