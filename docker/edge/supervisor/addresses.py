@@ -1,4 +1,4 @@
-"""Where the supervisor answers; apart from its server, so that asking it (ask.py) imports nothing of the server."""
+"""Where the supervisor answers; a separate module, so that ask.py does not import the server."""
 
 PORT = 8405
 SERIES_PATH, NUMBERS_PATH = "/metrics", "/playground/metrics.json"

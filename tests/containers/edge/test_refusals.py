@@ -84,7 +84,7 @@ def test_over_http_2_it_arrives_and_the_stream_is_not_reset(
 def test_a_body_that_is_too_large_is_refused_by_the_length_that_its_head_gives() -> None:
     """And is read all the same: over HTTP/2 nothing of it is there yet when the edge decides."""
     message = message_to(TOO_LONG, "/predictions/m", with_length(KEY, TOO_LONG), 413)
-    assert message == f"expected a body of at most {MAX_BYTES} bytes, found a longer one"
+    assert message == f"expected a body of at most {MAX_BYTES} bytes, found a larger one"
 
 
 @pytest.mark.parametrize("body", [SHORT, LONG], ids=["short", "long"])
