@@ -103,7 +103,7 @@ class Build:
             except BuildError as error:
                 self._fail(spec.name, spec.version, error, began)
                 return
-        print(f"{spec}: built{'' if record['trained'] else ' UNTRAINED: its answers are meaningless'}", flush=True)
+        print(f"{spec}: built{'' if record['trained'] else ' UNTRAINED: its answers mean nothing'}", flush=True)
         self._note(spec, BUILT, began)
 
     def _make(self, folder: Path, spec: ModelSpec, staging: Path) -> Record:

@@ -37,7 +37,7 @@ export default {
   bars: "Probabilities",
   announce: "{label}, {share}",
   announceVersion: "Version {version}: {answer}",
-  untrained: "Untrained: the weights are random, so the answers are meaningless.",
+  untrained: "Untrained: the weights are random, so the answers mean nothing.",
   latency: "Latency",
   milliseconds: "{ms} ms",
   answeredBy: "Answered by",

@@ -118,7 +118,7 @@ class OneWarning(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if not self.said:
             self.said = True
-            log(f"WARNING: expected the collector to accept spans, found {record.getMessage()[:300]}; logged only once")
+            log(f"WARNING: expected the collector to accept spans, found {record.getMessage()[:300]}; logged once")
 
 
 def quieten() -> None:

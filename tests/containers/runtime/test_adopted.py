@@ -31,7 +31,7 @@ def test_a_child_is_stopped_by_a_signal(stop: str, expected: signal.Signals) -> 
 
 def test_a_child_that_runs_on_is_waited_for_until_the_time_is_over() -> None:
     child = subprocess.Popen(["sleep", "60"])
-    with pytest.raises(TimeoutError, match="still runs"):
+    with pytest.raises(TimeoutError, match="is still running"):
         AdoptedProcess(child.pid).wait(0.2)
     child.kill()
     child.wait()

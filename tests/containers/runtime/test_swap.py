@@ -157,7 +157,7 @@ def test_an_archive_that_does_not_load_leaves_the_old_one_serving(
     with asking("toy/2.0") as clients:
         assert release.main(["deploy", "toy", "2.0"]) == 1
         assert health.check() == (True, "healthy: toy 1.0 (1 worker), toy 2.0 (1 worker)")
-    expected = "expected TorchServe to replace toy 2.0, found a worker that does not load it; try "
+    expected = "expected TorchServe to replace toy 2.0, found a worker that cannot load it; try "
     assert str(read_failure(capsys.readouterr().out)).startswith(expected)
     assert {(one.status, one.text) for answers in clients for one in answers} == {(200, "two")}
     assert pids("2.0") == old

@@ -90,7 +90,7 @@ def test_with_sequences_those_in_hand_are_answered_by_an_error_and_that_is_said(
     with ThreadPoolExecutor(1) as client:
         computed = client.submit(post, "toy/2.0", str(computing).encode(), ts_request_sequence_id="2")
         wait_until(computing.exists, "the worker to compute")
-        warning = "sequenceBatching: its old workers were ended with their clients' sequences"
+        warning = "sequenceBatching: the old workers were ended with their clients' sequences"
         assert deploy(labelled("new"), SEQUENCES) == {"done": "swapped", "answers": 0, "warning": warning}
         status, text = computed.result()
         assert (status, "try again" in text) == (500, True)

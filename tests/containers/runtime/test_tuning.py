@@ -102,7 +102,10 @@ def test_a_precision_that_a_later_build_left_out_is_named_and_not_served(serve, 
 def test_a_shape_for_more_cpus_is_named_and_not_served(serve, capsys) -> None:
     config = serve(entry(workers=4, threads=2), cpus=2)
     assert (config["minWorkers"], config["handler"]["threads"]) == (2, 1)
-    assert "workers × threads of at most 2 CPUs, found 8; try `scripts/stack tune mnist`" in capsys.readouterr().out
+    assert (
+        "workers × threads to be at most 2 (the CPUs), found 8; try `scripts/stack tune mnist`"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(("workers", "threads", "fits"), [(2, 1, True), (1, 2, True), (2, 2, False), (3, None, False)])
