@@ -124,7 +124,7 @@ def test_a_change_that_cannot_be_used_leaves_the_files_in_force(
     before = {file.name: file.read_text() for file in made.run.iterdir() if file.is_file()}
     (made.secrets / "certificate.pem").write_text("garbage")
     supervisor.follow(made, haproxy, haproxy, None)
-    assert "FAIL: expected PEM in certificate.pem" in capsys.readouterr().out
+    assert "FAIL: expected certificate.pem to be PEM" in capsys.readouterr().out
     assert {file.name: file.read_text() for file in made.run.iterdir() if file.is_file()} == before
 
 
