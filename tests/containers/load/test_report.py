@@ -105,7 +105,7 @@ def test_errors_and_a_slow_generator_are_marked(results, report) -> None:
     results["runs"][0] = run("closed", 1, errors={"reset": 3, "timeout": 1}, generator_limited=True)
     text = report(results)
     assert '<td class="bad">3 reset, 1 timeout</td>' in text
-    assert 'class="bad" title="these figures are the generator' in text
+    assert 'class="bad" title="the load generator limited these results"' in text
 
 
 def test_a_run_without_answers_has_a_row_and_no_plot(results, report) -> None:
