@@ -110,7 +110,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> None:
     if not options.body.is_file():
-        raise LoadError("a file to send", f"no file {options.body}", "the path of an image")
+        raise LoadError("a file to send", str(options.body), "the path of an image")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # one file per connection
     expected = None if options.expect is None else options.expect.encode()

@@ -1,4 +1,4 @@
-"""Every engine answers as eager does, within the limits of `accept`; what does not, is not archived."""
+"""Every engine answers as the eager model does, within the limits in `accept`; otherwise it is not archived."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Brightness(nn.Module):
 
 
 def write_calibration(model_folder: Path) -> dict:
-    """Changes of the spec: its two labelled images, also as calibration images; int8 whatever this CPU is."""
+    """Return changes to the spec: its two labelled images, also used for calibration; int8 on any CPU."""
     engines = model_folder.parent / "common" / "engines.py"
     engines.write_text(engines.read_text().replace('"avx512_vnni", "avx_vnni", "amx_int8"', ""))
     write_labelled(model_folder, label=1)
@@ -48,7 +48,7 @@ def test_an_engine_answers_as_eager_does(build, model_folder: Path, name: str) -
 def test_the_fastest_engine_that_takes_the_model_is_the_default(build, model_folder: Path) -> None:
     record, staging = build(trained(model_folder))
     assert record["engine"] == "openvino"
-    # The model itself is there too: for explanations, GPUs, and machines without OpenVINO.
+    # The model itself is included as well, for explanations, GPUs, and machines without OpenVINO.
     assert {"openvino.xml", "openvino.bin", "weights.pth", "model.py"} <= {
         p.name for p in (staging / "export").iterdir()
     }
@@ -153,7 +153,7 @@ def test_int8_is_not_calibrated_for_a_cpu_that_cannot_compute_it(
 
 
 def spoil_int8(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The quantised model answers the other class."""
+    """Make the quantised model answer with the other class."""
     honest = exported.ExportedModel.scores
 
     def scores(self: exported.ExportedModel, inputs: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One run of the builder: what it publishes is scanned, listed and, with a key, signed; the rest is built again."""
+"""A run of the builder scans, lists and (with a key) signs what it publishes, and rebuilds everything else."""
 
 import json
 import os

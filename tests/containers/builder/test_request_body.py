@@ -1,4 +1,4 @@
-"""common/request_body.py: the image is found however the client sent it; a refusal says what was found instead."""
+"""common/request_body.py finds the image however the client sent it, or says what it found instead."""
 
 import base64
 import io

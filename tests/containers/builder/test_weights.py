@@ -1,4 +1,4 @@
-"""Weights: where they come from, and that damaged or foreign ones are refused."""
+"""Weights are loaded from every source, and damaged or foreign ones are refused."""
 
 import functools
 import hashlib
@@ -102,7 +102,7 @@ def test_densenet161_takes_the_legacy_names_of_the_published_file() -> None:
 
 
 class RangeHandler(http.server.BaseHTTPRequestHandler):
-    """Serves `content`; closes the first connection half-way, and honours Range as PyTorch's site does."""
+    """Serves `content`, cutting off the first connection half-way, and supports Range as PyTorch's site does."""
 
     def __init__(self, content: bytes, state: dict, *args: object) -> None:
         self.content, self.state = content, state

@@ -1,4 +1,4 @@
-"""Trained weights are kept for later builds, for as long as nothing changes that decides them."""
+"""Trained weights are kept for later builds until something changes that can affect them."""
 
 import importlib
 import shutil
@@ -33,7 +33,7 @@ def train(model, data, seed, log):
 
 @pytest.fixture
 def trained_folder(model_folder: Path) -> Path:
-    """The small model, trained by a train.py that imports a module of its own."""
+    """The small model, trained by a train.py that imports another module."""
     (model_folder / "train.py").write_text(TRAIN)
     (model_folder / "steps.py").write_text("COUNT = 7\n")
     change(model_folder / "model.yaml", "{random: 0}", "{train: train.py, seed: 1}")
@@ -42,13 +42,13 @@ def trained_folder(model_folder: Path) -> Path:
 
 @pytest.fixture
 def lines() -> list[str]:
-    """What was logged."""
+    """The log's messages."""
     return []
 
 
 @pytest.fixture
 def load(trained_folder: Path, tmp_path: Path, lines: list[str]) -> Iterator:
-    """Fill a new model as a process of its own would: (reuse) → (the model, its Weights)."""
+    """Fill a new model as a separate process would: takes (reuse), returns (the model, its Weights)."""
     path = list(sys.path)
 
     def once(reuse: bool = True) -> tuple[torch.nn.Module, Weights]:

@@ -1,4 +1,4 @@
-"""A certificate that HAProxy could not use is refused in words before it sees it."""
+"""A certificate that HAProxy could not use is refused with a clear message before HAProxy gets it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What HAProxy writes becomes lines of JSON, as far as somebody has to know it."""
+"""HAProxy's relevant messages become lines of JSON, and routine ones are dropped."""
 
 from __future__ import annotations
 

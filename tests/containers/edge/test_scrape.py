@@ -1,4 +1,4 @@
-"""Numbers are read only when asked for, once a second at most, and a TorchServe that does not answer costs a moment."""
+"""Metrics are read on demand, at most once a second, and a TorchServe that does not answer delays them only briefly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GOOD = ("text/plain", exposition({"2xx": 1}).encode())
 
 
 class World:
-    """A clock that only pauses move, and TorchServes that answer with the time."""
+    """A clock that advances only by pauses, and TorchServes that answer with the time."""
 
     def __init__(self) -> None:
         self.now, self.scrapes = 100.0, 0
@@ -108,7 +108,7 @@ def test_where_the_first_has_only_just_come_up_its_rates_are_waited_for(world: W
 
 @contextmanager
 def listening(answer: bytes, pause: float = 0.0) -> Iterator[tuple[str, int]]:
-    """A server that sends this to whoever connects, byte by byte where `pause` (seconds) says so."""
+    """A server that sends this to every client, byte by byte if there is a `pause` (seconds)."""
     listener = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
 

@@ -1,4 +1,4 @@
-"""HAProxy's lines become spans with its ids and times; what is not sampled, and what is no line, becomes none."""
+"""HAProxy's log lines become spans with its IDs and times, except unsampled or incomplete ones."""
 
 from __future__ import annotations
 

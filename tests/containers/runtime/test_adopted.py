@@ -1,4 +1,4 @@
-"""A process goes on with its children after it has replaced itself by a newer image of its own code."""
+"""A process keeps its children after it has replaced itself with a newer version of its own code."""
 
 import signal
 import subprocess
@@ -25,7 +25,7 @@ def test_a_child_is_stopped_by_a_signal(stop: str, expected: signal.Signals) -> 
     adopted = AdoptedProcess(child.pid)
     getattr(adopted, stop)()
     assert adopted.wait(10) == -expected
-    getattr(adopted, stop)()  # it is gone, and nothing happens
+    getattr(adopted, stop)()  # it is gone, so nothing happens
     child.returncode = -expected
 
 

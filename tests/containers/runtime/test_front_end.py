@@ -1,4 +1,4 @@
-"""What is ours in TorchServe's Java front end: what it says when it cannot answer, and how it reads a form."""
+"""Our part of TorchServe's Java front end: its messages when it cannot answer, and how it reads a form."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ MOST_BYTES = 1000
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a server with a short queue and a small limit on bodies."""
+    """The folder of a server with a short queue and a low limit on request bodies."""
     folder = tmp_path_factory.mktemp("front-end")
     with serving(folder, job_queue_size=str(QUEUE), max_request_size=str(MOST_BYTES)):
         yield folder

@@ -1,4 +1,4 @@
-"""Health is a READY worker of every model of the manifest, in one readable line."""
+"""The health check requires a READY worker of every model in the manifest, and prints one readable line."""
 
 import subprocess
 import time

@@ -1,4 +1,4 @@
-"""What port 8082 says of each model: counted once, by outcome, and nothing of what a client makes up."""
+"""Port 8082 counts each request once, by model and outcome, and never by names that a client makes up."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def requests(outcome: str, labels: str = VERSION) -> str:
 
 
 def gained(before: dict[str, float]) -> dict[str, float]:
-    """The counters and histograms' counts of requests that have changed, without TorchServe's own."""
+    """Returns the changed counters, including histograms' counts, without TorchServe's own."""
     kinds = re.compile(r"model_(requests_total|batch_size_(count|sum)|(request|stage)_duration_seconds_count)\b")
     return {
         name: value - before.get(name, 0)

@@ -1,4 +1,4 @@
-"""A version is served with some of its files changed, and its archive stays what it was."""
+"""A version is served with some of its files changed, while its archive stays the same."""
 
 import io
 import tarfile
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("container")
 
 @pytest.fixture
 def deployed(publish_toy: Publish) -> Iterator[None]:
-    """Toy 2.0 is served beside 1.0."""
+    """Toy 2.0 is served alongside 1.0."""
     publish_toy("2.0", settings={"jobQueueSize": 100})
     release.deploy("toy", "2.0")
     yield

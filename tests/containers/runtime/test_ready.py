@@ -1,4 +1,4 @@
-"""GET /ready of real TorchServe says when requests may come."""
+"""GET /ready of real TorchServe tells when it can take requests."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def test_only_reading_it_is_allowed(tmp_path: Path) -> None:
 
 
 def is_loading() -> bool:
-    """A connection may come before our handlers do: it finds no /ready."""
+    """A connection may arrive before our handlers are installed, so that it finds no /ready."""
     try:
         return ready()[0] == 503
     except ConnectionRefusedError:

@@ -1,4 +1,4 @@
-"""A version is added to real TorchServe while it runs, and tried; one that fails leaves nothing behind."""
+"""A version is added to running, real TorchServe and tested; one that fails leaves nothing behind."""
 
 import http.client
 import json
@@ -27,7 +27,7 @@ def versions() -> list[str]:
 
 @pytest.fixture
 def deployed(publish_toy: Publish) -> Iterator[dict[str, Any]]:
-    """Toy 2.0, beside 1.0."""
+    """Toy 2.0, alongside 1.0."""
     publish_toy("2.0")
     yield release.deploy("toy", "2.0")
     release.set_default("toy", "1.0")
@@ -91,7 +91,7 @@ def test_what_was_deployed_is_taken_back(served: Path, publish_toy: Publish) -> 
 
 
 def assert_untouched(served: Path) -> None:
-    """1.0 alone is served, is what would be restored, and has the only worker."""
+    """Checks that only 1.0 is served, would be restored, and has a worker."""
     assert versions() == ["1.0"]
     assert restored(served) == {"1.0": True}
     assert [model.label for model in state.read_chosen()] == ["toy 1.0"]

@@ -1,4 +1,4 @@
-"""With a key, only what that key has signed is acted upon; each refusal says why, and costs no other model anything."""
+"""With a key, only records signed with it are used; each refusal gives the reason, and affects no other model."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def verifier() -> RecordVerifier:
 
 @pytest.fixture
 def judged(store: Path, verifier: RecordVerifier) -> Callable[[Entry], Model]:
-    """The verdict on an entry whose archive holds b"weights"."""
+    """Returns the verdict on an entry whose archive contains b"weights"."""
     (store / "mnist-1.0.mar").write_bytes(b"weights")
     return lambda entry: judge(store, entry, verifier)
 

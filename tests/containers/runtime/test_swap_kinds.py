@@ -1,4 +1,4 @@
-"""Models whose workers take requests in other ways are swapped too; where that loses requests, it is said."""
+"""Models whose workers take requests in other ways are swapped as well; if that loses requests, there is a warning."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ SEQUENCES = {
     "maxNumSequence": 4,
     "maxSequenceJobQueueSize": 10,
 }
-# TWO for a worker that computes requests side by side.
+# Like TWO, but for a worker that computes requests concurrently.
 COROUTINE = """
 import asyncio, pathlib
 
@@ -43,7 +43,7 @@ Swap = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def deploy(publish_toy: Publish) -> Iterator[Swap]:
-    """Builds and deploys toy 2.0, once or again, with this handler and these settings; without samples."""
+    """Builds or rebuilds toy 2.0 with this handler and these settings, and deploys it without samples."""
 
     def build_and_deploy(source: str, settings: "dict[str, Any]", **described: str) -> dict[str, Any]:
         publish_toy("2.0", source, settings=settings, described=described, samples=[])

@@ -1,4 +1,4 @@
-"""What was tuned is served so where it fits, and is never a reason not to serve."""
+"""Tuned settings are applied if they fit, and never prevent a model from being served."""
 
 import json
 import zipfile
@@ -28,7 +28,7 @@ SETTINGS = {"workers": 1, "threads": 2, "batchSize": 32, "maxBatchDelay": 2, "pr
 
 @pytest.fixture
 def serve(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """tuned.json's text (or content) → the model-config.yaml that TorchServe loads mnist 1.0 with."""
+    """Takes tuned.json's text (or content), returns the model-config.yaml with which TorchServe loads mnist 1.0."""
     monkeypatch.setattr(prepare, "UNPACKED", tmp_path / "unpacked")
     with zipfile.ZipFile(store / "mnist-1.0.mar", "w") as archive:
         archive.writestr("model-config.yaml", yaml.safe_dump(ARCHIVED))
