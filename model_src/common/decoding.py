@@ -29,7 +29,7 @@ MAX_ASPECT = 100
 # Every scan of a progressive JPEG, however short, covers all pixels; encoders write about ten scans.
 MAX_SCANNED_PIXELS = 20 * MAX_JPEG_PIXELS
 # Pillow's decoders in Python read a few bytes at a time, and some join these pieces at quadratic cost.
-HEADER_READS, PIXEL_READS = 8_192, 500_000
+MAX_HEADER_READS, MAX_PIXEL_READS = 8_192, 500_000
 ORIENTATION = 0x0112
 MAX_STRIPS = 50_000
 STRIPS = (273, 279, 324, 325)  # StripOffsets, StripByteCounts, TileOffsets, TileByteCounts
@@ -83,7 +83,7 @@ READERS = {
 class _File(io.BytesIO):
     """A file that allows a limited number of reads."""
 
-    reads_left = HEADER_READS
+    reads_left = MAX_HEADER_READS
 
     def read(self, size: int = -1) -> bytes:
         """Raises BadImageError once the limit is reached."""
@@ -126,7 +126,7 @@ def _decode(name: str, data: Union[bytes, bytearray], mode: str, side: int) -> I
     if name == "JPEG":
         _check_scans(data, *image.size)
         image.draft(None, (side, side))
-    file.reads_left = PIXEL_READS
+    file.reads_left = MAX_PIXEL_READS
     image.load()
     exif = image.info.get("exif") if name != "TIFF" else None
     picture = eight_bits(image, mode)

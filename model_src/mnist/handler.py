@@ -9,9 +9,9 @@ from PIL import Image
 
 FIELD, BOX = 28, 20
 # Length of the longer side, in pixels, that is enough to find a digit.
-ENOUGH = 320
+MAX_SIDE = 320
 # Out of 255; anything fainter is paper, not ink.
-FAINTEST = 24
+MIN_INK = 24
 # As a fraction of the ink's darkness; anything darker is part of the digit.
 INK = 0.3
 
@@ -32,7 +32,7 @@ class MNISTDigitClassifier(ImageHandler):
 
         A picture of 28×28 pixels, light on dark, is not changed, because it is in the data set's format.
         """
-        picture = read_picture(image_bytes(body), "L", 2 * ENOUGH)
+        picture = read_picture(image_bytes(body), "L", 2 * MAX_SIDE)
         pixels = np.asarray(picture)
         if picture.size != (FIELD, FIELD):
             pixels = in_field(light_on_dark(_reduced(picture)))
@@ -52,7 +52,7 @@ def light_on_dark(pixels: np.ndarray) -> np.ndarray:
     if -ink.min() > ink.max():
         ink = -ink
     ink = np.maximum(ink - min(noise, INK * ink.max()), 0)
-    if ink.max() < FAINTEST:
+    if ink.max() < MIN_INK:
         return np.zeros_like(ink)
     # Not the maximum, because a single glint would make everything else pale.
     strongest = np.percentile(ink[ink > ink.max() * INK], 90)
@@ -92,8 +92,8 @@ def _has_bright_border(picture: Image.Image) -> bool:
 
 
 def _reduced(picture: Image.Image) -> np.ndarray:
-    """Return uint8 [height, width], at most ENOUGH long, with each pixel the mean of those that it replaces."""
-    return np.asarray(picture.reduce(-(-max(picture.size) // ENOUGH)))
+    """Return uint8 [height, width], at most MAX_SIDE long, with each pixel the mean of those that it replaces."""
+    return np.asarray(picture.reduce(-(-max(picture.size) // MAX_SIDE)))
 
 
 def _paper(pixels: np.ndarray) -> tuple[np.ndarray, float]:

@@ -7,7 +7,7 @@ const BUSY_TYPE = "ServiceUnavailableException";
 const ASKED_AGAIN = ["busy", "tooFast"];
 const KEY = "apiKey";
 const RESEND_MS = 300;
-const RESEND_BYTES = 1_000_000; // a larger body may itself be the reason why the connection was lost
+const MAX_RESEND_BYTES = 1_000_000; // a larger body may itself be the reason why the connection was lost
 
 /** Why a request got no answer. `kind`: the name of its text in en.js; `retryAfter`: seconds, 0 if a retry would not help. */
 export class Problem extends Error {
@@ -50,7 +50,7 @@ async function send(url, options) {
   try {
     return await fetch(url, options);
   } catch (error) {
-    if (error.name === "AbortError" || options.body?.size > RESEND_BYTES) throw error;
+    if (error.name === "AbortError" || options.body?.size > MAX_RESEND_BYTES) throw error;
     await new Promise((resolve) => setTimeout(resolve, RESEND_MS));
     return fetch(url, options);
   }

@@ -56,7 +56,7 @@ def serve(settings: Settings) -> int:
     """Configures, starts and watches HAProxy. Returns the container's exit status."""
     page, edge = HAProxy(settings.run / PAGE_CONFIG, "page"), HAProxy(settings.run / CONFIG)
     series = Series(settings)
-    torchserves = LoadedVersions(lambda: ask_each(settings.torchserve, settings.most_replicas, read_report).values())
+    torchserves = LoadedVersions(lambda: ask_each(settings.torchserve, settings.max_replicas, read_report).values())
     torchserves.start()
     seen, _ = look(settings, torchserves, NOTHING)
     apply(settings, edge, seen.versions)

@@ -72,7 +72,7 @@ class Server(ThreadingHTTPServer):
 
 def start_server(settings: Settings, series: Series) -> None:
     """Serves in the background until this process ends."""
-    scraper = Scraper(lambda: scrape_torchserves(settings.torchserve, settings.most_replicas))
+    scraper = Scraper(lambda: scrape_torchserves(settings.torchserve, settings.max_replicas))
     scraper.start()
 
     def current_numbers() -> tuple[str, bytes]:

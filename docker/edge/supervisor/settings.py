@@ -30,7 +30,7 @@ class Settings:
     # DNS name of all TorchServes; in a cluster the full name, because HAProxy does not append search domains.
     torchserve: str = "torchserve"
     # How many TorchServes the edge can route to.
-    most_replicas: int = 8
+    max_replicas: int = 8
     # How many of a million requests to trace if the client has not decided; None without a collector.
     sampled_ppm: int | None = None
     store: Path = Path("/model_store")
@@ -61,7 +61,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         request_seconds=max(1, _number(env, "EDGE_REQUEST_SECONDS", 30)),
         drain_seconds=_number(env, "DRAIN_SECONDS", 20),
         torchserve=_name(env, "EDGE_TORCHSERVE", "torchserve"),
-        most_replicas=max(1, _number(env, "EDGE_MOST_REPLICAS", 8)),
+        max_replicas=max(1, _number(env, "EDGE_MOST_REPLICAS", 8)),
         sampled_ppm=_sampled_ppm(env) if env.get("OTEL_EXPORTER_OTLP_ENDPOINT") else None,
     )
 

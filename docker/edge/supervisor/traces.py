@@ -31,7 +31,7 @@ from opentelemetry.trace import (
 from supervisor.log import log
 
 SOCKET = "spans.sock"
-LINE_BYTES = 1 << 16
+MAX_LINE_BYTES = 1 << 16
 EXPORT_SECONDS, SCHEDULE_MS = 5, 1000
 # The attributes that a span takes from HAProxy's line, by OpenTelemetry's conventional names where there are any.
 ATTRIBUTES = {
@@ -107,7 +107,7 @@ def start_spans(folder: Path) -> None:
 
 def _receive(receiver: socket.socket, spans: Spans) -> None:
     while True:
-        spans.add(receiver.recv(LINE_BYTES))
+        spans.add(receiver.recv(MAX_LINE_BYTES))
 
 
 class OneWarning(logging.Handler):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 PERCENTILES = {"p50": 50, "p90": 90, "p99": 99, "p99.9": 99.9}
 BUCKETS = 100
 # For unexpected answers: enough to tell them apart, but few enough that random ones do not fill the memory.
-OTHER_BYTES, OTHERS = 200, 20
+MAX_OTHER_BYTES, MAX_OTHERS = 200, 20
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Recorder:
 
     def other(self, due: float, status: int, body: bytes) -> None:
         """Records the text of an unexpected answer."""
-        name = f"{status} {body[:OTHER_BYTES].decode(errors='replace')}"
+        name = f"{status} {body[:MAX_OTHER_BYTES].decode(errors='replace')}"
         if self.window.holds(due):
-            self.others[name if name in self.others or len(self.others) < OTHERS else "more"] += 1
+            self.others[name if name in self.others or len(self.others) < MAX_OTHERS else "more"] += 1
 
     def failure(self, due: float, kind: str) -> None:
         """Records a failure; `kind`: connect, reset, timeout, no HTTP or unsent."""

@@ -112,7 +112,7 @@ def test_the_command_leaves_its_outcome_as_json(call, run) -> None:
     assert (status, outcome["failure"]) == (0, None)
 
 
-def test_what_stops_the_builder_itself_is_nobodys_failure_but_its_own(call) -> None:
+def test_a_problem_of_the_builder_itself_is_reported_for_no_model(call) -> None:
     status, outcome = call("nonsense")
     failure = outcome["failure"]
     assert (status, outcome["models"]) == (1, [])

@@ -101,7 +101,7 @@ def test_a_build_that_must_not_reuse_weights_trains(load, lines: list[str]) -> N
         ("rates.json", "1", "2"),
     ],
 )
-def test_what_decides_the_weights_trains_anew(
+def test_what_decides_the_weights_trains_again(
     load, trained_folder: Path, lines: list[str], file: str, old: str, new: str
 ) -> None:
     (trained_folder / "rates.json").write_text("1")
@@ -112,7 +112,7 @@ def test_what_decides_the_weights_trains_anew(
 
 
 @pytest.mark.parametrize("what", ["another CPU", "another torch"])
-def test_another_machine_trains_anew(load, monkeypatch: pytest.MonkeyPatch, lines: list[str], what: str) -> None:
+def test_another_machine_trains_again(load, monkeypatch: pytest.MonkeyPatch, lines: list[str], what: str) -> None:
     load()
     if what == "another CPU":
         monkeypatch.setattr(weights_cache, "_cpu_kind", lambda cpuinfo: what)
@@ -143,7 +143,7 @@ def test_data_in_the_models_folder_decide_too(load, trained_folder: Path, lines:
 
 
 @pytest.mark.parametrize("damage", ["cut off", "another file"])
-def test_damaged_weights_are_trained_anew(load, tmp_path: Path, lines: list[str], damage: str) -> None:
+def test_damaged_weights_are_trained_again(load, tmp_path: Path, lines: list[str], damage: str) -> None:
     load()
     (kept,) = (tmp_path / "cache" / "weights").iterdir()
     if damage == "cut off":

@@ -44,7 +44,7 @@ def test_another_certificates_key_is_refused(secrets: Path) -> None:
         read_certificate(secrets)
 
 
-def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_word(secrets: Path) -> None:
+def test_an_encrypted_key_is_refused_without_asking_for_a_passphrase(secrets: Path) -> None:
     (secrets / "private-key.pem").write_text(
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAAw\n-----END ENCRYPTED PRIVATE KEY-----\n"
     )

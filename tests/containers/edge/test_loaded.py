@@ -109,7 +109,7 @@ def test_it_looks_by_itself_and_at_once_when_it_is_told(world: World) -> None:
     assert world.looks >= looks + 2
 
 
-def test_a_look_that_hangs_holds_nobody_up() -> None:
+def test_a_poll_that_hangs_holds_up_no_caller() -> None:
     over = threading.Event()
 
     def hang() -> Sequence[Any]:
@@ -156,7 +156,7 @@ def test_another_answer_is_no_report(content: bytes) -> None:
         assert read_report(*address) is None
 
 
-def test_each_address_of_a_name_is_asked_and_without_one_nobody() -> None:
+def test_each_address_of_a_name_is_asked_and_without_any_nothing_is() -> None:
     assert ask_each("localhost", 8, lambda address: f"asked {address}") == {"127.0.0.1": "asked 127.0.0.1"}
     assert ask_each("no-such-name.invalid", 8, lambda address: address) == {}
 

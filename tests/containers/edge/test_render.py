@@ -76,7 +76,7 @@ def test_torchserve_is_asked_for_by_the_whole_name_from_whichever_servers_of_nam
 
 def test_it_routes_to_as_many_torchserves_as_it_is_told(settings: MakeSettings) -> None:
     """Includes gRPC; each is checked over HTTP/1.1, and data lost on the way to one is noticed within 3 s."""
-    made = settings(most_replicas=read_settings({"EDGE_MOST_REPLICAS": "12"}).most_replicas)
+    made = settings(max_replicas=read_settings({"EDGE_MOST_REPLICAS": "12"}).max_replicas)
     supervisor.apply(made, HAProxy(made.run / CONFIG))
     text = (made.run / CONFIG).read_text()
     # HAProxy has no address yet, and applies tcp-ut only if it knows the address family.
@@ -105,7 +105,7 @@ def test_the_map_of_keys_holds_hashes_scopes_and_names(settings: MakeSettings) -
     assert lines == [f"{PREDICT_SHA256.upper()} predict:client", f"{ADMIN_SHA256.upper()} admin:boss"]
 
 
-def test_nobody_else_may_read_what_is_rendered(settings: MakeSettings) -> None:
+def test_no_other_user_may_read_the_rendered_files(settings: MakeSettings) -> None:
     made = settings(tls=True, keys=True)
     write(render(made), made.run)
     files = list(made.run.iterdir())
@@ -184,6 +184,6 @@ def test_settings_have_defaults_and_are_read() -> None:
     made = read_settings(given)
     assert (made.tls, made.keys, made.rate, made.access_log) == (True, True, 7, "all")
     assert made.sampled_ppm is None
-    assert (made.most_replicas, read_settings({"EDGE_MOST_REPLICAS": "0"}).most_replicas) == (8, 1)
+    assert (made.max_replicas, read_settings({"EDGE_MOST_REPLICAS": "0"}).max_replicas) == (8, 1)
     assert read_settings({"EDGE_TORCHSERVE": ""}).torchserve == "torchserve"
     assert read_settings({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}).sampled_ppm == 1_000_000

@@ -44,7 +44,7 @@ def scraper(world: World) -> Scraper:
     return Scraper(world.scrape, lambda: world.now, world.pause)
 
 
-def test_nothing_is_read_until_somebody_asks(world: World, scraper: Scraper) -> None:
+def test_nothing_is_read_until_a_client_asks(world: World, scraper: Scraper) -> None:
     assert world.scrapes == 0
 
 
@@ -82,7 +82,7 @@ def test_one_that_stops_to_answer_has_no_reading_now(world: World, scraper: Scra
     assert (found.instance, found.after, found.seconds) == ("a", None, 0.0)
 
 
-def test_where_none_answers_nobody_waits_for_a_second_reading(world: World, scraper: Scraper) -> None:
+def test_if_none_answers_no_client_waits_for_a_second_reading(world: World, scraper: Scraper) -> None:
     world.answering = set()
     (found,) = scraper.replicas()
     assert (found.after, world.scrapes) == (None, 1)

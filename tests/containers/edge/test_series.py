@@ -54,7 +54,7 @@ def test_it_says_who_gets_how_many_of_the_unversioned_requests(in_force: Setting
     assert shares(in_force) == {("m", "1.0"): 90.0, ("m", "2.0"): 10.0, ("m", "3.0"): 0.0, ("n", "1.0"): 100.0}
 
 
-def test_before_anything_is_in_force_nobody_gets_any(settings: MakeSettings) -> None:
+def test_before_anything_is_in_force_no_version_gets_any(settings: MakeSettings) -> None:
     made = settings()
     assert "edge_release_weight_percent" not in samples(Series(made))
     assert shares(made) == {}

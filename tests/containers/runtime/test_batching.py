@@ -20,7 +20,7 @@ def served(folder: Path) -> Iterator[None]:
         yield
 
 
-def test_a_lone_request_waits_for_nobody() -> None:
+def test_a_lone_request_does_not_wait_for_others() -> None:
     assert predict(b"lone")["batch"] == 1
 
 

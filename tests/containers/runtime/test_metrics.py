@@ -144,7 +144,7 @@ def test_a_client_that_leaves_is_not_in_flight_for_ever(served: Path) -> None:
     with pytest.raises(TimeoutError):
         urllib.request.urlopen(request, timeout=0.5)
     wait_until(computing.exists, "the worker to compute")
-    wait_until(lambda: series()[f"model_requests_in_flight{{{VERSION}}}"] == 0, "nobody to wait any more")
+    wait_until(lambda: series()[f"model_requests_in_flight{{{VERSION}}}"] == 0, "no request to be in flight")
     computing.unlink()
 
 

@@ -41,7 +41,7 @@ def test_a_version_is_added_beside_the_default_one(served: Path, deployed: dict[
     assert versions() == ["1.0", "2.0"]
 
 
-def test_whoever_routes_requests_is_told_of_it_and_of_the_default_version(deployed: dict[str, Any]) -> None:
+def test_routers_are_told_of_it_and_of_the_default_version(deployed: dict[str, Any]) -> None:
     assert registered() == {"toy": {"default": "1.0", "versions": ["1.0", "2.0"]}}
     release.set_default("toy", "2.0")
     assert registered() == {"toy": {"default": "2.0", "versions": ["1.0", "2.0"]}}
@@ -125,7 +125,7 @@ BROKEN = {
         {"described": {"modelVersion": "4.0"}},
         "expected an archive of toy 3.0, found one of toy 4.0",
     ),
-    "somebody else's archive": (
+    "another version's archive": (
         {"archive": "toy-1.0.mar"},
         "expected an archive of toy 3.0 to serve, found it corrupt",
     ),

@@ -23,7 +23,7 @@ from builder.spec import ModelSpec
 
 MANIFEST = "MAR-INF/MANIFEST.json"
 # Copy in chunks, because an archive may be larger than the memory limit.
-COPIED_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 20
 # The earliest date that the zip format can represent.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 CREATED_ON = "01/01/1980 00:00:00"
@@ -110,7 +110,7 @@ def _write_zip(folder: Path, archive: Path, method: int) -> None:
             # Set in advance, so that a file of more than 4 GiB gets Zip64 fields.
             entry.file_size = path.stat().st_size
             with path.open("rb") as file, target.open(entry, "w") as packed:
-                shutil.copyfileobj(file, packed, COPIED_BYTES)
+                shutil.copyfileobj(file, packed, CHUNK_BYTES)
 
 
 def _write_tar(folder: Path, root: str, archive: Path) -> None:
