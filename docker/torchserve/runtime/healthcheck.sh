@@ -10,7 +10,7 @@ fi
 read -r uptime _ </proc/uptime
 age=$((${uptime%.*} - written))
 if [ "$age" -gt "$max_age" ]; then
-  echo "unhealthy: the last check by the entrypoint was $age s ago: $line"
+  echo "unhealthy: the entrypoint's last check, $age s ago, said: $line"
   exit 1
 fi
 echo "$line"

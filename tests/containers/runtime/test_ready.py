@@ -24,7 +24,7 @@ def test_it_is_ready_when_every_model_has_had_a_ready_worker_and_stays_so(tmp_pa
         wait_until(is_loading, "the server to answer")
         _, error = ready()
         assert (error["code"], error["type"]) == (503, "ServiceUnavailableException")
-        assert "found none yet of [toy 1.0]" in error["message"]
+        assert "found none yet for [toy 1.0]" in error["message"]
         assert (error["ready"], error["models"]) == (False, MODELS)
         loading.unlink()
         wait_until(lambda: ready() == (200, {"ready": True, "models": MODELS}), "the server to be ready")

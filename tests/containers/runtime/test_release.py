@@ -111,23 +111,23 @@ BROKEN = {
                 "    for request", "    if requests:\n        import os; os._exit(1)\n    for request"
             )
         },
-        "expected the answer two of toy 3.0 to its sample a.txt, found 500 ",
+        "expected toy 3.0 to answer two to its sample a.txt, found 500 ",
     ),
     "answers wrongly": (
         {"handler": labelled("three")},
-        "expected the answer two of toy 3.0 to its sample a.txt, found three; try ",
+        "expected toy 3.0 to answer two to its sample a.txt, found three; try ",
     ),
     "altered archive": (
         {"sha256": "0" * 64},
-        "expected an archive of toy 3.0 to serve, found it corrupt (expected sha256 000",
+        "expected a valid archive of toy 3.0, found it corrupt (expected sha256 000",
     ),
     "another version inside": (
         {"described": {"modelVersion": "4.0"}},
-        "expected an archive of toy 3.0, found one of toy 4.0",
+        "expected an archive of toy 3.0, found an archive of toy 4.0",
     ),
     "another version's archive": (
         {"archive": "toy-1.0.mar"},
-        "expected an archive of toy 3.0 to serve, found it corrupt",
+        "expected a valid archive of toy 3.0, found it corrupt",
     ),
     "altered sample": (
         {"samples": [{"file": "a.txt", "expected": "two", "sha256": "1" * 64}]},

@@ -174,7 +174,7 @@ def test_an_archive_that_answers_its_samples_wrongly_is_taken_back(
     with asking("toy/2.0") as clients:
         assert release.main(["deploy", "toy", "2.0"]) == 1
         assert post("toy/2.0") == (200, "two")
-    expected = "expected the answer two of toy 2.0 to its sample a.txt, found new; try "
+    expected = "expected toy 2.0 to answer two to its sample a.txt, found new; try "
     assert str(read_failure(capsys.readouterr().out)).startswith(expected)
     assert {one.status for answers in clients for one in answers} == {200}
     assert release.find_entry("toy", "2.0") == entry

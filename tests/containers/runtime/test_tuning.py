@@ -59,7 +59,7 @@ def test_settings_land_where_torchserve_and_the_handler_read_them(serve, capsys)
         "handler": {"engine": {"cpu": "openvino", "precision": "int8"}, "trained": True, "threads": 2},
         **prepare.KEEP_TRYING,
     }
-    assert "serving mnist 1.0: 1 worker of 2 threads, batchSize 32" in capsys.readouterr().out
+    assert "serving mnist 1.0: 1 worker with 2 threads, batchSize 32" in capsys.readouterr().out
 
 
 def test_without_an_entry_the_archives_settings_hold(serve) -> None:
