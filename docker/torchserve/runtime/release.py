@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     actions = {"deploy": deploy, "undeploy": undeploy, "default": set_default}
     try:
         if len(arguments) != 3 or arguments[0] not in actions:
-            raise ServingError(f"one of {', '.join(actions)}, a name and a version", " ".join(arguments), "these words")
+            raise ServingError(f"`{'|'.join(actions)} NAME VERSION`", " ".join(arguments), "one of these commands")
         with one_at_a_time():
             print(json.dumps(actions[arguments[0]](*arguments[1:])))
     except Failure as failure:

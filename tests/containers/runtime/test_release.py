@@ -165,7 +165,7 @@ def test_the_folder_of_a_version_that_is_served_is_not_touched(served: Path, pub
         (["deploy", "toy", "9.0"], "expected toy 9.0 in the manifest, found no such version; try "),
         (["undeploy", "toy", "9.0"], "expected toy 9.0 to be served"),
         (["default", "toy", "9.0"], "expected toy 9.0 to be served"),
-        (["register", "toy", "1.0"], "expected one of deploy, undeploy, default, a name and a version"),
+        (["register", "toy", "1.0"], "expected `deploy|undeploy|default NAME VERSION`"),
     ],
 )
 def test_what_cannot_be_done_is_said(
