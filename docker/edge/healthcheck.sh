@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The container's HEALTHCHECK: prints one readable line, and exits 0 if HAProxy answers and a TorchServe is ready behind it;
+# The container's HEALTHCHECK: prints one readable line. Exits 0 if HAProxy answers and a TorchServe behind it is ready or,
 # with the argument `alive`, if HAProxy answers.
 path=${1:-health}
 if ! exec 3<>/dev/tcp/127.0.0.1/8404; then

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Healthy is a Prometheus that answers queries; exit 1 says why it is not.
+# Exits 0 if Prometheus can answer queries; otherwise prints why not and exits 1.
 exec 3<>/dev/tcp/localhost/9090 || exit 1
 printf 'GET /-/ready HTTP/1.0\r\n\r\n' >&3
 answer=$(tail -n 1 <&3)

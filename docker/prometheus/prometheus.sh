@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts Prometheus. Its configuration knows no variables: the interval is written into a copy.
+# Starts Prometheus. Its configuration cannot contain variables, so the interval is written into a copy.
 set -eu
 sed "s/SCRAPE_INTERVAL/${SCRAPE_INTERVAL:-15s}/" /etc/prometheus/prometheus.yaml >/tmp/prometheus.yaml
 exec prometheus \

@@ -1,1 +1,1 @@
-"""Handler code that every archive carries: image decoding, engines, batching, errors, explanations."""
+"""Handler code that every archive contains: image decoding, engines, batching, errors, explanations."""

@@ -1,17 +1,17 @@
-"""Bring the pixels of any colour mode to 8 bits, opaque, grey or RGB. Not for reading files."""
+"""Convert pixels of any colour mode to opaque 8-bit grey or RGB. Not for reading files."""
 
 import numpy as np
 from PIL import Image
 
-# A brightness (0 to 255) at which what is visible of a transparent picture would vanish on white paper.
+# The brightness (0 to 255) from which a transparent picture's visible part would vanish on a white background.
 NEARLY_WHITE = 224
 HALF_OPAQUE = 128
-# The usual whites of pixels that are more than a byte; floats may also be 0 to 1.
+# The usual values of white in pixels of more than a byte; floats may also range from 0 to 1.
 WHITES = (1.0, 255.0, 65535.0)
 
 
 def eight_bits(image: Image.Image, mode: str) -> Image.Image:
-    """image: decoded, any mode of Pillow's → `mode` (L or RGB), on a background where it is transparent."""
+    """Convert a decoded image from any of Pillow's modes to `mode` (L or RGB); put transparent ones on a background."""
     if image.mode == mode and "transparency" not in image.info:
         return image
     if image.mode[0] in "IF":
@@ -22,10 +22,10 @@ def eight_bits(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _scaled(image: Image.Image) -> np.ndarray:
-    """Modes I, I;16 and F → uint8 [height, width]: scaled, where Pillow's own convert cuts off at 255.
+    """Scale modes I, I;16 and F to uint8 [height, width], whereas Pillow's own convert clips at 255.
 
-    16 bits keep their upper byte, as Pillow has it for 16-bit RGB. Other integers and floats have no fixed white: it is
-    the smallest usual one that nothing exceeds; without one, or with values below 0, darkest to brightest is stretched.
+    16-bit values keep their upper byte, as in Pillow for 16-bit RGB. Other integers and floats have no fixed white: use
+    the smallest usual one that no value exceeds. If there is none, or any value is below 0, stretch the whole range.
     """
     values = np.asarray(image)
     if values.dtype.itemsize == 2 or image.format in ("PNG", "PPM"):
@@ -39,7 +39,7 @@ def _scaled(image: Image.Image) -> np.ndarray:
 
 
 def _on_background(image: Image.Image) -> Image.Image:
-    """Transparent → RGB on white paper; on black where the visible part itself is nearly white."""
+    """Convert a transparent image to RGB on a white background, or on black if its visible part is nearly white."""
     image = image.convert("RGBA")
     alpha = image.getchannel("A")
     if alpha.getextrema()[0] == 255:

@@ -1,6 +1,6 @@
-"""Decode the bytes of an image file, whoever sent them: within limits, upright, with 8 bits per channel.
+"""Decode an image file from an untrusted client: within limits, upright, with 8 bits per channel.
 
-Not for fitting the picture to a model. Every limit is judged from what the file says of itself, before Pillow decodes.
+Not for fitting the picture to a model. Limits are checked against what the file declares, before Pillow decodes it.
 """
 
 import io
@@ -22,22 +22,22 @@ from common.bad_image import TOO_LARGE, UNSUPPORTED, BadImageError
 from common.colour_modes import eight_bits
 from common.image_format import READABLE, format_of
 
-# A JPEG of the largest telephone cameras; its decoder can work at a smaller size. The other formats are decoded whole:
-# 25 million pixels took up to 500 MiB (WebP with alpha, TIFF of floats), in each worker that reads one.
+# Enough for JPEGs of the largest phone cameras, which can be decoded at a reduced size. Other formats are decoded in
+# full: 25 million pixels took up to 500 MiB (WebP with alpha, TIFF of floats) in each worker that reads one.
 MAX_JPEG_PIXELS, MAX_PIXELS = 50_000_000, 25_000_000
 MAX_ASPECT = 100
-# Each scan of a progressive JPEG goes through all pixels, even one of a few bytes; encoders write about ten.
+# Every scan of a progressive JPEG, however short, covers all pixels; encoders write about ten scans.
 MAX_SCANNED_PIXELS = 20 * MAX_JPEG_PIXELS
-# Pillow's decoders in Python read in pieces of a few bytes; some join them at a cost that grows with the square.
-HEADER_READS, PIXEL_READS = 8_192, 500_000
+# Pillow's decoders in Python read a few bytes at a time, and some join these pieces at quadratic cost.
+MAX_HEADER_READS, MAX_PIXEL_READS = 8_192, 500_000
 ORIENTATION = 0x0112
 MAX_STRIPS = 50_000
 STRIPS = (273, 279, 324, 325)  # StripOffsets, StripByteCounts, TileOffsets, TileByteCounts
 TILE_WIDTH, TILE_HEIGHT = 322, 323
-# Bytes of a value by TIFF's type number.
+# Bytes per value, by TIFF's type number.
 TYPE_BYTES = (1, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)
 SHORT = 3
-# What puts a picture upright, by the Exif standard's number for how it lies.
+# The operation that turns a picture upright, by Exif's orientation number.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -49,26 +49,26 @@ UPRIGHT = {
 }
 Entry = tuple[int, int, int, int]
 
-# Python remembers each text that it warned with: a damaged file would leave one behind in the worker and in its log.
+# Python remembers every text that it has warned with, so damaged files would fill the worker's memory and its log.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class _Jpeg(JpegImageFile):
     def getexif(self) -> Image.Exif:
-        """Nothing: to learn the dots per inch, Pillow would copy what each tag names, thousands of times the same."""
+        """Returns nothing: for the resolution alone, Pillow would copy the same tag data thousands of times."""
         return Image.Exif()
 
 
 class _Tiff(TiffImageFile):
     def getexif(self) -> Image.Exif:
-        """How the picture lies, for Pillow to turn it, and none of the directories that it would read as well."""
+        """Returns only the orientation, for Pillow to turn the picture, not the directories it would read as well."""
         exif = Image.Exif()
         if ORIENTATION in self.tag_v2:
             exif[ORIENTATION] = self.tag_v2[ORIENTATION]
         return exif
 
 
-# These classes, not Image.open: no other decoder can be reached, and the first frame is all that is read of a series.
+# These classes rather than Image.open, so that no other decoder can be reached and only the first frame is read.
 READERS = {
     "PNG": PngImageFile,
     "JPEG": _Jpeg,
@@ -81,22 +81,22 @@ READERS = {
 
 
 class _File(io.BytesIO):
-    """A file that allows a number of reads."""
+    """A file that allows a limited number of reads."""
 
-    reads_left = HEADER_READS
+    reads_left = MAX_HEADER_READS
 
     def read(self, size: int = -1) -> bytes:
-        """Raises BadImageError when the number is used up."""
+        """Raises BadImageError once the limit is reached."""
         self.reads_left -= 1
         if self.reads_left < 0:
-            raise BadImageError("expected a readable image, found one in too many small pieces")
+            raise BadImageError("expected a readable image, found one split into too many small pieces")
         return super().read(size)
 
 
 def read_picture(data: Union[bytes, bytearray], mode: str, side: int) -> Image.Image:
-    """The bytes of a file → its first picture, upright, as `mode` (L or RGB). Raises BadImageError.
+    """Return a file's first picture, upright, as `mode` (L or RGB). Raises BadImageError.
 
-    side: pixels. A JPEG larger than this both ways may be decoded at 1/2, 1/4 or 1/8, which leaves it no smaller.
+    side: pixels. A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size if both of its sides stay at least this long.
     """
     name = format_of(data)
     if name is None:
@@ -108,12 +108,12 @@ def read_picture(data: Union[bytes, bytearray], mode: str, side: int) -> Image.I
     except BadImageError:
         raise
     except (Image.DecompressionBombError, MemoryError):
-        raise BadImageError(f"expected at most {_most(name):,} pixels, found a {name} of more", TOO_LARGE) from None
-    # Pillow documents no set of errors for damaged files: its decoders raise whatever their code runs into. Anything
-    # raised in here is about bytes that a stranger chose, and the neighbours in the batch shall not pay for them.
+        raise BadImageError(f"expected at most {_most(name):,} pixels, found a {name} with more", TOO_LARGE) from None
+    # Pillow documents no set of errors for damaged files: its decoders raise whatever they run into. Any error here is
+    # due to a client's data, and must not affect the other requests in the batch.
     except Exception as error:
         raise BadImageError(
-            f"expected a readable image, found a {name} that is damaged or of a rare kind ({error})"[:300]
+            f"expected a readable image, found a {name} that is damaged or of an unsupported kind ({error})"[:300]
         ) from None
 
 
@@ -126,7 +126,7 @@ def _decode(name: str, data: Union[bytes, bytearray], mode: str, side: int) -> I
     if name == "JPEG":
         _check_scans(data, *image.size)
         image.draft(None, (side, side))
-    file.reads_left = PIXEL_READS
+    file.reads_left = MAX_PIXEL_READS
     image.load()
     exif = image.info.get("exif") if name != "TIFF" else None
     picture = eight_bits(image, mode)
@@ -150,16 +150,16 @@ def _check_size(name: str, width: int, height: int) -> None:
 def _check_scans(data: Union[bytes, bytearray], width: int, height: int) -> None:
     scans = data.count(b"\xff\xda")
     if scans * width * height > MAX_SCANNED_PIXELS:
-        raise BadImageError(f"expected a readable image, found a JPEG of {width} × {height} pixels in {scans} scans")
+        raise BadImageError(f"expected a readable image, found a JPEG with {width} × {height} pixels in {scans} scans")
 
 
 def _check_tiff(data: Union[bytes, bytearray]) -> None:
-    """Raises BadImageError for a directory that makes a decoder take more memory than the pixels need."""
+    """Raise BadImageError for a directory that would make a decoder use more memory than the pixels need."""
     entries = list(_directory(data))
     if sum(count * TYPE_BYTES[kind] for _, kind, count, _ in entries if kind < len(TYPE_BYTES)) > len(data):
         raise BadImageError(f"expected a readable TIFF, found one whose tags are longer than its {len(data):,} bytes")
     if any(tag in STRIPS and count > MAX_STRIPS for tag, _, count, _ in entries):
-        raise BadImageError(f"expected a TIFF of at most {MAX_STRIPS:,} strips or tiles, found more")
+        raise BadImageError(f"expected a TIFF with at most {MAX_STRIPS:,} strips or tiles, found more")
     width, height = (
         max((value for tag, _, _, value in entries if tag == wanted), default=0) for wanted in (TILE_WIDTH, TILE_HEIGHT)
     )
@@ -168,7 +168,7 @@ def _check_tiff(data: Union[bytes, bytearray]) -> None:
 
 
 def _orientation(exif: bytes) -> int:
-    """How the picture lies, 1 (upright) to 8; 1 where the data are damaged: the picture may be good all the same."""
+    """Return the orientation, 1 (upright) to 8; 1 if the Exif data are damaged, as the picture may still be good."""
     try:
         tags = {tag: value for tag, _, _, value in _directory(exif[6:] if exif[:4] == b"Exif" else exif)}
     except struct.error:
@@ -177,9 +177,9 @@ def _orientation(exif: bytes) -> int:
 
 
 def _directory(tiff: Union[bytes, bytearray]) -> Iterator[Entry]:
-    """(tag, type, count, value or where it is) of the first directory of a TIFF file or of Exif data.
+    """Yield (tag, type, count, value or its offset) from the first directory of a TIFF file or of Exif data.
 
-    Raises struct.error where it ends too early. Format: TIFF 6.0, section 2.
+    Raises struct.error if the data end too early. Format: TIFF 6.0, section 2.
     """
     order = "<" if tiff[:2] == b"II" else ">"
     (start,) = struct.unpack_from(order + "L", tiff, 4)

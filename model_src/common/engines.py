@@ -1,7 +1,7 @@
-"""Run an archived model: one class per engine, all called alike. Nothing is imported that the engine does not need.
+"""Run an archived model: one class per engine, all called the same way. Imports only what the engine needs.
 
-An archive always holds the model itself (`weights.pth` and its code, or a ScriptModule), which answers where the faster
-engine is not installed, and explains predictions everywhere; `openvino.xml` or `model.onnx` beside it is the fast form.
+An archive always contains the model itself (`weights.pth` and its code, or a ScriptModule), which answers if the faster
+engine is not installed, and explains predictions. Next to it, `openvino.xml` or `model.onnx` is the fast form.
 """
 
 import importlib
@@ -15,7 +15,7 @@ import numpy as np
 
 MODEL, WEIGHTS, SCRIPT, ONNX = "model.py", "weights.pth", "model.pt", "model.onnx"
 OPENVINO = {"f32": "openvino.xml", "bf16": "openvino.xml", "int8": "openvino-int8.xml"}
-# What a CPU must have for a precision to be computed as checked; else the next safe one is used.
+# Flags of which a CPU needs one to compute a precision as it was checked; otherwise float32 is used.
 CPU_FLAGS = {"f32": (), "bf16": ("avx512_bf16", "amx_bf16"), "int8": ("avx512_vnni", "avx_vnni", "amx_int8")}
 
 
@@ -35,14 +35,14 @@ class OpenVinoEngine:
                 "INFERENCE_NUM_THREADS": threads,
                 "NUM_STREAMS": 1,
                 "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-                # Pinned, the workers of two models would share one core while the other idles.
+                # With pinning, the workers of two models would share one core while the other one idles.
                 "ENABLE_CPU_PINNING": False,
             },
         )
         self._request = compiled.create_infer_request()
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """inputs: float32 [N, channels, height, width] → scores: float32 [N, classes], valid until the next call."""
+        """Return scores (float32 [N, classes], valid until the next call) for float32 [N, channels, height, width]."""
         return self._request.infer([inputs], share_inputs=True, share_outputs=True)[0]
 
 
@@ -57,18 +57,18 @@ class OnnxRuntimeEngine:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        # Spinning threads take the CPU from the other workers.
+        # Spinning threads would take CPU time from the other workers.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(str(folder / ONNX), options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """inputs: float32 [N, channels, height, width] → scores: float32 [N, classes]."""
+        """Return scores, float32 [N, classes], for inputs: float32 [N, channels, height, width]."""
         return self._session.run(None, {self._input: inputs})[0]
 
 
 class TorchEngine:
-    """The PyTorch module itself (eager) or a ScriptModule (torchscript), on CPU or, also in half precision, GPU."""
+    """The PyTorch module itself (eager) or a ScriptModule (torchscript), on the CPU or (also in float16) on a GPU."""
 
     def __init__(self, name: str, module: Any, device: Any, precision: str = "f32") -> None:
         import torch
@@ -84,7 +84,7 @@ class TorchEngine:
             self.module = self.module.to(memory_format=self._format)
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """inputs: float32 [N, channels, height, width] → scores: float32 [N, classes]."""
+        """Return scores, float32 [N, classes], for inputs: float32 [N, channels, height, width]."""
         import torch
 
         with torch.inference_mode():
@@ -93,10 +93,10 @@ class TorchEngine:
 
 
 def open_engine(folder: Path, engine: str, precision: str, threads: int, gpu: Optional[int] = None) -> Any:
-    """The engine of an unpacked archive.
+    """Return the engine of an unpacked archive.
 
     engine: openvino, onnxruntime, torchscript or eager; precision: f32, bf16 or int8 (f16 on a GPU); gpu: its number.
-    Raises what the engine raises on damaged files.
+    Damaged files raise whatever the engine raises.
     """
     if engine == "openvino":
         return OpenVinoEngine(folder, precision, threads)
@@ -110,12 +110,12 @@ def open_engine(folder: Path, engine: str, precision: str, threads: int, gpu: Op
 
 
 def load_module(folder: Path, device: Any) -> Any:
-    """The model itself, as PyTorch knows it: a ScriptModule where the archive has one, else its class and weights."""
+    """Return the PyTorch model: a ScriptModule if the archive has one, otherwise its class with its weights."""
     import torch
 
     if (folder / SCRIPT).is_file():
         with warnings.catch_warnings():
-            # torch 2.14 deprecates TorchScript; TorchServe's other way to archive a model is still TorchScript.
+            # torch 2.14 deprecates TorchScript, but it is still one of TorchServe's two ways to archive a model.
             warnings.simplefilter("ignore", category=FutureWarning)
             return torch.jit.load(str(folder / SCRIPT), map_location=device)
     module = model_class(MODEL)()
@@ -124,9 +124,9 @@ def load_module(folder: Path, device: Any) -> Any:
 
 
 def usable(folder: Path, engine: str, precision: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, str, str]:
-    """(engine, precision, ""), or what takes their place on this machine's CPU, and why.
+    """Return (engine, precision, ""), or what replaces them on this machine, and why.
 
-    Without the engine's package: the model itself. Without the CPU's instructions: float32, which every CPU computes.
+    Without the engine's package, that is the model itself; without the CPU's instructions, float32, which any CPU has.
     """
     if engine in ("openvino", "onnxruntime") and importlib.util.find_spec(engine) is None:
         return ("torchscript" if (folder / SCRIPT).is_file() else "eager"), "f32", f"{engine} is not installed"
@@ -137,14 +137,14 @@ def usable(folder: Path, engine: str, precision: str, cpuinfo: Path = Path("/pro
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
-    """The instruction sets that Linux names for the first CPU; empty where it names none."""
+    """Return the first CPU's flags in /proc/cpuinfo; empty if there are none."""
     text = cpuinfo.read_text() if cpuinfo.is_file() else ""
     line = next((line for line in text.splitlines() if line.startswith("flags")), "")
     return set(line.partition(":")[2].split())
 
 
 def model_class(model_file: str) -> type:
-    """The one nn.Module class that `model_file` (importable, such as "model.py") defines."""
+    """Return the only nn.Module class in `model_file` (importable, such as "model.py"). Raises ValueError."""
     import torch
 
     module = importlib.import_module(Path(model_file).stem)

@@ -1,4 +1,4 @@
-"""Say which pixels spoke for an answer, by integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365)."""
+"""Explain an answer by pixels, using integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365)."""
 
 from pathlib import Path
 from typing import Any, Optional
@@ -9,15 +9,15 @@ STEPS = 15
 
 
 class Explainer:
-    """Explains with the model itself, whichever engine answers: gradients need PyTorch."""
+    """Explains with the PyTorch model, whichever engine answers, because gradients need PyTorch."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._module: Optional[Any] = None
 
     def explain(self, image: np.ndarray, target: int) -> list:
-        """image: float32 [channels, height, width] → attributions for class `target`, nested lists of that shape."""
-        # Imported here: torch, captum and matplotlib cost each worker seconds and 300 MB, and few requests ask why.
+        """Return attributions for class `target`, nested lists of image's shape; float32 [channels, height, width]."""
+        # Imported here because torch, captum and matplotlib cost each worker seconds and 300 MB; explanations are rare.
         import torch
         from captum.attr import IntegratedGradients
 

@@ -1,4 +1,4 @@
-"""TorchServe's `image_classifier` answer: the five best labels with their probabilities."""
+"""Answer like TorchServe's `image_classifier`: the five best labels with their probabilities."""
 
 import json
 from typing import Any
@@ -12,14 +12,14 @@ TOP = 5
 
 
 class ImageClassifier(ImageHandler):
-    """Scores become probabilities by softmax; labels come from the archive's index_to_name.json."""
+    """Turns scores into probabilities by softmax; the labels come from the archive's index_to_name.json."""
 
     def initialize(self, context: Any) -> None:
         super().initialize(context)
         self.classes = json.loads((self.folder / "index_to_name.json").read_text())
 
     def answer(self, scores: np.ndarray) -> dict[str, float]:
-        """scores: float32 [classes] → {label: probability}, best first."""
+        """Return {label: probability}, best first, for scores: float32 [classes]."""
         probabilities = softmax(scores)
         answer: dict[str, float] = {}
         for index in np.argsort(-probabilities, kind="stable")[:TOP]:

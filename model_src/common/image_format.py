@@ -1,11 +1,11 @@
-"""Tell what kind of file some bytes are, by how they begin. Not for reading it."""
+"""Recognise a file's format by its first bytes. Not for reading it."""
 
 import re
 from typing import Optional, Union
 
 READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF or PPM"
-# Name → how such a file begins, as a regular expression; the usual ones first. Of those that are not read, the ones
-# that people take for images, or send by mistake.
+# Name → regular expression for the beginning of such a file, the most common ones first. Formats that cannot be read
+# are listed if people take them for images or send them by mistake.
 BEGINNINGS = {
     "PNG": rb"\x89PNG\r\n\x1a\n",
     "JPEG": rb"\xff\xd8\xff",
@@ -36,6 +36,6 @@ _BEGINNING = re.compile(b"|".join(b"(%s)" % expression for expression in BEGINNI
 
 
 def format_of(data: Union[bytes, bytearray]) -> Optional[str]:
-    """The name of the format, one of BEGINNINGS; None for what begins like none of them."""
+    """Return the name of the format, a key of BEGINNINGS, or None if it is none of them."""
     beginning = _BEGINNING.match(data)
     return _NAMES[beginning.lastindex - 1] if beginning else None

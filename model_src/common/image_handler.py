@@ -1,6 +1,6 @@
-"""Serve an image model: requests in, answers out, one bad image never costs a neighbour its answer.
+"""Serve an image model: turn requests into answers. A bad image never affects the other answers in its batch.
 
-A model's own handler subclasses ImageHandler and says in `answer` what one row of scores means.
+A model's own handler subclasses ImageHandler and defines in `answer` what a row of scores means.
 """
 
 import os
@@ -16,15 +16,15 @@ from common.explanations import Explainer
 from common.model_input import ImageInput, normalise, read_pixels
 from common.request_body import body_of
 
-# The HTTP status and the message that a request is refused with.
+# The HTTP status and message with which a request is refused.
 Refusal = tuple[int, str]
 
 
 class ImageHandler:
-    """TorchServe's handler protocol: `initialize` once per worker, then `handle` per batch."""
+    """A handler as TorchServe calls it: `initialize` once per worker, then `handle` for each batch."""
 
     def initialize(self, context: Any) -> None:
-        """Load the engine and the `handler:` section of model-config.yaml."""
+        """Load the engine as set in the `handler:` section of model-config.yaml."""
         properties = context.system_properties
         settings = (context.model_yaml_config or {})["handler"]
         self.folder = Path(properties["model_dir"])
@@ -32,17 +32,17 @@ class ImageHandler:
         self.trained = settings["trained"]
         self.engine = _open_engine(context.model_name, self.folder, settings, properties.get("gpu_id"))
         self.explainer = Explainer(self.folder)
-        # The first inference allocates what later ones reuse.
+        # Warm up: the first inference allocates what later ones reuse.
         self.engine(np.zeros((1, *self.input.shape), np.float32))
 
     def handle(self, requests: list, context: Any) -> list:
-        """requests: one {"data" | "body": image} per request → one JSON-able answer per request, in order."""
+        """Answer each request ({"data" | "body": image}) with something that JSON can express, in order."""
         started = time.perf_counter()
         pixels, refusals = self._read(requests)
         inputs = self.inputs(pixels) if pixels else ()
         decoded = time.perf_counter()
         rows = zip(self.scores(inputs), inputs) if pixels else iter(())
-        # For the server's metrics, in seconds; stock TorchServe does not look at it.
+        # For the server's metrics, in seconds; stock TorchServe ignores it.
         context.stages = {"decode": decoded - started}
         if pixels:
             context.stages["inference"] = time.perf_counter() - decoded
@@ -67,27 +67,27 @@ class ImageHandler:
         return answers
 
     def scores(self, inputs: np.ndarray) -> np.ndarray:
-        """inputs: float32 [N, channels, height, width], normalised → float32 [N, classes]."""
+        """Return scores, float32 [N, classes], for normalised inputs: float32 [N, channels, height, width]."""
         return self.engine(inputs)
 
     def answer(self, scores: np.ndarray) -> Any:
-        """What one row of scores (float32 [classes]) means to the client; anything json.dumps takes."""
+        """Return the client's answer for one row of scores (float32 [classes]): anything that json.dumps accepts."""
         return int(scores.argmax())
 
     def answer_json(self, scores: np.ndarray) -> Any:
-        """The answer to a client that accepts JSON alone; another one than `answer`'s where that says less."""
+        """Return the answer for a client that accepts only JSON; override it if it can say more than `answer`."""
         return self.answer(scores)
 
     def read(self, body: object) -> np.ndarray:
-        """One request's body → uint8 [height, width, channels]. Raises BadImageError."""
+        """Turn a request's body into uint8 [height, width, channels]. Raises BadImageError."""
         return read_pixels(body, self.input)
 
     def inputs(self, pixels: list[np.ndarray]) -> np.ndarray:
-        """What `read` gave for N requests → the engine's input: float32 [N, channels, height, width]."""
+        """Turn the results of `read` for N requests into the engine's input: float32 [N, channels, height, width]."""
         return normalise(np.stack(pixels), self.input)
 
     def _read(self, requests: list) -> tuple[list[np.ndarray], list[Optional[Refusal]]]:
-        """The readable images, and for every request why it is refused, or None."""
+        """Return the readable images, and for every request None or why it is refused."""
         pixels: list[np.ndarray] = []
         refusals: list[Optional[Refusal]] = []
         for request in requests:
@@ -95,16 +95,16 @@ class ImageHandler:
                 pixels.append(self.read(body_of(request)))
                 refusals.append(None)
             except BadImageError as error:
-                # Not the error itself: its traceback would keep a decoded image until the batch is answered.
+                # Not the error itself, whose traceback would keep a decoded image until the batch is answered.
                 refusals.append((error.status, str(error)))
         return pixels, refusals
 
 
 def accepts_json(context: Any, index: int) -> bool:
-    """Whether request `index` of the batch says `Accept: application/json` and nothing beside it.
+    """Whether request `index` of the batch accepts `application/json` and nothing else.
 
-    Clients that accept anything as well (`*/*`: curl, axios) get what they always got. HTTP/2 and proxies write the
-    names of headers in lower case, curl does not; a form's fields are among them, each with a dict of its own.
+    Clients that also accept anything (`*/*`, as curl and axios do) get the usual answer. HTTP/2 and proxies write the
+    names of headers in lower case, curl does not; a form's fields are among the headers, each with a dict as its value.
     """
     return any(
         isinstance(value, str) and name.lower() == "accept" and value.strip().lower() == "application/json"
@@ -113,12 +113,12 @@ def accepts_json(context: Any, index: int) -> bool:
 
 
 def image_input(settings: dict) -> ImageInput:
-    """The `input:` section of model.yaml, its lists made tuples."""
+    """Turn the `input:` section of model.yaml into an ImageInput, its lists into tuples."""
     return ImageInput(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()})
 
 
 def _open_engine(model: str, folder: Path, settings: dict, gpu: Optional[int]) -> Any:
-    """The engine of model.yaml, or what this machine has in its place; the log says which."""
+    """Open the engine that model.yaml names, or this machine's replacement for it, and log which."""
     wanted, threads = settings["engine"], settings.get("threads") or int(os.environ.get("OMP_NUM_THREADS") or 1)
     if gpu is None:
         engine, precision, reason = usable(folder, wanted["cpu"], wanted["precision"])

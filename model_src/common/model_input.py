@@ -1,4 +1,4 @@
-"""Turn requests' bodies into pixels, and a batch of pixels into the model's input. Not for inference."""
+"""Turn request bodies into pixels, and a batch of pixels into the model's input. Not for inference."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,11 +15,11 @@ INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampl
 
 @dataclass(frozen=True)
 class ImageInput:
-    """How an image becomes the model's input: the `input:` section of model.yaml.
+    """How an image is turned into the model's input: the `input:` section of model.yaml.
 
-    Either `size` (height, width: the image is stretched to it), or `resize` (pixels of the shorter side)
-    followed by a centre `crop` (pixels, square), as torchvision's Resize and CenterCrop do.
-    `mean` and `std` are per channel, for pixels scaled to 0…1.
+    Either `size` (height, width), to which the image is stretched, or `resize` (pixels of the shorter side) followed by
+    a square centre `crop` (pixels), like torchvision's Resize and CenterCrop. `mean` and `std` are per channel, for
+    pixels scaled to 0…1.
     """
 
     mode: str
@@ -38,25 +38,25 @@ class ImageInput:
 
     @cached_property
     def scale(self) -> np.ndarray:
-        """float32 [channels, 1, 1]: (pixel / 255 - mean) / std is pixel * scale + shift."""
+        """The factor in pixel * scale + shift, which equals (pixel / 255 - mean) / std; float32 [channels, 1, 1]."""
         return (1 / (255 * np.float64(self.std))).astype(np.float32)[:, None, None]
 
     @cached_property
     def shift(self) -> np.ndarray:
-        """float32 [channels, 1, 1]"""
+        """The summand in pixel * scale + shift; float32 [channels, 1, 1]."""
         return (-np.float64(self.mean) / np.float64(self.std)).astype(np.float32)[:, None, None]
 
 
 def read_pixels(body: object, spec: ImageInput) -> np.ndarray:
-    """body: an image in any way a request can hold it → uint8 [height, width, channels]. Raises BadImageError."""
-    # Twice the size wanted leaves the resizing its quality (Pillow's own choice for thumbnails).
+    """Turn a request's body, in any accepted form, into uint8 [height, width, channels]. Raises BadImageError."""
+    # Decode at twice the target size or more, so that resizing keeps its quality (as Pillow does for thumbnails).
     picture = read_picture(image_bytes(body), spec.mode, 2 * (spec.resize or max(spec.size)))
     pixels = np.asarray(_fit(picture, spec))
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
 def normalise(pixels: np.ndarray, spec: ImageInput) -> np.ndarray:
-    """pixels: uint8 [N, height, width, channels] → the model's input: float32 [N, channels, height, width]."""
+    """Turn pixels, uint8 [N, height, width, channels], into the model's input, float32 [N, channels, height, width]."""
     inputs = pixels.transpose(0, 3, 1, 2).astype(np.float32, order="C")
     inputs *= spec.scale
     inputs += spec.shift
@@ -71,7 +71,7 @@ def _fit(image: Image.Image, spec: ImageInput) -> Image.Image:
 
 
 def _resize_shorter_side(image: Image.Image, pixels: int, interpolation: str) -> Image.Image:
-    """The longer side is truncated, not rounded, as torchvision.transforms.Resize does."""
+    """Resize; truncates the length of the longer side, as torchvision.transforms.Resize does."""
     width, height = image.size
     shorter = min(width, height)
     scaled = (int(width * pixels / shorter), int(height * pixels / shorter))
@@ -79,7 +79,7 @@ def _resize_shorter_side(image: Image.Image, pixels: int, interpolation: str) ->
 
 
 def _centre_crop(image: Image.Image, pixels: int) -> Image.Image:
-    """Rounds half to even, as torchvision.transforms.CenterCrop does."""
+    """Crop the centre; rounds half to even, as torchvision.transforms.CenterCrop does."""
     left = round((image.width - pixels) / 2)
     top = round((image.height - pixels) / 2)
     return image.crop((left, top, left + pixels, top + pixels))

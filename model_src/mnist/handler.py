@@ -1,4 +1,4 @@
-"""Answer the digit in a picture of any size, or the ten probabilities: bring it to the form of the training images."""
+"""Recognise the digit in a picture of any size, by converting it to the format of the training images."""
 
 import numpy as np
 from common.decoding import read_picture
@@ -8,31 +8,31 @@ from common.request_body import image_bytes
 from PIL import Image
 
 FIELD, BOX = 28, 20
-# Pixels of the longer side that are enough to find a digit by.
-ENOUGH = 320
-# Of 255: fainter than this is paper, not ink.
-FAINTEST = 24
-# Of the ink's darkness: what is darker belongs to the digit.
+# Length of the longer side, in pixels, that is enough to find a digit.
+MAX_SIDE = 320
+# Out of 255; anything fainter is paper, not ink.
+MIN_INK = 24
+# As a fraction of the ink's darkness; anything darker is part of the digit.
 INK = 0.3
 
 
 class MNISTDigitClassifier(ImageHandler):
-    """A picture of one handwritten digit in; the digit out."""
+    """Answers a picture of one handwritten digit with the digit or, for JSON, with ten probabilities."""
 
     def answer(self, scores: np.ndarray) -> int:
-        """scores: float32 [10], log-probabilities → 0 to 9."""
+        """Return the digit, 0 to 9, for scores: float32 [10], log-probabilities."""
         return int(scores.argmax())
 
     def answer_json(self, scores: np.ndarray) -> dict[str, float]:
-        """scores: float32 [10], log-probabilities → {digit: probability}, from 0 to 9."""
+        """Return {digit: probability}, from 0 to 9, for scores: float32 [10], log-probabilities."""
         return {str(digit): float(probability) for digit, probability in enumerate(softmax(scores))}
 
     def read(self, body: object) -> np.ndarray:
-        """One request's body → uint8 [28, 28, 1], light on dark. Raises BadImageError.
+        """Turn a request's body into uint8 [28, 28, 1], light on dark. Raises BadImageError.
 
-        A picture of 28×28 pixels, light on dark, is taken as it is: it is in the data set's form.
+        A picture of 28×28 pixels, light on dark, is not changed, because it is in the data set's format.
         """
-        picture = read_picture(image_bytes(body), "L", 2 * ENOUGH)
+        picture = read_picture(image_bytes(body), "L", 2 * MAX_SIDE)
         pixels = np.asarray(picture)
         if picture.size != (FIELD, FIELD):
             pixels = in_field(light_on_dark(_reduced(picture)))
@@ -42,9 +42,9 @@ class MNISTDigitClassifier(ImageHandler):
 
 
 def light_on_dark(pixels: np.ndarray) -> np.ndarray:
-    """pixels: grey [height, width], of ink on paper or chalk on a board → float32, 0 (paper) to 255 (ink).
+    """Turn grey pixels [height, width] of ink on paper, or chalk on a board, into float32, 0 (paper) to 255 (ink).
 
-    Paper is what the border shows: a plane through its levels takes a light that falls from one side out.
+    The border is taken to be paper; subtracting a plane through its levels removes uneven lighting.
     """
     pixels = pixels.astype(np.float32)
     paper, noise = _paper(pixels)
@@ -52,17 +52,17 @@ def light_on_dark(pixels: np.ndarray) -> np.ndarray:
     if -ink.min() > ink.max():
         ink = -ink
     ink = np.maximum(ink - min(noise, INK * ink.max()), 0)
-    if ink.max() < FAINTEST:
+    if ink.max() < MIN_INK:
         return np.zeros_like(ink)
-    # Not the maximum: one glint would make all the rest pale.
+    # Not the maximum, because a single glint would make everything else pale.
     strongest = np.percentile(ink[ink > ink.max() * INK], 90)
     return np.minimum(ink * (255 / strongest), 255)
 
 
 def in_field(ink: np.ndarray) -> np.ndarray:
-    """ink: float32 [height, width], 0 to 255 → uint8 [28, 28], as MNIST's images were made from NIST's.
+    """Turn ink, float32 [height, width], 0 to 255, into uint8 [28, 28], as MNIST's images were made from NIST's.
 
-    The digit is scaled to fit 20×20 pixels, its aspect kept, and placed with its centre of mass in the field's middle
+    The digit is scaled to fit 20×20 pixels, keeping its aspect ratio, and centred in the field by its centre of mass
     (LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998, section III.A).
     """
     rows, columns = (np.flatnonzero((ink > 255 * INK).any(axis=axis)) for axis in (1, 0))
@@ -79,31 +79,31 @@ def in_field(ink: np.ndarray) -> np.ndarray:
 
 
 def _start(mass: np.ndarray, length: int) -> int:
-    """Where a digit begins in the field, so that its centre of mass is on pixel 14; mass: by row, or by column."""
+    """Return where a digit must begin for its centre of mass to be on pixel 14; mass: by row or by column."""
     centre = float(mass @ np.arange(length) / mass.sum())
     return min(max(round(FIELD / 2 - centre), 0), FIELD - length)
 
 
 def _has_bright_border(picture: Image.Image) -> bool:
-    """Whether most of the outermost pixels of a 28×28 picture are bright. Of bytes: quicker than arrays for so few."""
+    """Whether most of the outermost pixels of a 28×28 picture are bright. For so few, bytes are faster than arrays."""
     grey = picture.tobytes()
     border = grey[:FIELD] + grey[-FIELD:] + grey[::FIELD] + grey[FIELD - 1 :: FIELD]
     return sorted(border)[len(border) // 2] > 127
 
 
 def _reduced(picture: Image.Image) -> np.ndarray:
-    """uint8 [height, width], at most ENOUGH long; each pixel the mean of those it stands for."""
-    return np.asarray(picture.reduce(-(-max(picture.size) // ENOUGH)))
+    """Return uint8 [height, width], at most MAX_SIDE long, with each pixel the mean of those that it replaces."""
+    return np.asarray(picture.reduce(-(-max(picture.size) // MAX_SIDE)))
 
 
 def _paper(pixels: np.ndarray) -> tuple[np.ndarray, float]:
-    """(float32 [height, width]: the plane through the border's levels, how far these are from it)."""
+    """Return a plane through the border's levels, float32 [height, width], and how far the levels are from it."""
     height, width = pixels.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     border = (y == 0) | (y == height - 1) | (x == 0) | (x == width - 1)
     basis = np.stack([np.ones_like(x), x / width, y / height], axis=-1)
     points, levels = basis[border], pixels[border]
-    # What the pen left on the border is no paper: second time, without what is far from the first plane's middle.
+    # Leave out levels far from the median, because pen strokes on the border are not paper.
     keep = np.abs(levels - np.median(levels)) <= 128
     plane = np.linalg.lstsq(points[keep], levels[keep], rcond=None)[0]
     noise = 2 * float(np.std(levels[keep] - points[keep] @ plane))

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 class MnistNet(nn.Module):
-    """images: float32 [N, 1, 28, 28], normalised → log-probabilities: float32 [N, 10]."""
+    """Maps normalised images, float32 [N, 1, 28, 28], to log-probabilities, float32 [N, 10]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class MnistNet(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         features = functional.relu(self.conv1(images))
-        # Pooling first is the same function (ReLU is monotonic) on a quarter of the values.
+        # Pooling before ReLU gives the same result (ReLU is monotonic) with a quarter of the values.
         features = functional.relu(functional.max_pool2d(self.conv2(features), 2))
         features = torch.flatten(self.dropout1(features), 1)
         features = self.dropout2(functional.relu(self.fc1(features)))

@@ -1,7 +1,7 @@
 """Train the MNIST network: AdamW with a one-cycle learning rate (Smith 2018, arXiv:1803.09820).
 
-Two threads whatever the machine has, and deterministic kernels: on one kind of CPU the same data and seed give the
-same bytes. Where the CPU computes in bfloat16, it does (mixed precision, weights in float32): twice as fast.
+It always uses two threads and deterministic kernels, so that on one kind of CPU the same data and seed give the same
+bytes. On CPUs with bfloat16 it uses mixed precision (with weights in float32), which is twice as fast.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ MAX_LEARNING_RATE = 4e-3
 
 
 def train(model: nn.Module, data: Path, seed: int, log: Callable[[str], None]) -> list[dict[str, float]]:
-    """Train `model` in place; returns one row per epoch with its losses (nats) and accuracies (0 to 1)."""
+    """Train `model` in place. Return one row per epoch with losses (nats) and accuracies (0 to 1)."""
     torch.manual_seed(seed)
     torch.set_num_threads(2)
     torch.use_deterministic_algorithms(True)

@@ -8,7 +8,7 @@ CHANNELS = (12, 24, 48)
 
 
 class SlimMnistNet(nn.Module):
-    """images: float32 [N, 1, 28, 28], normalised → log-probabilities: float32 [N, 10]."""
+    """Maps normalised images, float32 [N, 1, 28, 28], to log-probabilities, float32 [N, 10]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class SlimMnistNet(nn.Module):
 
 
 def _block(channels_in: int, channels_out: int, kernel: int) -> list[nn.Module]:
-    """Pooled first: normalisation and ReLU have a quarter of the values to go through."""
+    """Return one block; it pools first, so that normalisation and ReLU process only a quarter of the values."""
     return [
         nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=False),
         nn.MaxPool2d(2),

@@ -1,7 +1,7 @@
-"""Train the slim MNIST network: as 1.0 is, but on digits that are turned, scaled and shifted a little each time.
+"""Train the slim MNIST network like 1.0, but on digits that are randomly rotated, scaled and shifted a little.
 
-Two threads whatever the machine has, and deterministic kernels: on one kind of CPU the same data and seed give the
-same bytes, in float32 on every CPU.
+It always uses two threads, deterministic kernels and float32, so that on one kind of CPU the same data and seed give
+the same bytes.
 """
 
 import math
@@ -18,13 +18,13 @@ EPOCHS = 5
 MAX_LEARNING_RATE = 1.5e-2
 WARM_UP = 0.25
 LABEL_SMOOTHING = 0.05
-# Each to either side: degrees, share of the size, pixels.
+# Maximum in either direction: degrees, fraction of the size, pixels.
 TURN, SCALE, SHIFT = 8.0, 0.08, 1.5
 PAPER = -MEAN / STD
 
 
 def train(model: nn.Module, data: Path, seed: int, log: Callable[[str], None]) -> list[dict[str, float]]:
-    """Train `model` in place; returns one row per epoch with its losses (nats) and accuracies (0 to 1)."""
+    """Train `model` in place. Return one row per epoch with losses (nats) and accuracies (0 to 1)."""
     torch.manual_seed(seed)
     torch.set_num_threads(2)
     torch.use_deterministic_algorithms(True)
@@ -51,7 +51,7 @@ def _train_epoch(model, images, labels, optimiser, schedule) -> tuple[float, flo
     order = torch.randperm(len(images))
     for batch in order[: len(images) // BATCH * BATCH].split(BATCH):
         scores = model(_moved(images[batch]).contiguous(memory_format=torch.channels_last))
-        # The scores are log-probabilities already, which cross_entropy leaves as they are: it has the smoothing.
+        # cross_entropy, for its label smoothing; it does not change scores that are log-probabilities already.
         loss = functional.cross_entropy(scores, labels[batch], label_smoothing=LABEL_SMOOTHING)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -64,13 +64,13 @@ def _train_epoch(model, images, labels, optimiser, schedule) -> tuple[float, flo
 
 
 def _moved(images: torch.Tensor) -> torch.Tensor:
-    """images: float32 [N, 1, 28, 28] → the same, each turned, scaled and shifted in its own way."""
+    """Return the images, float32 [N, 1, 28, 28], each randomly rotated, scaled and shifted."""
     angle, size, right, down = torch.rand(4, len(images)).mul_(2).sub_(1)
     angle, size = angle * math.radians(TURN), 1 + size * SCALE
-    # affine_grid counts from -1 to 1 across the image.
+    # affine_grid's coordinates range from -1 to 1 across the image.
     right, down = (pixels * SHIFT / (images.shape[-1] / 2) for pixels in (right, down))
     cosine, sine = angle.cos() * size, angle.sin() * size
     moves = torch.stack([cosine, -sine, right, sine, cosine, down], dim=1).view(-1, 2, 3)
     grid = functional.affine_grid(moves, images.shape, align_corners=False)
-    # Zero, which is what lies outside for grid_sample, has to mean paper.
+    # grid_sample fills in zeros from outside the image, so zero has to mean paper.
     return functional.grid_sample(images - PAPER, grid, align_corners=False) + PAPER

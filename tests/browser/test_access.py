@@ -142,7 +142,7 @@ def test_the_language_is_switched_with_an_answer_shown_and_stays(open_page: Open
     draw(page)
     expect_answer(page, "7")
     page.get_by_role("button", name="Explain this answer").click()
-    expect(page.locator(".heat-title")).to_have_text("What spoke for “7”")
+    expect(page.locator(".heat-title")).to_have_text("Evidence for “7”")
     page.get_by_role("button", name="中文").click()
     expect(page.locator(".heat-title")).to_have_text("“7”的依据")
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")

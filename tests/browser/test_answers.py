@@ -160,7 +160,7 @@ def test_two_versions_answer_the_same_drawing_side_by_side(open_page: Open, cata
         expect(card(page, place).locator(".answered-by")).to_have_text(f"version {version}")
         expect(card(page, place).locator(".latency")).to_contain_text("ms")
     assert card(page, 0).locator(".version").input_value() != card(page, 1).locator(".version").input_value()
-    expect(page.locator("#agreement")).to_have_text("Both say 7.")
+    expect(page.locator("#agreement")).to_have_text("Both versions say 7.")
 
 
 def test_another_version_is_chosen_and_answers(open_page: Open, catalogue: dict[str, Any]) -> None:
@@ -191,8 +191,8 @@ def test_an_explanation_is_a_heat_map_over_the_input_with_its_legend(
     else:
         drop(page, espresso)
     page.get_by_role("button", name="Explain this answer").click()
-    expect(page.locator(".why-waiting")).to_contain_text("Asking which pixels mattered")
-    heat = page.get_by_role("img", name="Heat map of which pixels spoke for")
+    expect(page.locator(".why-waiting")).to_contain_text("Finding out which pixels mattered")
+    heat = page.get_by_role("img", name="Heat map of the pixels that count for")
     expect(heat).to_be_visible()
     warm, cold, width = heat.evaluate(COLOURS)
     assert warm > 10

@@ -47,7 +47,7 @@ def dropped(page: Page, photo: Path) -> None:
     choose_model(page, "efficientnet_lite0")
     drop(page, photo)
     expect_answer(page, "espresso")
-    expect(page.locator("#code-note")).to_have_text(f"Run it in the folder of {photo.name}.")
+    expect(page.locator("#code-note")).to_have_text(f"Run this in the folder that contains {photo.name}.")
 
 
 @pytest.mark.parametrize("language", ["curl", "Python"])

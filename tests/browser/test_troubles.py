@@ -34,7 +34,7 @@ def test_a_file_that_is_no_picture_gets_a_readable_message(open_page: Open, watc
     expect_problem(page, "That is not a picture the model can read.")
     expect(page.locator(".problem-advice")).to_have_text("PNG, JPEG, WebP, GIF, BMP and TIFF work.")
     expect(page.locator("#file-name")).to_have_text("notes.txt")
-    page.get_by_text("What the server said").click()
+    page.get_by_text("Server message").click()
     expect(page.locator(".problem-detail")).to_contain_text("expected an image")
     expect(page.locator("#live")).to_have_text("That is not a picture the model can read.")
 
@@ -63,15 +63,15 @@ def test_each_refusal_has_its_words(open_page: Open, watch: Watch, status: int, 
     page = open_page(before=lambda page: page.route(PREDICTIONS, refuse(status)))
     draw(page)
     expect_problem(page, text)
-    page.get_by_text("What the server said").click()
+    page.get_by_text("Server message").click()
     expect(page.locator(".problem-detail")).to_have_text(f"expected one thing, found another ({status}) · r-1")
 
 
 @pytest.mark.parametrize(
     ("status", "kind", "text"),
     [
-        (429, "TooManyRequestsException", "That was faster than this server allows."),
-        (503, "ServiceUnavailableException", "No model has room for this just now."),
+        (429, "TooManyRequestsException", "You are sending requests faster than this server allows."),
+        (503, "ServiceUnavailableException", "The model is busy right now."),
     ],
 )
 def test_after_too_fast_and_too_busy_it_tries_again_by_itself(
@@ -169,7 +169,7 @@ def guarded() -> Any:
 def test_a_server_with_keys_asks_for_one_and_takes_the_right_one(open_page: Open, watch: Watch, guarded: Any) -> None:
     watch.refusals = {401}
     page = open_page(before=guarded)
-    field = page.get_by_label("This server asks for an API key")
+    field = page.get_by_label("This server requires an API key")
     field.fill("bad")
     field.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("This API key is not accepted.")
@@ -184,5 +184,5 @@ def test_a_server_with_keys_asks_for_one_and_takes_the_right_one(open_page: Open
     assert page.evaluate("Object.values(localStorage).includes('good')") is False
     page.reload()
     expect(page.get_by_role("button", name="Sample 7.png")).to_be_visible()
-    page.get_by_role("button", name="Forget it").click()
+    page.get_by_role("button", name="Forget this key").click()
     assert page.evaluate("sessionStorage.length") == 0

@@ -1,4 +1,4 @@
-"""How the tests run Docker: what a failed command printed is the failure's text."""
+"""Runs Docker for the tests; if a command fails, its output becomes the failure's message."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""The images that are built here; the suites of the four folders run inside theirs, beside what they import there."""
+"""Fixtures for building images; the suites of the four folders run inside those images, with the code they import."""
 
 import os
 

@@ -1,6 +1,6 @@
-"""The states that a model store can be in, and what each part of the stack makes of them: one table, tested everywhere.
+"""The states of a model store, and what each part of the stack does in them: one table, which all parts test against.
 
-The store has one model, `m`. The builder, the runtime, the edge and the command line have a test each that goes through
+The store has one model, `m`. The builder, the runtime, the edge and the command line each have a test that goes through
 STORE_STATES (test_store_states.py), so that they cannot come to different results.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# What may lie in the store for a version.
+# What may be in the store for a version.
 GOOD = "good"
 CANDIDATE = "good, and a candidate"
 CORRUPT = "another content than the manifest says"
@@ -20,7 +20,7 @@ UNSIGNED = "a record without a signature"
 ALTERED = "a record that was altered after it was signed"
 UNAVAILABLE = "not built"
 PENDING = "the archive of the pending record"
-# What a signature alone can tell; without a key nobody looks at it.
+# What only a signature can reveal; without a key it is not checked.
 NEED_A_KEY = (UNSIGNED, ALTERED)
 
 
@@ -30,7 +30,7 @@ class StoreState:
 
     `states`: by version; `default`: what an unversioned request gets; `said`: in the log, in the container's health (if
     it is not healthy) and in `status`; `warned`: of releases.json, in the log and in `status`; `canary`: the one in
-    force; `rebuilt`: the versions that the next build makes again.
+    force; `rebuilt`: the versions that the next build rebuilds.
     """
 
     sentence: str
@@ -51,7 +51,7 @@ class StoreState:
 
 
 def release(stable: str, *deployed: str, **more: Any) -> dict[str, Any]:
-    """An entry of releases.json."""
+    """Returns an entry of releases.json."""
     return {"stable": stable, "previous": None, "canary": None, "deployed": list(deployed), **more}
 
 
@@ -233,7 +233,7 @@ STORE_STATES = (
 def write_version(
     store: Path, version: str, condition: str, signed_record: Callable[..., dict[str, Any]]
 ) -> dict[str, Any]:
-    """Writes what lies in the store for a version and returns its entry: `signed_record(version, content, **more)`."""
+    """Writes a version's files to the store and returns its entry: `signed_record(version, content, **more)`."""
     if condition == UNAVAILABLE:
         why = {"reason": "expected weights, found no network", "remedy": "a file"}
         return {"name": "m", "version": version, "status": "unavailable", **why}

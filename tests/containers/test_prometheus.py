@@ -1,4 +1,4 @@
-"""Prometheus' own tools, from its image, accept docker/prometheus and find its rules to do what their cases say."""
+"""Prometheus' own tools, from its image, accept docker/prometheus, and its rules pass their test cases."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def run_tool(image: str, *command: str) -> None:
 
 
 def test_promtool_accepts_the_configuration_and_its_rules(image: str) -> None:
-    # The interval is written in as prometheus.sh does it.
+    # The interval is filled in as by prometheus.sh.
     filled = "sed s/SCRAPE_INTERVAL/15s/ /etc/prometheus/prometheus.yaml >/tmp/prometheus.yaml"
     run_tool(image, "sh", "-c", f"{filled} && promtool check config /tmp/prometheus.yaml")
 

@@ -1,4 +1,4 @@
-"""The tests that run inside the images, beside the code they test; what pytest says in there is the failure's text."""
+"""Runs the suites inside the images, with the code they test; pytest's output becomes the failure's message."""
 
 import pytest
 

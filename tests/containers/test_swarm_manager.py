@@ -1,4 +1,4 @@
-"""What Docker's command line says of a manager that is none is told with what to do."""
+"""Docker's error about a node that is not a manager is reported together with what to do."""
 
 import pytest
 

@@ -138,7 +138,7 @@ def test_untrained_is_said_in_every_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("origin", "word"),
     [
-        ("trained by train.py (seed 0) at an earlier build, 2026-11-25", "trained"),
+        ("trained by train.py (seed 0) in an earlier build, 2026-11-25", "trained"),
         ("downloaded from https://example.org/x.pth", "downloaded"),
         ("shipped by the package x==1", "shipped"),
         ("the file mine.pth", "file"),

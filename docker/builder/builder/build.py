@@ -1,4 +1,4 @@
-"""One run of the builder over some or all models: what has changed is built, what has gone is removed."""
+"""One run of the builder over some or all models: it builds what has changed and removes what is gone."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ FULL_DISK_BYTES = 1 << 20
 
 @dataclass
 class Build:
-    """The caller holds the store's lock. `weights`: by a model's name, what takes the place of those in model.yaml.
+    """One run; the caller holds the store's lock. `weights`: weights that override those of model.yaml, by model name.
 
-    `outcome` tells what has been done so far, also after an exception.
+    `outcome` records what has been done so far, even after an exception.
     """
 
     store: ModelStore
@@ -44,7 +44,7 @@ class Build:
     outcome: Outcome = field(default_factory=Outcome)
 
     def run(self, wanted: list[str]) -> None:
-        """wanted: names or folders of models, none for all. Raises SpecError for one that model_src does not have."""
+        """Build the models in `wanted` (names or folders; empty: all). Raises SpecError for an unknown one."""
         specs = self._load_specs()
         unknown = set(wanted) - {name for folder, spec in specs.items() for name in (folder.name, spec.name)}
         if unknown:
@@ -57,7 +57,7 @@ class Build:
                 self._build_one(folder, spec)
 
     def _load_specs(self) -> dict[Path, ModelSpec]:
-        """The models by their folders, without those whose model.yaml is wrong."""
+        """Return the models by folder; a model with an invalid model.yaml is recorded as failed and left out."""
         specs: dict[Path, ModelSpec] = {}
         for path in sorted(self.model_src.glob("*/model.yaml")):
             try:
@@ -67,7 +67,9 @@ class Build:
                 twin = next((folder for folder, known in specs.items() if known.key == spec.key), None)
                 if twin:
                     raise SpecError(
-                        f"{spec} in one folder", f"it in {twin.name} and {path.parent.name}", "another version in one"
+                        f"{spec} in one folder only",
+                        f"it in {twin.name} and in {path.parent.name}",
+                        "a different version in one of them",
                     )
                 specs[path.parent] = spec
             except BuildError as error:
@@ -76,7 +78,7 @@ class Build:
 
     def _forget_removed(self, keys: set[tuple[str, str]]) -> None:
         for record in self.store.retain(keys):
-            print(f"{record['name']} {record['version']}: removed, no folder of model_src names it", flush=True)
+            print(f"{record['name']} {record['version']}: removed, as model_src no longer has it", flush=True)
             self.outcome.models.append(ModelOutcome(record["name"], record["version"], REMOVED))
 
     def _build_one(self, folder: Path, spec: ModelSpec) -> None:
@@ -88,8 +90,8 @@ class Build:
             self._note(spec, UNCHANGED, began)
             return
         if old.get("source_sha256") == source and not self._is_ours(old):
-            # Never sign what was not built just now: archive and hash may have been changed together.
-            print(f"{spec}: not signed with this key: building it again", flush=True)
+            # Never sign an archive that this run did not build: archive and hash may have been changed together.
+            print(f"{spec}: not signed with this key; rebuilding it", flush=True)
         with self.store.staging() as staging:
             try:
                 fetch_inputs(spec, folder, self.cache, lambda text: print(f"{spec}: {text}", flush=True))
@@ -105,7 +107,7 @@ class Build:
         self._note(spec, BUILT, began)
 
     def _make(self, folder: Path, spec: ModelSpec, staging: Path) -> Record:
-        """Build the archive in a process of its own. Raises BuildError."""
+        """Build the archive in a separate process. Raises BuildError."""
         job = Job(
             spec=spec,
             folder=folder,
@@ -120,12 +122,12 @@ class Build:
             raise DiskFull()
         record = None if ended.returncode else job.result()
         if record is None:
-            raise BuildError("the build to finish", f"exit code {ended.returncode}", "the message above")
+            raise BuildError("the build to finish", f"exit code {ended.returncode}", "what the message above says")
         return record
 
     def _publish(self, spec: ModelSpec, record: Record, staging: Path) -> None:
-        """Scan, list, sign, publish; in this process, which runs none of the model's code. Raises BuildError."""
-        # Imported here, because a run that builds nothing does not need them.
+        """Scan, list, sign and publish, in this process because it runs none of the model's code. Raises BuildError."""
+        # Imported here because a run that builds nothing does not need them.
         from builder.publish.sbom import write_sbom
         from builder.publish.scan import scan_files, unpack_archive
 
@@ -140,10 +142,10 @@ class Build:
         self.store.publish(self.signer.sign(record) if self.signer else record, staging)
 
     def _leave_out(self, spec: ModelSpec, old: Record, error: Unavailable, began: float) -> None:
-        """A trained archive of an earlier build goes on being served: a failed download takes nothing away."""
+        """Skip a model after a failed download; a trained archive of an earlier build stays in service."""
         print(f"{spec}: UNAVAILABLE: {error}", flush=True)
         if old.get("trained") and self.store.has(old):
-            unsigned = "" if self._is_ours(old) else ", which is not signed with this key"
+            unsigned = "" if self._is_ours(old) else " (not signed with this key)"
             print(f"{spec}: keeping the archive built at {old['built_at']}{unsigned}", flush=True)
         else:
             why = {"reason": error.reason, "expected": error.expected, "found": error.found, "remedy": error.remedy}
@@ -163,7 +165,7 @@ class Build:
         self.outcome.models.append(ModelOutcome(spec.name, spec.version, status, _seconds_since(began), failure))
 
     def is_up_to_date(self, record: Record, source: str) -> bool:
-        """Whether the store has what was built from `source`, undamaged and, where there is a key, signed with it."""
+        """Whether the store has an undamaged archive built from `source` and, if there is a key, signed with it."""
         return record.get("source_sha256") == source and self._is_whole(record) and self._is_ours(record)
 
     def _is_whole(self, record: Record) -> bool:

@@ -1,4 +1,4 @@
-"""One hash over everything an archive is made from: same fingerprint, same archive, nothing to build."""
+"""One hash over everything an archive is made from: if it has not changed, there is nothing to build."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from builder.spec import ModelSpec
 from contract.archive import file_sha256
 
-# What is exported by one version of these need not load in another.
+# A model exported by one version of these may not load in another.
 TOOLS = ("torch", "torchvision", "torchserve", "torch-model-archiver", "numpy", "pillow", "openvino", "nncf", "onnx")
 
 
 def fingerprint(spec: ModelSpec, folder: Path, archive_format: str) -> str:
-    """Over the model's folders, common/, the builder's own code, the tools' versions, and what `spec` overrides."""
+    """Hash the model's folders, common/, the builder's own code, the tools' versions, and what `spec` overrides."""
     digest = hashlib.sha256()
     digest.update(f"{spec.model_dump_json()}\n{archive_format}\npython {platform.python_version()}\n".encode())
     for tool in TOOLS:

@@ -1,4 +1,4 @@
-"""What Python files import, as their text says; nothing is run."""
+"""Find what Python files import by parsing them; no code is run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def imported_names(path: Path) -> Iterator[str]:
-    """The first part of every absolute import, wherever it stands in the file."""
+    """Yield the top-level name of every absolute import, wherever it is in the file."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (name.name.partition(".")[0] for name in node.names)
@@ -17,7 +17,7 @@ def imported_names(path: Path) -> Iterator[str]:
 
 
 def imported_files(names: list[str], folders: list[Path]) -> list[Path]:
-    """The files of `folders` behind these modules and whatever they import in turn; of a package, all that it has."""
+    """Return the files in `folders` of these modules and of all they import, sorted; of a package, all its files."""
     found: dict[Path, None] = {}
     wanted, seen = list(names), set()
     while wanted:

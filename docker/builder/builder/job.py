@@ -1,4 +1,4 @@
-"""What the process that builds one model is told, and what it answers: two JSON files in the staging folder."""
+"""The job of the process that builds one model, and its result: two JSON files in the staging folder."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from builder.record import Record
 from builder.spec import ModelSpec
 from contract.failure import Failure
 
-# The archiver's formats, and how the names of their archives end.
+# The archiver's formats, and the suffixes of their archives.
 SUFFIXES = {"default": ".mar", "zip-store": ".mar", "tgz": ".tar.gz", "no-archive": ""}
 
 
 class Job(BaseModel):
     """One model to build.
 
-    folder: that of model.yaml; staging: where archive, samples and report go; reuse: whether weights that an earlier
-    build trained from the same inputs will do.
+    folder: where model.yaml is; staging: where archive, samples and report go; reuse: whether to accept weights that
+    an earlier build trained from the same inputs.
     """
 
     spec: ModelSpec
@@ -31,21 +31,21 @@ class Job(BaseModel):
     reuse: bool = False
 
     def write(self) -> Path:
-        """The file for `python -m builder.model`."""
+        """Write the file for `python -m builder.model` and return its path."""
         file = self.staging / "job.json"
         file.write_text(self.model_dump_json(exclude_none=True))
         return file
 
     def answer(self, record: Record) -> None:
-        """Leave the manifest's record for the process that waits."""
+        """Write the manifest's record for the parent process."""
         self._result.write_text(json.dumps({"record": record}))
 
     def refuse(self, failure: Failure) -> None:
-        """Leave the reason why there is no record."""
+        """Write the reason why there is no record."""
         self._result.write_text(json.dumps({"failure": failure.as_data()}))
 
     def result(self) -> Record | None:
-        """The record; None where the process left none. Raises BuildError for a failure that it left."""
+        """Return the record, or None if the process wrote none. Raises BuildError for a failure that it wrote."""
         if not self._result.is_file():
             return None
         result = json.loads(self._result.read_text())

@@ -1,7 +1,7 @@
 """Build one model into a staging folder: weights → export → check → archive.
 
-Runs in a process of its own (`python -m builder.model JOB`), so that one model's code, memory and crashes never touch
-another's. The process that waits for it imports no torch.
+Runs in a separate process (`python -m builder.model JOB`), so that one model's code, memory and crashes never affect
+another's. The parent process does not import torch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from contract.manifest import AVAILABLE, SAMPLES
 
 
 def build_model(job: Job) -> Record:
-    """The manifest's record of the model, whose archive, samples and report now lie in staging. Raises BuildError."""
+    """Put archive, samples and report into staging; return the manifest's record. Raises BuildError."""
     spec, folder, staging = job.spec, job.folder, job.staging
 
     def log(text: str) -> None:
@@ -43,7 +43,7 @@ def build_model(job: Job) -> Record:
     with _timed(seconds, "weights"):
         torch.manual_seed(seed_of(spec))
         module = _model_class(spec.model, folder)()
-        log("getting its weights")
+        log("getting the weights")
         weights = load_weights(spec, module, folder, job.cache, log, job.reuse)
         log(f"weights: {weights.origin}")
     with _timed(seconds, "export"):
@@ -83,7 +83,7 @@ def build_model(job: Job) -> Record:
 
 
 def main() -> None:
-    """JOB is the file that Job.write left; the answer goes beside it."""
+    """Build the model that JOB, a file from Job.write, describes; the result goes next to that file."""
     job = Job.model_validate_json(Path(sys.argv[1]).read_text())
     try:
         job.answer(build_model(job))
@@ -92,16 +92,16 @@ def main() -> None:
 
 
 def _model_class(file: str, folder: Path) -> Any:
-    """The class in the model's source folder; found by the code that will find it in the archive."""
+    """Return the class in the model's source folder, found by the same code that finds it in the archive."""
     sys.path.append(str(folder.parent))
     try:
         return importlib.import_module("common.engines").model_class(file)
     except (ImportError, ValueError) as error:
-        raise BuildError(f"one nn.Module class in {file}", str(error), "correcting that file") from None
+        raise BuildError(f"exactly one nn.Module class in {file}", str(error), "correcting that file") from None
 
 
 def _copy_samples(samples: list[dict[str, Any]], source: Path, target: Path) -> list[dict[str, Any]]:
-    """Copy the samples; returns their rows, each with the sha256 of its copy."""
+    """Copy the samples. Return their rows, each with the sha256 of its copy."""
     target.mkdir()
     copies = [Path(shutil.copyfile(source / sample["file"], target / sample["file"])) for sample in samples]
     return [{**sample, "sha256": file_sha256(copy)} for sample, copy in zip(samples, copies)]

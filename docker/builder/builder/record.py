@@ -1,4 +1,4 @@
-"""One entry of the manifest while it is made; contract/manifest.py has what becomes of it."""
+"""One entry of the manifest while the builder makes it; contract/manifest.py describes the finished one."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from builder.errors import SpecError
 
 Sha256 = Field(pattern="^[0-9a-f]{64}$", description="64 hex digits")
-# PyTorch publishes the first eight digits, in the file's name.
+# PyTorch publishes the first eight digits as part of the file's name.
 Sha256OrPrefix = Field(pattern="^[0-9a-f]{8,64}$", description="At least its first 8 hex digits")
 
 

@@ -1,15 +1,15 @@
-// The requests to this server, and what its refusals mean. Nothing here knows the page.
+// Sends the requests to this server and interprets its errors. Independent of the page.
 
 const TYPES = { 400: "notAnImage", 401: "keyMissing", 403: "keyWrong", 404: "notServed", 413: "tooLarge",
   415: "unsupported", 429: "tooFast", 408: "timeout", 503: "busy", 504: "timeout" };
-// A full queue, or a server that is only starting, says 503 with this type; a model that fails says 503 with another one.
+// A full queue or a starting server answers 503 with this type; a failing model answers 503 with a different one.
 const BUSY_TYPE = "ServiceUnavailableException";
 const ASKED_AGAIN = ["busy", "tooFast"];
 const KEY = "apiKey";
 const RESEND_MS = 300;
-const RESEND_BYTES = 1_000_000; // a larger body may itself be why the connection broke
+const MAX_RESEND_BYTES = 1_000_000; // a larger body may itself be the reason why the connection was lost
 
-/** Why a request got no answer: `kind` names its text in en.js; `retryAfter`: seconds, 0 where asking again would not help. */
+/** Why a request got no answer. `kind`: the name of its text in en.js; `retryAfter`: seconds, 0 if a retry would not help. */
 export class Problem extends Error {
   constructor(kind, { message = "", retryAfter = 0, requestId = "", status = 0 } = {}) {
     super(message || kind);
@@ -24,13 +24,13 @@ export function keepKey(key) {
   else sessionStorage.removeItem(KEY);
 }
 
-/** The catalogue of models, or a Problem. */
+/** Returns the catalogue of models. Throws a Problem. */
 export const fetchCatalogue = async () => (await get("/playground/models.json")).json();
 
-/** What each version does right now, or a Problem. */
+/** Returns the live metrics of each version. Throws a Problem. */
 export const fetchNumbers = async () => (await get("/playground/metrics.json")).json();
 
-/** A sample as a Blob, or a Problem. */
+/** Returns a sample as a Blob. Throws a Problem. */
 export const fetchSample = async (url) => (await get(url)).blob();
 
 async function get(url) {
@@ -45,12 +45,12 @@ async function get(url) {
   throw ["keyMissing", "keyWrong"].includes(problem.kind) ? problem : new Problem("unreachable");
 }
 
-/** fetch, once more where the connection broke: a telephone that leaves its Wi-Fi loses what is on its way. */
+/** Like fetch, but retries once if the connection is lost, for example when a phone leaves its Wi-Fi. */
 async function send(url, options) {
   try {
     return await fetch(url, options);
   } catch (error) {
-    if (error.name === "AbortError" || options.body?.size > RESEND_BYTES) throw error;
+    if (error.name === "AbortError" || options.body?.size > MAX_RESEND_BYTES) throw error;
     await new Promise((resolve) => setTimeout(resolve, RESEND_MS));
     return fetch(url, options);
   }
@@ -58,7 +58,7 @@ async function send(url, options) {
 
 const authorisation = () => (readKey() ? { Authorization: `Bearer ${readKey()}` } : {});
 
-/** POST a picture (a Blob) → {text, ms, requestId, version, untrained}, or a Problem. An abort is an AbortError. */
+/** POSTs a picture (a Blob); returns {text, ms, requestId, version, untrained}. Throws a Problem, or AbortError if aborted. */
 export async function post(path, picture, signal) {
   const headers = { Accept: "application/json", "Content-Type": contentType(picture), ...authorisation() };
   const started = performance.now();
@@ -80,10 +80,10 @@ export async function post(path, picture, signal) {
   };
 }
 
-/** A text file would be decoded on its way, a form taken apart: only pictures are sent as what they are. */
+/** The type to send: the server would decode a text file and parse a form, so only pictures keep their own type. */
 const contentType = (picture) => (picture.type.startsWith("image/") ? picture.type : "application/octet-stream");
 
-/** An answer's text → {label, share, bars: [[label, share]]}; no bars where the model answers with a label alone. */
+/** Parses an answer's text into {label, share, bars: [[label, share]]}; bars is empty if the answer is only a label. */
 export function readAnswer(text) {
   let value;
   try {

@@ -1,4 +1,4 @@
-// The playground: a picture in, one or two versions' answers out. Everything it knows of models comes from the server.
+// The playground: takes a picture, shows the answers of one or two versions. All it knows about models comes from the server.
 import { Problem, fetchCatalogue, post, readAnswer } from "./api.js";
 import { Asker } from "./asker.js";
 import { Card, readable } from "./card.js";
@@ -10,7 +10,7 @@ import { Surface, isDrawn } from "./surface.js";
 import { percent, problemTexts, switchLanguage, text, translatePage } from "./texts.js";
 
 const RETRY_SECONDS = 3;
-const QUIET_MS = 700; // of a drawing hand, before the answer is read out
+const QUIET_MS = 700; // how long to wait after the last change before the answer is announced to screen readers
 const find = (id) => document.getElementById(id);
 
 let catalogue = null;
@@ -23,7 +23,7 @@ const cards = [0, 1].map((place) => new Card({ changed: (name) => chooseVersion(
 const shownCards = () => (comparing ? cards : cards.slice(0, 1));
 
 const asker = new Asker(async (asked, signal) => {
-  // One after the other: neither version's latency is the other's fault.
+  // One after the other, so that the versions do not affect each other's latency.
   for (const card of shownCards()) {
     const version = card.version;
     card.work();
@@ -40,7 +40,7 @@ const asker = new Asker(async (asked, signal) => {
 });
 
 const surface = new Surface((next) => {
-  // A drawing goes on: what is on its way is an answer to a part of it.
+  // A drawing that continues: do not cancel the request for its previous state.
   const goesOn = input?.kind === "drawn" && next?.kind === "drawn";
   input = next;
   if (!goesOn) asker.cancel();
@@ -51,14 +51,14 @@ const surface = new Surface((next) => {
   showCode();
 });
 
-/** A Problem as it is; what else was thrown is an answer of another form, or a fault of this page. */
+/** Returns a Problem unchanged; any other error means an answer in an unknown format, or a bug in this page. */
 function problemOf(error) {
   if (error instanceof Problem) return error;
   console.error(error);
   return new Problem("unreadable");
 }
 
-/** Shows why there is no answer, and does what helps. */
+/** Shows why there is no answer, and takes the appropriate action. */
 function react(card, problem, asked) {
   card.fail(problem);
   if (["keyMissing", "keyWrong"].includes(problem.kind)) {
@@ -72,7 +72,7 @@ function react(card, problem, asked) {
   if (problem.retryAfter && asked === input) asker.requestLater(asked, problem.retryAfter);
 }
 
-/** Says the answers once, when they have settled; compares them where there are two. */
+/** Compares the answers if there are two, and announces them once they have settled. */
 function conclude() {
   const answers = shownCards().map((card) => card.answer);
   const both = comparing && answers.every(Boolean);
@@ -143,7 +143,7 @@ function compare() {
   else conclude();
 }
 
-/** Everything that the catalogue, the model and the language decide. */
+/** Shows everything that depends on the catalogue, the model and the language. */
 function show() {
   showUnavailable(catalogue.unavailable);
   find("workbench").hidden = !model;
@@ -187,7 +187,7 @@ async function copyCode(button, code) {
   setTimeout(() => { button.textContent = text(name); }, 1600);
 }
 
-/** Asks for the catalogue and goes on with it; without an answer, asks again later. */
+/** Fetches the catalogue and shows it; if there is no answer, tries again later. */
 async function refresh() {
   let fresh;
   try {
@@ -213,7 +213,7 @@ async function refresh() {
   }
 }
 
-/** There is no catalogue: for want of a key, or of a server. */
+/** Handles a failed fetch of the catalogue: the key is missing or wrong, or the server does not answer. */
 function refused({ kind }) {
   const needsKey = kind !== "unreachable";
   if (needsKey) showKeyField(true);

@@ -1,4 +1,4 @@
-// One request at a time, and the latest input wins: what was overtaken while waiting is never sent.
+// Sends one request at a time. The latest input wins: an input that is replaced while it waits is never sent.
 
 // Pause between requests: 80 ms feels live while drawing; back off to at most 1 s when the server answers 429.
 const PAUSE_MS = [80, 1000];
@@ -11,7 +11,7 @@ export class Asker {
   #retry = 0;
   #pause = PAUSE_MS[0];
 
-  /** ask(input, signal): a promise that does not reject. */
+  /** `ask(input, signal)` must return a promise that does not reject. */
   constructor(ask) {
     this.#ask = ask;
   }
@@ -22,18 +22,18 @@ export class Asker {
     if (!this.#running) this.#run();
   }
 
-  /** The same again in some seconds, unless something else is asked before. */
+  /** Repeats the request in some seconds, unless there is another one first. */
   requestLater(input, seconds) {
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.request(input), seconds * 1000);
   }
 
-  /** Half as often from now on: the server said that it was too often. */
+  /** Halves the request rate from now on, because the server answered 429. */
   slowDown() {
     this.#pause = Math.min(2 * this.#pause, PAUSE_MS[1]);
   }
 
-  /** Forgets what waits and what is on its way. */
+  /** Drops the waiting request and aborts the one in flight. */
   cancel() {
     clearTimeout(this.#retry);
     this.#next = null;

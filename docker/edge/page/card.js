@@ -1,11 +1,11 @@
-// One version's card: what it is, what it answers, how long that took, and why.
+// One version's card: its description, its answer, the latency, and the explanation.
 import { accuracyPercent, day, number, percent, problemTexts, text, translate } from "./texts.js";
 import { drawHeat } from "./heat.js";
 
 const NAMES = { openvino: "OpenVINO", onnxruntime: "ONNX Runtime", torchscript: "TorchScript", eager: "PyTorch",
   f32: "float32", bf16: "bfloat16", f16: "float16" };
-const SLOW_MS = 200; // from when on it shows that it works
-const SHORT = 3; // letters: labels that fit beside their bars
+const SLOW_MS = 200; // after how long the card shows that a request is in progress
+const SHORT = 3; // letters; labels up to this length fit next to their bars
 
 export const readable = (label) => label.replaceAll("_", " ");
 
@@ -16,7 +16,7 @@ export class Card {
   #clock = 0;
   #slow = 0;
 
-  /** changed(version): another one was chosen; explain(card): its explanation was asked for. */
+  /** changed(version) is called when another version is chosen; explain(card) when an explanation is requested. */
   constructor({ changed, explain }) {
     this.element = document.getElementById("card").content.firstElementChild.cloneNode(true);
     this.#find(".version").addEventListener("change", (event) => changed(event.target.value));
@@ -27,7 +27,7 @@ export class Card {
     return this.#answer;
   }
 
-  /** Shows which version this is; its answer stays. */
+  /** Shows which version this is; keeps the answer. */
   describe(model, version, drawn) {
     this.version = version;
     translate(this.element);
@@ -55,7 +55,7 @@ export class Card {
     if (this.#problem) this.fail(this.#problem);
   }
 
-  /** Forgets the answer. */
+  /** Clears the answer. */
   empty() {
     this.settle();
     this.#answer = this.#problem = null;
@@ -76,7 +76,7 @@ export class Card {
     this.element.classList.remove("working");
   }
 
-  /** answer: as post() and readAnswer() gave it, together. */
+  /** answer: the results of post() and readAnswer(), merged. */
   show(answer) {
     this.settle();
     this.#answer = answer;
@@ -96,7 +96,7 @@ export class Card {
     this.#showBars(answer);
   }
 
-  /** problem: of api.js. */
+  /** problem: a Problem from api.js. */
   fail(problem) {
     this.settle();
     this.#answer = null;
@@ -122,7 +122,7 @@ export class Card {
     this.#find(".explain").disabled = true;
   }
 
-  /** heat: of heat.js; picture: the part of it that the model sees, or null. */
+  /** heat: from heat.js; picture: the source and the part of it that the model sees, or null. */
   explained(heat, picture) {
     const { label } = this.#answer;
     this.dropExplanation();

@@ -1,10 +1,10 @@
-// What surrounds the work: the list of models, those that are missing, the API key, the theme.
+// What surrounds the workbench: the list of models, the unavailable ones, the API key, the theme.
 import { keepKey, readKey } from "./api.js";
 import { text } from "./texts.js";
 
 const find = (id) => document.getElementById(id);
 
-/** One radio button per model. */
+/** Shows one radio button per model. */
 export function showModels(models, chosen, choose) {
   const legend = find("models").querySelector("legend");
   find("models").replaceChildren(legend, ...models.map(({ name }) => {
@@ -28,13 +28,13 @@ export function showUnavailable(unavailable) {
   }));
 }
 
-/** A message about the whole page; empty: none. */
+/** Shows a message about the whole page; an empty message hides it. */
 export function showNotice(message) {
   find("notice").textContent = message;
   find("notice").hidden = !message;
 }
 
-/** The field for the API key; `changed` is called when another key is to be used. */
+/** Sets up the field for the API key; `changed` is called when the key changes. */
 export function listenForKey(changed) {
   find("key").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -58,7 +58,7 @@ export function showKeyField(shown) {
   find("key-forget").hidden = !readKey();
 }
 
-/** A button that turns the theme over; `changed` is called when the colours did. */
+/** Sets up the button that switches the theme; `changed` is called when the colours have changed. */
 export function listenForTheme(changed) {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";

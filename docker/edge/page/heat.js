@@ -1,10 +1,10 @@
-// An explanation as a heat map over the picture: warm where a pixel spoke for the answer, cold where against.
+// Draws an explanation as a heat map over the picture: warm for pixels that support the answer, cold for those against it.
 
 const SIDE = 448; // canvas pixels of a photo's map
-const PIXELATED = 64; // an input at most this long is shown pixel by pixel
+const PIXELATED = 64; // pixels; an input no larger than this is shown pixel by pixel
 const SHADE = "rgb(22 22 20 / 28%)";
 
-/** attributions: [channel][y][x] → Float32Array summed over channels, scaled so that its 99th percentile is 1. */
+/** Sums attributions ([channel][y][x]) over channels into a Float32Array, scaled so that its 99th percentile is 1. */
 export function heat(attributions) {
   const height = attributions[0].length, width = attributions[0][0].length;
   let values = new Float32Array(width * height);
@@ -18,7 +18,7 @@ export function heat(attributions) {
   return { values: values.map((value) => Math.max(-1, Math.min(1, value / strong))), width, height, smoothed };
 }
 
-/** Draws it over `picture`: an image source and the part of it that the model sees, or null where that is unknown. */
+/** Draws it over `picture`: an image source and the part of it that the model sees, or null if that is unknown. */
 export function drawHeat(canvas, { values, width, height, smoothed }, picture) {
   canvas.width = smoothed ? SIDE : width;
   canvas.height = smoothed ? Math.round((SIDE * height) / width) : height;
@@ -29,7 +29,7 @@ export function drawHeat(canvas, { values, width, height, smoothed }, picture) {
   if (picture) {
     const { source, x, y, width: w, height: h } = picture;
     pen.drawImage(source, x, y, w, h, 0, 0, canvas.width, canvas.height);
-    // Grey and dim, so that the only colours are the map's; Safari's canvases have no filters.
+    // Make the picture grey and dim, so that only the map has colours; Safari's canvas has no filters.
     for (const [operation, colour] of [["saturation", "#000"], ["source-over", SHADE]]) {
       pen.globalCompositeOperation = operation;
       pen.fillStyle = colour;
@@ -53,7 +53,7 @@ function layer(values, width, height) {
   return canvas;
 }
 
-/** A mean over (2r + 1)² pixels, r a fiftieth of the width: first along rows, then along columns. */
+/** Averages over (2r + 1)² pixels, where r is a fiftieth of the width: first along rows, then along columns. */
 function blur(values, width, height) {
   const reach = Math.max(1, Math.round(width / 50));
   const along = (source, steps, size, stride, length) => {
@@ -72,7 +72,7 @@ function blur(values, width, height) {
   return along(along(values, width, height, 1, width), 1, width, width, height);
 }
 
-/** The part of a picture that a model sees, by its `input`; null where a handler may have moved it. */
+/** Returns the part of a picture that a model with this `input` sees; null if a handler may have moved it. */
 export function seenPart({ width, height }, input) {
   if (input.crop) {
     const side = (Math.min(width, height) * input.crop) / input.resize;

@@ -1,15 +1,15 @@
-// A drawing pad: strokes by mouse, touch or pen, kept as points in 0…1 so that they can be drawn at any size.
+// A drawing pad for mouse, touch or pen. Stores strokes as points from 0 to 1, so that they can be drawn at any size.
 
-const WIDTH = 0.062; // of the pad's side
-const PEN_RANGE = [0.6, 1.5]; // of the width, from no pressure to full
+const WIDTH = 0.062; // as a fraction of the pad's side
+const PEN_RANGE = [0.6, 1.5]; // factors for the width, from no pressure to full pressure
 
 export class Pad {
   #canvas;
   #changed;
   #pointer = null;
-  strokes = []; // of points {x, y, width}
+  strokes = []; // arrays of points {x, y, width}
 
-  /** `changed` is called after each movement that draws, and after clear and undo. */
+  /** `changed` is called after each movement that draws, and after `clear` and `undo`. */
   constructor(canvas, changed) {
     this.#canvas = canvas;
     this.#changed = changed;
@@ -36,7 +36,7 @@ export class Pad {
     this.#changed();
   }
 
-  /** Draws everything again, in the colour that the style sheet gives the canvas. */
+  /** Redraws everything in the colour that the style sheet gives the canvas. */
   draw() {
     const canvas = this.#canvas;
     const side = Math.round(canvas.clientWidth * devicePixelRatio);
@@ -90,7 +90,7 @@ export function drawStrokes(pen, strokes, place, width) {
     let current = 0;
     for (const point of stroke.length > 1 ? stroke.slice(1) : stroke) {
       const [nextX, nextY] = place(point);
-      // One path as long as the width stays: where two meet, their soft edges would show.
+      // One path for as long as the width stays the same, because soft edges would show where two paths meet.
       if (width(point) !== current) {
         if (current) pen.stroke();
         pen.lineWidth = current = width(point);

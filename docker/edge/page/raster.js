@@ -1,14 +1,14 @@
-// A drawing becomes the small picture that the model is given: light on dark, in the form of MNIST's images, whose
-// digits fit 20 of 28 pixels and have their centre of mass in the middle. Pictures of that form are taken as they are,
-// so what an explanation explains lies exactly under it.
+// Turns a drawing into the small picture that the model gets: light on dark, in the format of MNIST's images, whose
+// digits fit 20 of 28 pixels and have their centre of mass in the middle. The handler does not change pictures in this
+// format, so an explanation's heat map fits them exactly.
 import { drawStrokes } from "./pad.js";
 
 const BOX = 20 / 28;
 const LINE = 2.3 / 28;
-const DOT = 0.08; // of the pad: what is smaller is not enlarged any further
+const DOT = 0.08; // as a fraction of the pad; smaller drawings are not enlarged any further
 const FINE = 4; // subpixels per pixel, each way
 
-/** strokes: as Pad has them → a canvas of `side` × `side` pixels. */
+/** Draws a Pad's strokes on a canvas of `side` × `side` pixels and returns it. */
 export function smallPicture(strokes, side) {
   const points = strokes.flat();
   const [left, right] = range(points.map((point) => point.x));
@@ -31,7 +31,7 @@ export function smallPicture(strokes, side) {
   };
 
   const centre = centreOfMass(render(0, 0), side);
-  // Whole pixels, as MNIST has it, and never so far that the drawing leaves the field.
+  // Shift by whole pixels, as MNIST does, and never so far that part of the drawing is cut off.
   const most = Math.floor((side * (1 - BOX)) / 2);
   const shift = (at) => Math.max(-most, Math.min(most, Math.round(side / 2 - at)));
   return painted(render(shift(centre.x), shift(centre.y)), side);
@@ -39,7 +39,7 @@ export function smallPicture(strokes, side) {
 
 const range = (values) => [Math.min(...values), Math.max(...values)];
 
-/** The alpha of a fine image, averaged over FINE × FINE → side × side levels, 0 to 255. */
+/** Averages the alpha of a fine image over FINE × FINE pixels; returns side × side levels from 0 to 255. */
 function levels(image, side) {
   const sums = new Float32Array(side * side);
   for (let y = 0; y < image.height; y++) {

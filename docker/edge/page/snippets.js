@@ -1,4 +1,4 @@
-// The current request, as a curl command and as a Python program that run as they are.
+// Writes the current request as a curl command and as a Python program, ready to run.
 
 const shell = (word) => `'${word.replaceAll("'", `'\\''`)}'`;
 const python = JSON.stringify;
@@ -47,13 +47,13 @@ export function asPython(url, input, keyed) {
   ].join("\n");
 }
 
-/** A Blob's bytes as base64. */
+/** Returns a Blob's bytes in Base64. */
 export async function base64(blob) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   return btoa(String.fromCharCode(...bytes));
 }
 
-/** Whether it worked: without HTTPS, off this machine, browsers have no clipboard but the old one. */
+/** Copies text, returns whether it worked. Without HTTPS (except on localhost) browsers have only the old clipboard API. */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -1,4 +1,4 @@
-// What each version does right now: the numbers that scripts/stack status shows, read only.
+// The live metrics of each version: the same that scripts/stack status shows.
 import { fetchNumbers } from "./api.js";
 import { number, text } from "./texts.js";
 
@@ -9,7 +9,7 @@ const find = (id) => document.getElementById(id);
 let latest = null;
 let following = false;
 
-/** Asks again and again, as long as somebody sees the page and the server does not want another key. */
+/** Polls the metrics while the page is visible and the server accepts the key. */
 export async function followNumbers() {
   if (following) return;
   following = true;
@@ -27,7 +27,7 @@ export async function followNumbers() {
   following = false;
 }
 
-/** What was answered last, in the language of now. */
+/** Shows the latest metrics in the current language. */
 export function showNumbers() {
   const models = latest?.models ?? [];
   find("now").hidden = false;

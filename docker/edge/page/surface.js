@@ -1,12 +1,12 @@
-// Where a picture comes from: the pad, a sample, or a file that is dropped, pasted or picked. Hands on one input at a time:
-// {kind: drawn|sample|file|pasted, blob, name, type, url, base64}.
+// Takes a picture from the pad, from a sample, or from a file that is dropped, pasted or picked. Passes on one input at a
+// time: {kind: drawn|sample|file|pasted, blob, name, type, url, base64}.
 import { fetchSample } from "./api.js";
 import { Pad } from "./pad.js";
 import { smallPicture } from "./raster.js";
 import { base64 } from "./snippets.js";
 import { text } from "./texts.js";
 
-const SMALL = 64; // pixels: a grey square no larger than this is drawn, not photographed
+const SMALL = 64; // pixels; a model whose input is a grey square no larger than this gets a drawing pad
 const find = (id) => document.getElementById(id);
 
 export const isDrawn = ({ mode, size }) => mode === "L" && Boolean(size) && size[0] === size[1] && size[0] <= SMALL;
@@ -15,11 +15,11 @@ export class Surface {
   #use;
   #pad;
   #side = 0;
-  #turn = 0; // of what is being read: what comes late is dropped
+  #turn = 0; // number of the latest input; results for earlier ones are dropped
   #input = null;
   #samples = new Map(); // URL → its Blob
 
-  /** `use` is called with each new input, or with null when there is none any more. */
+  /** `use` is called with each new input, or with null when the input has been cleared. */
   constructor(use) {
     this.#use = use;
     this.#pad = new Pad(find("pad"), () => this.#drawn());
@@ -33,7 +33,7 @@ export class Surface {
     this.#listen();
   }
 
-  /** Goes over to a version's input and samples; a picture of the reader's own stays, a drawing where it fits. */
+  /** Switches to a version's input and samples; keeps the user's own picture, and a drawing if it fits. */
   accept({ input, samples }) {
     const side = isDrawn(input) ? input.size[0] : 0;
     const isOwn = ["file", "pasted"].includes(this.#input?.kind);
@@ -54,7 +54,7 @@ export class Surface {
     this.#set(null);
   }
 
-  /** After a change of colours. */
+  /** Redraws the pad after a change of colours. */
   redraw() {
     this.#pad.draw();
   }
@@ -105,7 +105,7 @@ export class Surface {
     this.#set({ kind: "sample", name, type: blob.type, url, blob });
   }
 
-  /** Over the pad, whose strokes it ends; null: nothing. What the browser cannot show is named. */
+  /** Shows a picture over the pad and clears its strokes; null hides it. Shows the name if the browser cannot display it. */
   #showPicture(url, name = "") {
     const picture = find("picture");
     if (picture.src.startsWith("blob:")) URL.revokeObjectURL(picture.src);
@@ -137,7 +137,7 @@ export class Surface {
     }));
   }
 
-  /** Fetched by hand: an image of the page's own could not show an API key. */
+  /** Fetches a sample by script, because an <img> element cannot send an API key. */
   async #sampleButton({ file, expected, url: path }) {
     const url = new URL(path, location.href).href;
     const blob = this.#samples.get(url) ?? await fetchSample(url);
@@ -156,7 +156,7 @@ export class Surface {
   #listen() {
     const veil = find("veil");
     const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
-    let depth = 0; // dragenter and dragleave come for every element on the way
+    let depth = 0; // dragenter and dragleave fire for every element on the way
     const over = (change) => (event) => {
       if (!carriesFile(event)) return;
       depth += change;

@@ -1,16 +1,16 @@
-// The page's language: English or Chinese, chosen by the reader, else by the browser.
+// The page's language: English or Chinese, as chosen by the user, otherwise by the browser.
 import en from "./en.js";
 import zh from "./zh.js";
 
 const chosen = localStorage.getItem("language") ?? navigator.language;
 let texts = chosen.toLowerCase().startsWith("zh") ? zh : en;
 
-/** The text of `name` in the current language, its {names} replaced by `values`. */
+/** Returns the text `name` in the current language, with its {names} replaced by `values`. */
 export function text(name, values = {}) {
   return fill(texts[name], values);
 }
 
-/** [what happened, what to do] of a kind of problem. */
+/** Returns [what happened, what to do] for a kind of problem. */
 export function problemTexts(kind, values) {
   return texts.problems[kind].map((sentence) => fill(sentence, values));
 }
@@ -24,7 +24,7 @@ export function switchLanguage() {
   localStorage.setItem("language", texts.language);
 }
 
-/** Fills in every element of `root` that names its text (data-text) or its label (data-label). */
+/** Fills in the text (data-text) or label (data-label) of every element in `root` that names one. */
 export function translate(root) {
   for (const element of root.querySelectorAll("[data-text]")) element.textContent = text(element.dataset.text);
   for (const element of root.querySelectorAll("[data-label]")) element.setAttribute("aria-label", text(element.dataset.label));
@@ -36,7 +36,7 @@ export function translatePage() {
   translate(document);
 }
 
-/** "98.2%"; what would round to 0% or 100% says so: a probability is neither. */
+/** Formats a share as "98.2%"; as "<0.1%" or ">99.9%" if it would round to 0% or 100%, which no probability is. */
 export function percent(share, digits = 1) {
   const format = new Intl.NumberFormat(texts.language, {
     style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits,

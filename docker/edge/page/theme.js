@@ -1,3 +1,3 @@
-// Sets a theme that was chosen before the first paint; without one, the system's is used. Loaded before all else.
+// Sets the chosen theme before the first paint; without one, the system's theme is used. Loaded before everything else.
 const chosenTheme = localStorage.getItem("theme");
 if (chosenTheme) document.documentElement.dataset.theme = chosenTheme;

@@ -1,1 +1,1 @@
-"""The edge's own process: configures HAProxy from the model store, and reloads it when something changes."""
+"""The edge's main process: it configures HAProxy from the model store and reloads it when something changes."""

@@ -1,4 +1,4 @@
-"""The main process, `python3 -m supervisor`: starts HAProxy, follows what configures it, drains and stops."""
+"""The main process, `python3 -m supervisor`: starts HAProxy, reloads it when its sources change, drains and stops."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from supervisor.torchserves import ask_each
 
 LOOK_SECONDS = 0.5
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
-# `scripts/stack dev` sends it once the page or a template has changed: everything is read again.
+# `scripts/stack dev` sends this after a change of the page or a template, to have everything read again.
 _CHANGED = signal.SIGHUP
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is followed: the digest of the files, and the versions that TorchServe has."""
+    """What the supervisor watches: the digest of the files, and the versions that TorchServe has loaded."""
 
     files: str
     versions: Versions | None
@@ -43,7 +43,7 @@ NOTHING = Seen("", None)
 
 
 def main() -> int:
-    """Runs until a stop signal (143) or HAProxy's end (1); the restart policy does the rest."""
+    """Runs until a stop signal (returns 143) or until HAProxy ends (returns 1), when the restart policy takes over."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOP_SIGNALS, _CHANGED, signal.SIGCHLD})
     try:
         return serve(read_settings(os.environ))
@@ -53,50 +53,51 @@ def main() -> int:
 
 
 def serve(settings: Settings) -> int:
-    """Prepares, starts and follows HAProxy; returns the container's exit status."""
+    """Configures, starts and watches HAProxy. Returns the container's exit status."""
     page, edge = HAProxy(settings.run / PAGE_CONFIG, "page"), HAProxy(settings.run / CONFIG)
     series = Series(settings)
-    torchserves = LoadedVersions(lambda: ask_each(settings.torchserve, settings.most_replicas, read_report).values())
+    torchserves = LoadedVersions(lambda: ask_each(settings.torchserve, settings.max_replicas, read_report).values())
     torchserves.start()
     seen, _ = look(settings, torchserves, NOTHING)
     apply(settings, edge, seen.versions)
     start_server(settings, series)
     start_reading(settings.run, settings.request_seconds)
     if settings.is_traced:
-        from supervisor.traces import start_spans  # costs nothing where nothing is traced
+        from supervisor.traces import start_spans  # imported only where it is needed
 
         start_spans(settings.run)
-    # The page's HAProxy first: the edge forwards requests to it.
+    # Start the page's HAProxy first: the edge forwards requests to it.
     page.start()
     edge.start()
     announce(settings)
     while edge.ended is None and page.ended is None:
         received = signal.sigtimedwait({*_STOP_SIGNALS, _CHANGED}, LOOK_SECONDS)
         if received and received.si_signo in _STOP_SIGNALS:
-            log("stopping: no new connections, requests in flight are answered")
+            log("stopping: accepting no new connections, finishing the requests in flight")
             edge.stop(settings.drain_seconds + 2)
             page.stop(0)
             return 128 + signal.SIGTERM
         seen, has_changed = look(settings, torchserves, seen)
         if has_changed or received:
             series.reloaded(follow(settings, page, edge, seen.versions))
-    log(f"FAIL: expected HAProxy to run, found it ended with {edge.ended or page.ended}; try the lines above")
+    status = edge.ended or page.ended
+    log(f"FAIL: expected HAProxy to keep running, found exit status {status}; try what the lines above say")
     return 1
 
 
 def look(settings: Settings, torchserves: LoadedVersions, before: Seen) -> tuple[Seen, bool]:
-    """What there is to follow now, and whether HAProxy has to take over anything since `before`."""
+    """Returns what the supervisor sees now, and whether a change since `before` requires a reload."""
     files = digest_of(settings)
     are_new = files != before.files
     if are_new:
-        # TorchServe may have loaded a moment ago what a changed file now routes to.
+        # A changed file may route to a version that TorchServe has only just loaded.
         torchserves.look_now(ANSWER_SECONDS)
     now = Seen(files, torchserves.versions)
     return now, are_new or (now.versions != before.versions and not is_in_force(settings, now.versions))
 
 
 def is_in_force(settings: Settings, loaded: Versions | None) -> bool:
-    """Whether HAProxy's files would be rendered as they are, or cannot be rendered."""
+    """Whether rendering would not change HAProxy's files, or would fail."""
     try:
         rendered = render(settings, loaded)
     except Failure:
@@ -105,7 +106,7 @@ def is_in_force(settings: Settings, loaded: Versions | None) -> bool:
 
 
 def follow(settings: Settings, page: HAProxy, edge: HAProxy, loaded: Versions | None) -> str:
-    """Takes a change over and returns "ok", or "refused" where it cannot be used and changes nothing."""
+    """Applies a change and returns "ok", or returns "refused" and keeps what is in force if the change is unusable."""
     known = accepted_keys(settings)
     try:
         apply(settings, edge, loaded)
@@ -114,13 +115,13 @@ def follow(settings: Settings, page: HAProxy, edge: HAProxy, loaded: Versions | 
         edge.reload()
         announce(settings)
     except Failure as failure:
-        log(f"FAIL: {failure}; what was in force before still is")
+        log(f"FAIL: {failure}; the previous configuration stays in force")
         return "refused"
     return "ok"
 
 
 def apply(settings: Settings, haproxy: HAProxy, loaded: Versions | None = None) -> None:
-    """Writes HAProxy's files once HAProxy has approved of them; `loaded`: see read_models. Raises Failure."""
+    """Writes HAProxy's files once HAProxy has accepted a trial copy; `loaded`: see read_models. Raises Failure."""
     trial = settings.run / "trial"
     trial.mkdir(exist_ok=True)
     rendered = render(settings, loaded)
@@ -133,13 +134,13 @@ def apply(settings: Settings, haproxy: HAProxy, loaded: Versions | None = None) 
 
 
 def accepted_keys(settings: Settings) -> set[str]:
-    """The lines of HAProxy's map: a hash and what it may do, so that a key whose scope changes is another one."""
+    """Returns the map's lines (hash, scope, name), so that a key with a changed scope counts as another one."""
     path = settings.run / KEYS_MAP
     return set(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else set()
 
 
 def announce(settings: Settings) -> None:
-    """Logs what is in force, and writes it down for the series and the numbers."""
+    """Logs what is in force, and saves it for the metrics."""
     data = (settings.run / DATA).read_text(encoding="utf-8")
     (settings.run / f"{SERVED}.partial").write_text(data, encoding="utf-8")
     (settings.run / f"{SERVED}.partial").replace(settings.run / SERVED)
@@ -150,11 +151,11 @@ def announce(settings: Settings) -> None:
     if settings.tls and (problem := expiry_problem(settings.secrets)):
         log(f"WARNING: {problem}; try `scripts/stack certs --force`")
     if settings.keys and not accepted_keys(settings):
-        log("WARNING: expected an API key, found none: every request is refused; try `scripts/stack key add NAME`")
+        log("WARNING: expected an API key, found none, so all requests are refused; try `scripts/stack key add NAME`")
 
 
 def digest_of(settings: Settings) -> str:
-    """The digest of the files that are followed; a missing one counts as empty."""
+    """Returns the digest of the watched files; a missing one counts as empty."""
     followed = [settings.config, *(settings.store / name for name in (MANIFEST, RELEASES))]
     followed += [settings.secrets / name for name in (KEYS, CERTIFICATE, PRIVATE_KEY)]
     digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""`python3 -m supervisor.ask` prints the numbers as JSON: scripts/stack asks inside the container, without a key."""
+"""`python3 -m supervisor.ask` prints the live metrics as JSON; scripts/stack runs it inside the edge, without a key."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from contract.failure import Failure, failure_line
 
 # Where the server (server.py) answers. They stand here so that asking imports nothing of what it serves with.
 PORT, NUMBERS_PATH = 8405, "/playground/metrics.json"
-# Longer than two scrapes in which no TorchServe answers in time.
+# Longer than two scrapes during which no TorchServe answers in time.
 SECONDS = 15
 
 
 def main() -> int:
-    """Prints the numbers, or a failure with exit status 1."""
+    """Prints the metrics and returns 0, or prints a failure and returns 1."""
     try:
         connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=SECONDS)
         connection.request("GET", NUMBERS_PATH)
         print(connection.getresponse().read().decode())
     except (OSError, http.client.HTTPException) as error:
-        print(failure_line(Failure("the edge's numbers", str(error), "`docker compose logs edge`")))
+        print(failure_line(Failure("the edge to report metrics", str(error), "`docker compose logs edge`")))
         return 1
     return 0
 

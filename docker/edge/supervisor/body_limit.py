@@ -1,4 +1,4 @@
-"""How large a request's body may be: TorchServe's own setting, read from the file that TorchServe reads."""
+"""The largest request body allowed: TorchServe's own setting, from the same file that TorchServe reads."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 from supervisor.errors import EdgeError
 
 KEY = "max_request_size"
-DEFAULT_BYTES = 6_553_500  # TorchServe's, where the file does not name the key
+DEFAULT_BYTES = 6_553_500  # TorchServe's default, if the file does not set the key
 REMEDY = "`git checkout config.properties`"
 
 
 def read_body_limit(config: Path) -> int:
-    """Returns bytes. Raises EdgeError where the file cannot be read, or its value is no positive number."""
+    """Returns the limit in bytes. Raises EdgeError if the file cannot be read or its value is not a positive number."""
     try:
         lines = config.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
@@ -21,5 +21,5 @@ def read_body_limit(config: Path) -> int:
     found = [value.strip() for key, _, value in pairs if key.strip() == KEY]
     text = found[-1] if found else str(DEFAULT_BYTES)
     if not text.isdecimal() or not int(text):
-        raise EdgeError(f"{KEY} in {config} to be a number of bytes", repr(text), f"{KEY}=16777216")
+        raise EdgeError(f"{KEY} in {config} to be a positive number of bytes", repr(text), f"{KEY}=16777216")
     return int(text)

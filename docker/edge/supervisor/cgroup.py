@@ -1,4 +1,4 @@
-"""What this container uses of memory and CPU time, and its limits, from its control group (v2 or v1)."""
+"""This container's memory and CPU usage and its limits, from its control group (v2 or v1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contract.cgroup import CGROUP, cpu_limit, memory_limit, read_text
 
 
 def container_series(cgroup: Path = CGROUP) -> Iterator[Metric]:
-    """container_*, in bytes, seconds and cores; no series of a limit that is not set, or of what cannot be read."""
+    """Yields container_* in bytes, seconds and cores, leaving out limits that are not set and values it cannot read."""
     is_v2 = (cgroup / "cgroup.controllers").is_file()
     for name, text, value in (_of_v2 if is_v2 else _of_v1)(cgroup):
         if value is not None:
@@ -46,14 +46,14 @@ def _series(
     cgroup: Path, memory: float | None, cpu_seconds: float | None, throttled_seconds: float | None
 ) -> Iterator[tuple[str, str, float | None]]:
     bytes_limit, cores = memory_limit(cgroup), cpu_limit(cgroup)
-    yield "container_memory_bytes", "Memory in use, without what the kernel can drop at once.", memory
+    yield "container_memory_bytes", "Memory in use, without cache that the kernel can reclaim at once.", memory
     yield (
         "container_memory_limit_bytes",
-        "Beyond it, the kernel kills a process.",
+        "Memory limit, at which the kernel kills a process.",
         bytes_limit[0] if bytes_limit else None,
     )
     yield "container_cpu_seconds_total", "CPU time used.", cpu_seconds
-    yield "container_cpu_throttled_seconds_total", "Time held back by the CPU limit.", throttled_seconds
+    yield "container_cpu_throttled_seconds_total", "Time throttled by the CPU limit.", throttled_seconds
     yield "container_cpu_limit_cores", "CPUs that the container may use.", cores[0] if cores else None
 
 
@@ -62,12 +62,12 @@ def _scaled(value: float | None, factor: float) -> float | None:
 
 
 def _fields(path: Path) -> dict[str, float]:
-    """A file of lines `NAME NUMBER`."""
+    """Returns a file's lines `NAME NUMBER`; empty if there is no such file."""
     lines = (line.split() for line in read_text(path).splitlines())
     return {words[0]: float(words[1]) for words in lines if len(words) == 2 and words[1].isdecimal()}
 
 
 def _number(path: Path) -> float | None:
-    """None for "max" (v2), "-1" (v1), or no such file."""
+    """Returns None for "max" (v2), "-1" (v1), or a missing file."""
     text = read_text(path)
     return float(text) if text.isdecimal() else None

@@ -1,4 +1,4 @@
-"""Starts, reloads and stops HAProxy: a master process, and its workers, to which every reload adds a new one."""
+"""Starts, reloads and stops HAProxy: a master process and its workers; every reload adds a new worker."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pathlib import Path
 from supervisor.errors import EdgeError
 from supervisor.log import follow_haproxy
 
-# Beside the configuration: the master's socket, through which all workers answer, even those that take no connections
-# any longer; and what a worker knows of the TorchServes, for the next one.
+# Next to the configuration: the master's socket, which also reaches old workers that accept no more connections, and
+# the TorchServes' state, which a worker leaves for its successor.
 SOCKET, STATE, NO_STATE = ".sock", ".state", "1\n"
 RELOAD_SECONDS = 15.0
-# Poll interval while stopping, and how many idle polls in a row end it.
+# Poll interval while stopping, and how many consecutive idle polls end the wait.
 POLL_SECONDS, IDLE_POLLS = 0.2, 5
-# HAProxy drops log lines rather than wait for their reader: hence a large pipe. And how long to wait for the last lines
-# after exit.
+# A large pipe, because HAProxy drops log lines rather than wait for their reader; and how long to wait for the last log
+# lines after exit.
 PIPE_BYTES, LAST_WORDS_SECONDS = 1 << 20, 2.0
 
 
 class HAProxy:
-    """One HAProxy with the configuration in `config`; call `check` before start and reload.
+    """One HAProxy with the configuration in `config`; call `check` before `start` and `reload`.
 
-    `frontend`: a stop waits for the requests of this one.
+    `frontend`: the one whose requests a stop waits for.
     """
 
     def __init__(self, config: Path, frontend: str = "edge") -> None:
@@ -37,14 +37,14 @@ class HAProxy:
         self._follower: threading.Thread | None = None
 
     def check(self, config: Path) -> None:
-        """Raises EdgeError with HAProxy's own words."""
+        """Has HAProxy check a configuration. Raises EdgeError with HAProxy's own message."""
         ended = subprocess.run(["haproxy", "-c", "-f", str(config)], capture_output=True, text=True, check=False)
         if ended.returncode != 0:
             found = " ".join(line.strip() for line in ended.stderr.splitlines() if "[ALERT]" in line)
-            raise EdgeError("a configuration that HAProxy accepts", found, "the last change undone")
+            raise EdgeError("a configuration that HAProxy accepts", found, "undoing the last change")
 
     def start(self) -> None:
-        """In the foreground, as master with one worker; what they say passes through supervisor/log.py."""
+        """Starts a master with one worker, whose output goes through supervisor/log.py. Raises EdgeError."""
         self._keep_state(NO_STATE)
         command = ["haproxy", "-W", "-f", str(self.config), "-S", f"{self._socket},mode,600"]
         self._master = subprocess.Popen(
@@ -60,22 +60,22 @@ class HAProxy:
         self._wait_for_another(0)
 
     def forget(self, name: str, lines: Iterable[str]) -> None:
-        """Removes lines (`KEY VALUE`) from a map at once, for an open connection may still send to an older worker."""
+        """Removes lines (`KEY VALUE`) from a map in all workers, since old ones may still have open connections."""
         for line in lines:
             for worker in self._workers():
                 self._ask(f"@!{worker} del map {name} {line.split()[0]}")
 
     def reload(self) -> None:
-        """Has a new worker take over the listening socket; the old one answers what it has accepted, and ends."""
+        """Starts a new worker; the old one finishes the requests that it has accepted, and ends. Raises EdgeError."""
         before = self.worker()
         self._keep_state(self._ask("@1 show servers state"))
         self._signal(signal.SIGUSR2)
         self._wait_for_another(before)
 
     def stop(self, seconds: float) -> None:
-        """Closes the port, and ends once every request that was accepted is answered, at the latest after `seconds`.
+        """Closes the port and ends HAProxy once all accepted requests are answered, or after `seconds`.
 
-        HAProxy alone would also wait for idle connections until they send their next request.
+        HAProxy by itself would also wait for idle connections to send their next request.
         """
         worker = self.worker()
         self._signal(signal.SIGUSR1)
@@ -91,7 +91,7 @@ class HAProxy:
 
     @property
     def ended(self) -> int | None:
-        """The master's exit status, once it has ended and all that it said is in the log."""
+        """The master's exit status once it has ended and its output is in the log; None while it runs."""
         status = self._running.poll()
         if status is not None:
             self._hear_out()
@@ -102,14 +102,14 @@ class HAProxy:
             self._follower.join(LAST_WORDS_SECONDS)
 
     def worker(self) -> int:
-        """The process id of the worker that accepts connections; 0 while there is none."""
+        """Returns the process ID of the worker that accepts connections, or 0 if there is none."""
         for line in self._ask("@1 show info").splitlines():
             if line.startswith("Pid: "):
                 return int(line[5:])
         return 0
 
     def _workers(self) -> list[str]:
-        """The process ids of all workers, including those that only answer what they have accepted."""
+        """Returns the process IDs of all workers, including old ones that are finishing their requests."""
         found = (line.split() for line in self._ask("show proc").splitlines())
         return [words[0] for words in found if words[1:2] == ["worker"]]
 
@@ -135,10 +135,10 @@ class HAProxy:
             if self.worker() not in (0, before):
                 return
             time.sleep(0.05)
-        raise EdgeError("HAProxy to start", "none that answers", "the lines above")
+        raise EdgeError("HAProxy to start", "that it does not answer", "what the lines above say")
 
     def _ask(self, command: str) -> str:
-        """Returns the answer on the master's socket, empty where there is none."""
+        """Returns the answer on the master's socket, or "" if there is none."""
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(2)

@@ -1,7 +1,7 @@
-"""Which versions the TorchServes behind the edge have loaded, because the edge may route to no others.
+"""Finds out which versions the TorchServes behind the edge have loaded, because it must not route to any others.
 
-The manifest and releases.json say what should be served. TorchServe may have less: it leaves out a damaged archive, and
-of several replicas one may be a release behind.
+The manifest and releases.json say what should be served. TorchServe may have loaded less: it leaves out a damaged
+archive, and one of several replicas may lag a release behind.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ Versions = Mapping[str, frozenset[str]]  # by the model's name
 
 @dataclass(frozen=True)
 class Report:
-    """What one TorchServe says of itself."""
+    """What one TorchServe reports about itself."""
 
     is_ready: bool
     versions: Versions
 
 
 class LoadedVersions:
-    """Looks once a second, in the background; while no TorchServe answers, what was last known holds."""
+    """Polls once a second in the background; while no TorchServe answers, the last known versions count."""
 
     def __init__(self, ask: Callable[[], Iterable[Report | None]]) -> None:
         self._ask = ask
         self._versions: Versions | None = None
-        # Looks are numbered: the last that has begun, the last that has ended, and the one that somebody waits for.
+        # Polls are numbered: the last one begun, the last one ended, and the one that a caller waits for.
         self._begun = self._ended = self._wanted = 0
         self._condition = threading.Condition()
 
     @property
     def versions(self) -> Versions | None:
-        """Those that every TorchServe has; None until one has answered."""
+        """The versions that every TorchServe has; None until one has answered."""
         return self._versions
 
     def start(self) -> None:
         threading.Thread(target=self._look_on, daemon=True).start()
 
     def look_now(self, seconds: float) -> None:
-        """Waits at most `seconds` for a look that begins after this call."""
+        """Waits at most `seconds` for a poll that begins after this call."""
         with self._condition:
             wanted = self._wanted = self._begun + 1
             self._condition.notify_all()
@@ -72,10 +72,10 @@ class LoadedVersions:
 
 
 def common_versions(reports: Iterable[Report | None]) -> Versions | None:
-    """The versions in every report that counts; None where none does.
+    """Returns the versions that are in every report that counts, or None if no report counts.
 
-    Reports of TorchServes that are not ready count only where none is ready, and empty ones never: a replica that is
-    starting takes nothing away from the others.
+    Reports from TorchServes that are not ready count only if none is ready, and empty reports never count, so that a
+    starting replica does not take versions away from the others.
     """
     told = [report for report in reports if report and report.versions]
     counted = [report for report in told if report.is_ready] or told
@@ -89,7 +89,7 @@ def common_versions(reports: Iterable[Report | None]) -> Versions | None:
 
 
 def read_report(address: str, port: int = PORT, seconds: float = ANSWER_SECONDS) -> Report | None:
-    """Returns None where the TorchServe there does not answer in time, or says nothing of its models."""
+    """Returns None if the TorchServe at `address` does not answer in time or does not list its models."""
     answer = get(address, port, PATH, seconds)
     try:
         content = json.loads(answer.body) if answer else {}

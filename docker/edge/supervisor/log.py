@@ -1,4 +1,4 @@
-"""Writes what the supervisor and HAProxy report of themselves as JSON, one object a line, like the access log."""
+"""Writes the log of the supervisor and of HAProxy as JSON, one object per line, like the access log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contract.log_line import level_of, log_line
 
 _HAPROXY = re.compile(r"\[(NOTICE|WARNING|ALERT)\] +\(\d+\) : (?:config : )?(.*)")
 _HAPROXY_LEVELS = {"WARNING": "WARN", "ALERT": "ERROR"}
-# HAProxy 2.6 says these at every start, reload and stop, some of them once per server; they call for no action.
+# HAProxy 2.6 logs these at every start, reload and stop, some of them once per server; they require no action.
 _USUAL = re.compile(
     r"Proxy \S+ stopped \(|Former worker \(\d+\) exited with code 0 |.* changed from server-state after a reload"
     r"|server-state partially applied for |\S+ changed its IP from |Server \S+ administratively READY thanks to "
@@ -24,24 +24,24 @@ _CHUNK = 1 << 16
 
 
 def log(line: str) -> None:
-    """Writes to stdout at once; the line's first word decides the level."""
+    """Writes a line to stdout, unbuffered; its first word decides the level."""
     write(level_of(line), "edge", line)
 
 
 def write(level: str, logger: str, message: str) -> None:
-    """Writes a whole line in one piece, because several threads write."""
+    """Writes a line in a single call, because several threads write."""
     _print(log_line(level, logger, message))
 
 
 def follow_haproxy(said: IO[bytes]) -> threading.Thread:
-    """Passes on what HAProxy writes, in the background until all its processes have ended."""
+    """Passes HAProxy's output on in the background, until all its processes have ended."""
     follower = threading.Thread(target=_pass_on, args=(said,), daemon=True)
     follower.start()
     return follower
 
 
 def _pass_on(said: IO[bytes]) -> None:
-    """Reads by the chunk, not by the line, because ACCESS_LOG=all makes a line for every request."""
+    """Reads in chunks rather than lines, because ACCESS_LOG=all writes a line for every request."""
     rest = b""
     while chunk := said.read(_CHUNK):
         whole, end, rest = (rest + chunk).rpartition(b"\n")
@@ -50,7 +50,7 @@ def _pass_on(said: IO[bytes]) -> None:
 
 
 def haproxy_lines(said: str) -> Iterator[str]:
-    """Yields the access log's lines as they are, warnings and alerts as JSON, and nothing of the rest."""
+    """Yields access log lines unchanged and other messages as JSON, without notices and routine messages."""
     for line in said.split("\n"):
         words = _HAPROXY.fullmatch(line)
         kind, message = words.groups() if words else ("", line.strip())

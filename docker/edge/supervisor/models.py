@@ -1,4 +1,4 @@
-"""The models as the edge routes to them: what the contract decides of manifest.json and releases.json."""
+"""The models that the edge routes to, as decided by the contract from manifest.json and releases.json."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contract.manifest import AVAILABLE, UNAVAILABLE, Record, is_safe, key_of, r
 from contract.releases import Canary, read_releases
 from contract.served import Version, decide
 
-# The versions that TorchServe has, by model.
+# The versions that TorchServe has loaded, by model.
 Loaded = Mapping[str, Collection[str]]
 
 
@@ -19,7 +19,8 @@ Loaded = Mapping[str, Collection[str]]
 class Model:
     """One model: its served versions (the manifest's records), and which of them unversioned requests get.
 
-    `is_released`: releases.json names it, and the edge decides; else TorchServe does, which reads a new manifest later.
+    `is_released`: releases.json names the model, so the edge picks the version; otherwise TorchServe does, because it
+    may read a new manifest later than the edge.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Models:
-    """The models that are routed to, the records of those that are unavailable, and what a person should know."""
+    """The models that are routed to, the records of unavailable ones, and problems for the log."""
 
     routed: tuple[Model, ...]
     unavailable: tuple[Record, ...]
@@ -40,9 +41,9 @@ class Models:
 
 
 def read_models(store: Path, loaded: Loaded | None = None) -> Models:
-    """Reads the store; a version that TorchServe does not have (`loaded`, if that is known) is not routed to.
+    """Reads the store, leaving out versions that TorchServe has not loaded (`loaded`; None if not known).
 
-    Raises Failure where the manifest cannot be read.
+    Raises Failure if the manifest cannot be read.
     """
     records = [record for record in read_manifest(store) if is_safe(record["name"]) and is_safe(record["version"])]
     available = {key_of(record): record for record in records if record.get("status") == AVAILABLE}

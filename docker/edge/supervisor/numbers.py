@@ -1,6 +1,6 @@
-"""The numbers of `/playground/metrics.json`: what two readings of TorchServe's series say together.
+"""Computes the metrics in `/playground/metrics.json` from two readings of each TorchServe's series.
 
-Rates and quantiles are of what happened between the two; what counts now (workers, queues, memory) is of the second.
+Rates and quantiles cover the time between the two; current values (workers, queues, memory) are from the second.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Key = frozenset[tuple[str, str]]  # a series' labels
 Exposition = Mapping[str, Mapping[Key, float]]  # series' name → labels → value
 
 OUTCOMES, WORKER_STATES = ("2xx", "4xx", "5xx"), ("ready", "starting", "failed")
-# Only these are parsed, a fifth of all series.
+# Only these are parsed: a fifth of all series.
 READ = (
     "model_requests_total",
     "model_request_duration_seconds_bucket",
@@ -36,7 +36,7 @@ READ = (
 
 @dataclass(frozen=True)
 class Reading:
-    """One TorchServe's series; `at`: seconds of a clock that only runs forward."""
+    """One TorchServe's series; `at`: when they were read, in seconds of a monotonic clock."""
 
     at: float
     series: Exposition
@@ -44,7 +44,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Replica:
-    """One TorchServe; `after`: its series now, None where it does not answer; `before`: None where none were read."""
+    """One TorchServe; `after`: its series now, None if it does not answer; `before`: an earlier reading, if any."""
 
     instance: str
     before: Reading | None
@@ -52,15 +52,15 @@ class Replica:
 
     @property
     def seconds(self) -> float:
-        """Between the two readings; 0 where there are not two."""
+        """The time between the two readings; 0 if there are not two."""
         return self.after.at - self.before.at if self.before and self.after else 0.0
 
     def values(self, name: str, **labels: str) -> list[float]:
-        """Of each series of that name that has these labels among its own, now."""
+        """Returns the current value of every series with that name and these labels (it may have more)."""
         return [value for _, value in _matching(self.after, name, labels)]
 
     def increases(self, name: str, **labels: str) -> list[tuple[Labels, float]]:
-        """By how much each such counter has grown; one that was smaller than before began again at 0."""
+        """Returns the increase of every such counter; one that is smaller than before was reset to 0."""
         before = self.before.series.get(name, {}) if self.before else {}
         found = []
         for key, value in _matching(self.after, name, labels):
@@ -70,7 +70,7 @@ class Replica:
 
 
 def read_exposition(text: str) -> Exposition:
-    """The series named in READ, of Prometheus' text format. Raises ValueError."""
+    """Parses the series named in READ from Prometheus' text format. Raises ValueError."""
     lines = [line for line in text.splitlines() if line.startswith(READ)]
     series: dict[str, dict[Key, float]] = {}
     for family in text_string_to_metric_families("\n".join([*lines, ""])):
@@ -80,7 +80,7 @@ def read_exposition(text: str) -> Exposition:
 
 
 def numbers(replicas: Sequence[Replica], shares: Mapping[tuple[str, str], float]) -> dict[str, Any]:
-    """The whole answer. `shares`: percent of the unversioned requests by model and version, where the edge decides."""
+    """Returns the document. `shares`: percent of unversioned requests by model and version, if the edge decides."""
     keys = {
         (labels["model"], labels["version"])
         for replica in replicas
@@ -130,7 +130,7 @@ def _model(replicas: Sequence[Replica], name: str, version: str, share: float | 
 
 
 def _info(replicas: Sequence[Replica], named: Labels) -> dict[str, Any]:
-    """As model_info has it; where the TorchServes differ, each word once."""
+    """Returns the labels of model_info; where TorchServes differ, each value once, separated by commas."""
     found = [dict(key) for replica in replicas for key, _ in _matching(replica.after, "model_info", named)]
     words = {
         label: ", ".join(sorted({labels.get(label, "") for labels in found}))
@@ -144,7 +144,7 @@ def _info(replicas: Sequence[Replica], named: Labels) -> dict[str, Any]:
 
 
 def _torchserve(replica: Replica) -> dict[str, Any]:
-    """One that does not answer has no numbers, but is named."""
+    """Describes one TorchServe; one that does not answer is listed with None for all values."""
     memory, limit = (replica.values(f"container_memory_{name}") for name in ("bytes", "limit_bytes"))
     used = replica.increases("container_cpu_seconds_total") if replica.seconds else []
     return {
@@ -156,10 +156,10 @@ def _torchserve(replica: Replica) -> dict[str, Any]:
 
 
 def quantile(share: float, buckets: Mapping[float, float]) -> float | None:
-    """As Prometheus' histogram_quantile has it; None where nothing was observed.
+    """Computes a quantile as Prometheus' histogram_quantile does; None if nothing was observed.
 
-    `buckets`: upper bound → observations up to it, math.inf among them. Within a bucket they are taken to lie evenly;
-    of those beyond the last finite bound nothing more is known than that bound.
+    `buckets`: upper bound → number of observations up to it, with math.inf among the bounds. Observations are taken to
+    be evenly spread within a bucket; if the quantile is beyond the last finite bound, that bound is returned.
     """
     bounds = sorted(buckets)
     if len(bounds) < 2 or bounds[-1] != math.inf or buckets[math.inf] <= 0:
@@ -174,7 +174,7 @@ def quantile(share: float, buckets: Mapping[float, float]) -> float | None:
 
 
 def _matching(reading: Reading | None, name: str, labels: Labels) -> Iterable[tuple[Key, float]]:
-    """Series of that name with these labels among their own; a request for no served model has model="-"."""
+    """Returns the series with that name and these labels, except model="-": requests for models not served."""
     if reading is None:
         return []
     asked = labels.items()

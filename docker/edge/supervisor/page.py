@@ -1,4 +1,4 @@
-"""Lists what the playground consists of, each part with its path: its files, the models as JSON, their samples."""
+"""Lists the playground's parts with their paths: its files, the models as JSON, and their samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from supervisor.models import Model, Record
 
 DATA_PATH = "/playground/models.json"
-# HAProxy answers with a file from a buffer: see tune.bufsize in page.cfg.j2.
+# HAProxy serves a file from a buffer: see tune.bufsize in page.cfg.j2.
 MAX_BYTES = 1_000_000
 _SAFE_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _TEXTS = {".js": "text/javascript", ".html": "text/html", ".css": "text/css"}
@@ -31,7 +31,7 @@ class File:
 
 
 def page_files(folder: Path) -> list[File]:
-    """The page's own files: index.html at /, the others below /playground/."""
+    """Returns the page's own files: index.html at /, the others below /playground/."""
     files = []
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.stat().st_size <= MAX_BYTES:
@@ -41,7 +41,7 @@ def page_files(folder: Path) -> list[File]:
 
 
 def sample_files(store: Path, models: Sequence[Model]) -> list[File]:
-    """The samples of every version; a file that is not the one in the manifest is left out."""
+    """Returns the samples of every version, without files whose hash is not the manifest's."""
     files = []
     for model in models:
         for record in model.versions:
@@ -53,7 +53,7 @@ def sample_files(store: Path, models: Sequence[Model]) -> list[File]:
 
 
 def models_json(models: Sequence[Model], unavailable: Sequence[Record], files: Sequence[File], keys: bool) -> str:
-    """What the page reads first; `generation` names its content."""
+    """Returns what the page reads first; `generation` is a hash of its content."""
     served = {file.path for file in files}
     content: dict[str, Any] = {
         "keys": keys,

@@ -1,7 +1,7 @@
-"""Reads the long bodies of refused requests to their end, so that the refusals arrive (templates/refuse.cfg.j2).
+"""Reads long bodies of refused requests to their end, so that clients see the refusal (templates/refuse.cfg.j2).
 
-A client misses an answer that comes while it still sends. HAProxy cannot drop a body, so it sends such a request here,
-and puts the refusal in the place of this answer. Nothing of a body is kept.
+A client misses an answer that arrives while it is still sending. HAProxy cannot discard a body, so it sends such a
+request here and replaces the answer with the refusal. No part of a body is kept.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 
 SOCKET = "refused.sock"
 CHUNK_BYTES = 1 << 16
-# HAProxy's buffer (tune.bufsize) is half of it: a request's head always fits.
+# Twice HAProxy's buffer (tune.bufsize), so that a request's head always fits.
 MAX_HEAD_BYTES = 1 << 17
-# After an answer that came early, for HAProxy to take it and hang up.
+# How long to wait for HAProxy to read an early answer and close the connection.
 CLOSE_SECONDS = 5.0
 ANSWER = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
 LIMIT_HEADER = "Read-At-Most"
@@ -24,7 +24,7 @@ _NOT_READ = (asyncio.TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOve
 
 
 def start_reading(folder: Path, seconds: float) -> None:
-    """Listens on folder/refused.sock, in the background; `seconds`: how long a body may take to arrive."""
+    """Listens on folder/refused.sock in the background; `seconds`: how long a body may take to arrive."""
     path = folder / SOCKET
     path.unlink(missing_ok=True)
     threading.Thread(target=asyncio.run, args=(_serve(path, seconds),), daemon=True).start()
@@ -34,7 +34,7 @@ async def _serve(path: Path, seconds: float) -> None:
     async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(*_NOT_READ):
             await asyncio.wait_for(read_request(reader), seconds)
-        # Too slow or too long a body is answered as well, but its client may miss the answer.
+        # A body that is too slow or too long gets an answer as well, though its client may miss it.
         with contextlib.suppress(*_NOT_READ):
             writer.write(ANSWER)
             await asyncio.wait_for(_read_on(reader), CLOSE_SECONDS)
@@ -45,7 +45,7 @@ async def _serve(path: Path, seconds: float) -> None:
 
 
 async def read_request(reader: asyncio.StreamReader) -> None:
-    """Reads one request to its end. Raises ValueError where its body is longer than LIMIT_HEADER says."""
+    """Reads one request to its end. Raises ValueError if its body is longer than LIMIT_HEADER allows."""
     head = await reader.readuntil(b"\r\n\r\n")
     left, length = _number(head, LIMIT_HEADER) or 0, _number(head, "Content-Length")
     if length is not None:

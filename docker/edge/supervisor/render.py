@@ -1,4 +1,4 @@
-"""Turns what the edge reads (model store, keys, certificate) into HAProxy's files."""
+"""Renders HAProxy's files from the model store, the API keys and the certificate."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from supervisor.settings import Settings
 CONFIG, PAGE_CONFIG = "haproxy.cfg", "page.cfg"
 DATA, KEYS_MAP = "models.json", "keys.map"
 CERTIFICATE_AND_KEY = "tls.pem"
-# What is in force: DATA, written once HAProxy has taken it over.
+# What is in force: a copy of DATA, written once HAProxy has loaded it.
 SERVED = "served.json"
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """HAProxy's files (name in the edge's run folder → content), and what a person should know of the model store."""
+    """HAProxy's files (name in the edge's run folder → content), and problems of the model store for the log."""
 
     files: dict[str, str]
     problems: tuple[Failure, ...] = ()
 
 
 def render(settings: Settings, loaded: Loaded | None = None) -> Rendered:
-    """Reads what the edge follows; `loaded`: see read_models. Raises Failure where something cannot be used."""
+    """Reads the sources and renders the files; `loaded`: see read_models. Raises Failure if a source is unusable."""
     models = read_models(settings.store, loaded)
     samples = sample_files(settings.store, models.routed)
     data = File(DATA_PATH, Path(DATA), "application/json", False)
@@ -43,7 +43,7 @@ def render(settings: Settings, loaded: Loaded | None = None) -> Rendered:
         files[KEYS_MAP] = "".join(f"{key.sha256} {key.scope}:{key.name}\n" for key in accepted_keys(settings.secrets))
     if settings.tls:
         files[CERTIFICATE_AND_KEY] = read_certificate(settings.secrets)
-    # Nothing to escape: what comes from the model store is checked name by name (models.py, page.py).
+    # No escaping is needed: every name from the model store is checked (models.py, page.py).
     environment = jinja2.Environment(  # noqa: S701
         loader=jinja2.FileSystemLoader(settings.templates),
         undefined=jinja2.StrictUndefined,
@@ -63,7 +63,7 @@ def render(settings: Settings, loaded: Loaded | None = None) -> Rendered:
 
 
 def accepted_keys(folder: Path) -> list[Key]:
-    """Raises Failure where there is no such file. One without keys is a file: its last key was removed."""
+    """Returns the keys; empty once the last one was removed. Raises Failure if there is no file."""
     try:
         return read_keys(folder / KEYS)
     except FileNotFoundError as error:
@@ -71,7 +71,7 @@ def accepted_keys(folder: Path) -> list[Key]:
 
 
 def write(rendered: Rendered, folder: Path) -> None:
-    """Writes the files so that only this user can read them, for one is a private key."""
+    """Writes the files readable by this user only, because one holds a private key."""
     for name, content in rendered.files.items():
         partial = folder / f"{name}.partial"
         partial.touch(mode=0o600)

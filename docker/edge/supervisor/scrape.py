@@ -1,4 +1,4 @@
-"""Reads every TorchServe's series: at most once a second while a client asks for numbers, else every ten seconds."""
+"""Reads every TorchServe's series, at most once a second while clients ask for metrics, else every ten seconds."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from supervisor.numbers import Reading, Replica, read_exposition
 from supervisor.torchserves import ask_each, get
 
 PORT = 8082
-# Between two scrapes at least; between the first two of a series; and how far back rates are taken.
+# Minimum time between two scrapes; time between the first two of a series; how far back rates reach.
 MIN_SECONDS, FIRST_SECONDS, WINDOW_SECONDS = 1.0, 2.0, 10.0
-# For one TorchServe's whole answer.
+# Time limit for one TorchServe's complete answer.
 ANSWER_SECONDS = 2.0
 
 Readings = Mapping[str, Optional[Reading]]  # by instance; None: it did not answer
@@ -23,14 +23,14 @@ Readings = Mapping[str, Optional[Reading]]  # by instance; None: it did not answ
 
 @dataclass(frozen=True)
 class Scrape:
-    """All TorchServes at one time."""
+    """The readings of all TorchServes at one time."""
 
     at: float
     readings: Readings
 
 
 class Scraper:
-    """Remembers the last seconds' scrapes; one caller at a time scrapes, the others get what that one got."""
+    """Keeps the scrapes of the last seconds; one caller at a time scrapes, and the others share its result."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Scraper:
         self._past: deque[Scrape] = deque()
 
     def start(self) -> None:
-        """Keeps an earlier reading at hand, so that the first client to ask need not wait for a second one."""
+        """Scrapes now and then in the background, so that the first client need not wait for a second reading."""
         threading.Thread(target=self._look_on, daemon=True).start()
 
     def _look_on(self) -> None:
@@ -53,7 +53,7 @@ class Scraper:
             self._pause(WINDOW_SECONDS)
 
     def replicas(self) -> list[Replica]:
-        """Each TorchServe as it is now, beside its oldest reading of the last seconds."""
+        """Returns each TorchServe's current reading and its oldest one of the last seconds."""
         with self._lock:
             self._look()
             if self._are_new():
@@ -66,13 +66,13 @@ class Scraper:
             ]
 
     def _are_new(self) -> bool:
-        """Whether TorchServes answer now, and none of them has in the last seconds, so that there are no rates yet."""
+        """Whether TorchServes answer now, but none did in the last seconds, so that there are no rates yet."""
         *earlier, now = self._past
         answering = [instance for instance, reading in now.readings.items() if reading]
         return bool(answering) and not any(_first(earlier, instance) for instance in answering)
 
     def _look(self) -> None:
-        """Scrapes unless the last time is too recent."""
+        """Scrapes, unless the last scrape is too recent."""
         now = self._clock()
         if self._past and now - self._past[-1].at < MIN_SECONDS:
             return
@@ -87,7 +87,7 @@ def _first(scrapes: Sequence[Scrape], instance: str) -> Reading | None:
 
 
 def scrape_torchserves(name: str, max_replicas: int) -> Readings:
-    """Reads them all at the same time."""
+    """Reads all TorchServes concurrently."""
     return {
         f"{address}:{PORT}": reading
         for address, reading in ask_each(name, max_replicas, lambda address: read_torchserve(address, PORT)).items()
@@ -95,7 +95,7 @@ def scrape_torchserves(name: str, max_replicas: int) -> Readings:
 
 
 def read_torchserve(address: str, port: int, seconds: float = ANSWER_SECONDS) -> Reading | None:
-    """Returns None where no whole answer came in time, or one that is no exposition."""
+    """Returns None if no complete answer came in time, or if it is not in Prometheus' text format."""
     answer = get(address, port, "/metrics", seconds)
     try:
         if answer is None or answer.status != 200:

@@ -1,6 +1,6 @@
-"""The edge's own series at :8405/metrics: what is released, the certificate's end, reloads, and its container.
+"""The edge's own metrics at :8405/metrics: releases, certificate expiry, reloads, and container usage.
 
-HAProxy's, of connections and requests, are at :8404/metrics.
+HAProxy's metrics of connections and requests are at :8404/metrics.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Series:
-    """Collects for prometheus-client: reads what is in force at every scrape, and counts the reloads it is told of."""
+    """A prometheus-client collector: reads what is in force at every scrape, and counts reloads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -31,25 +31,25 @@ class Series:
         self._registry.register(self)
 
     def reloaded(self, result: str) -> None:
-        """`result`: ok, or refused where what was in force before still is."""
+        """Counts a reload; `result`: ok, or refused if the previous configuration stays in force."""
         self._reloads[result] += 1
 
     def exposition(self) -> bytes:
-        """In Prometheus' text format."""
+        """Returns all metrics in Prometheus' text format."""
         exposition: bytes = generate_latest(self._registry)
         return exposition
 
     def collect(self) -> Iterator[Metric]:
-        """Each series as it is now."""
+        """Yields the current metrics."""
         weight = GaugeMetricFamily(
             "edge_release_weight_percent",
-            "Percent of the unversioned requests for the model that this version gets.",
+            "Percentage of the model's unversioned requests that this version gets.",
             labels=("model", "version", "role"),
         )
         for model, version, role, percent in released(self._settings):
             weight.add_metric((model, version, role), percent)
         yield weight
-        reloads = CounterMetricFamily("edge_reloads", "Changes taken over, or refused.", labels=("result",))
+        reloads = CounterMetricFamily("edge_reloads", "Configuration changes, applied or refused.", labels=("result",))
         for result, count in self._reloads.items():
             reloads.add_metric((result,), count)
         yield reloads
@@ -57,14 +57,14 @@ class Series:
             certificate = self._settings.run / CERTIFICATE_AND_KEY
             yield GaugeMetricFamily(
                 "edge_certificate_expiry_timestamp_seconds",
-                "When clients begin to refuse the certificate, in seconds since 1970.",
+                "When the certificate expires, in seconds since 1970.",
                 value=expires_at(certificate.read_text(encoding="ascii")),
             )
         yield from container_series()
 
 
 def released(settings: Settings) -> list[tuple[str, str, str, int]]:
-    """What is in force: model, version, role (stable or canary) and percent of the model's unversioned requests."""
+    """Returns what is in force: model, version, role (stable or canary), percent of unversioned requests."""
     found = []
     for model in _served(settings):
         canary = model["canary"]
@@ -75,13 +75,13 @@ def released(settings: Settings) -> list[tuple[str, str, str, int]]:
 
 
 def shares(settings: Settings) -> dict[tuple[str, str], float]:
-    """Percent of the unversioned requests by model and version, of all that are served."""
+    """Returns the percent of unversioned requests for every served model and version, 0 for those that get none."""
     none = {(model["name"], one["version"]): 0.0 for model in _served(settings) for one in model["versions"]}
     return {**none, **{(name, version): float(percent) for name, version, _, percent in released(settings)}}
 
 
 def _served(settings: Settings) -> list[dict[str, Any]]:
-    """The models in force; an empty list until HAProxy has taken over the first."""
+    """Returns the models in force; empty until HAProxy has loaded its first configuration."""
     try:
         models: list[dict[str, Any]] = json.loads((settings.run / SERVED).read_text(encoding="utf-8"))["models"]
     except FileNotFoundError:

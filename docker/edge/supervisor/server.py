@@ -1,6 +1,6 @@
-"""The supervisor's HTTP server on :8405: its series, and the numbers that HAProxy fetches for the page.
+"""The supervisor's HTTP server on :8405: the edge's metrics, and the live metrics that HAProxy fetches for the page.
 
-Only the network `serve` reaches it.
+It can be reached only from the network `serve`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from supervisor.settings import Settings
 
 SERIES_PATH = "/metrics"
 NOT_FOUND = {"code": 404, "type": "ResourceNotFoundException", "message": f"expected {SERIES_PATH} or {NUMBERS_PATH}"}
-# How long a client may take to send its request, and to read the answer.
+# How long a client may take to send its request or to read the answer.
 CLIENT_SECONDS = 5
 
 Pages = Mapping[str, Callable[[], "tuple[str, bytes]"]]  # path → its content type and content
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET and HEAD of the server's pages; one request per connection."""
+    """Answers GET and HEAD for the server's pages, one request per connection."""
 
     timeout = CLIENT_SECONDS
     server: Server
@@ -46,15 +46,15 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def version_string(self) -> str:
-        """Keeps the version of Python to itself."""
+        """Returns a name that does not reveal the version of Python."""
         return "edge"
 
     def log_message(self, format: str, *args: object) -> None:
-        """HAProxy logs what clients ask."""
+        """Logs nothing: HAProxy already logs the requests."""
 
 
 class Server(ThreadingHTTPServer):
-    """Answers with `pages`, each request in its own thread, which ends with the process."""
+    """Answers with `pages`, each request in its own daemon thread."""
 
     daemon_threads = True
 
@@ -63,7 +63,7 @@ class Server(ThreadingHTTPServer):
         self.pages = pages
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Says nothing of a client that went away."""
+        """Ignores clients that closed their connection."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -72,8 +72,8 @@ class Server(ThreadingHTTPServer):
 
 
 def start_server(settings: Settings, series: Series) -> None:
-    """Serves in the background for as long as this process lives."""
-    scraper = Scraper(lambda: scrape_torchserves(settings.torchserve, settings.most_replicas))
+    """Serves in the background until this process ends."""
+    scraper = Scraper(lambda: scrape_torchserves(settings.torchserve, settings.max_replicas))
     scraper.start()
 
     def current_numbers() -> tuple[str, bytes]:

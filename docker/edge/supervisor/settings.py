@@ -15,9 +15,9 @@ _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-
 
 @dataclass(frozen=True)
 class Settings:
-    """`rate`: requests per second of one client, 0 for no limit; `secrets`: the folder of keys and certificate.
+    """The edge's settings. `rate`: maximum requests per second and client, 0 for no limit.
 
-    `request_seconds`: how long a client may take to send one request.
+    `request_seconds`: how long a client may take to send one request; `secrets`: the folder of keys and certificate.
     """
 
     tls: bool
@@ -27,14 +27,14 @@ class Settings:
     threads: int
     request_seconds: int
     drain_seconds: int
-    # DNS has every TorchServe's address under this name. In a cluster it is the full name, for HAProxy completes none.
+    # DNS name of all TorchServes; in a cluster the full name, because HAProxy does not append search domains.
     torchserve: str = "torchserve"
-    # How many of these addresses the edge can route to.
-    most_replicas: int = 8
-    # How many of a million requests are traced when their client has not decided; None where there is no collector.
+    # How many TorchServes the edge can route to.
+    max_replicas: int = 8
+    # How many of a million requests to trace if the client has not decided; None without a collector.
     sampled_ppm: int | None = None
     store: Path = Path("/model_store")
-    # TorchServe's own file, for the size of a request.
+    # TorchServe's own settings, for the maximum size of a request.
     config: Path = Path("/config.properties")
     page: Path = Path("/opt/stack/page")
     templates: Path = Path("/opt/stack/templates")
@@ -48,10 +48,10 @@ class Settings:
 
 
 def read_settings(env: Mapping[str, str]) -> Settings:
-    """Raises EdgeError."""
+    """Reads and checks the settings. Raises EdgeError."""
     access_log = env.get("ACCESS_LOG") or "failures"
     if access_log not in LOGGED:
-        raise EdgeError(f"ACCESS_LOG as one of {', '.join(LOGGED)}", repr(access_log), "ACCESS_LOG=all")
+        raise EdgeError(f"ACCESS_LOG to be one of {', '.join(LOGGED)}", repr(access_log), "ACCESS_LOG=all")
     return Settings(
         tls=_flag(env, "EDGE_TLS"),
         keys=_flag(env, "EDGE_KEYS"),
@@ -61,7 +61,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         request_seconds=max(1, _number(env, "EDGE_REQUEST_SECONDS", 30)),
         drain_seconds=_number(env, "DRAIN_SECONDS", 20),
         torchserve=_name(env, "EDGE_TORCHSERVE", "torchserve"),
-        most_replicas=max(1, _number(env, "EDGE_MOST_REPLICAS", 8)),
+        max_replicas=max(1, _number(env, "EDGE_MOST_REPLICAS", 8)),
         sampled_ppm=_sampled_ppm(env) if env.get("OTEL_EXPORTER_OTLP_ENDPOINT") else None,
     )
 
@@ -81,7 +81,7 @@ def _sampled_ppm(env: Mapping[str, str]) -> int:
 def _name(env: Mapping[str, str], name: str, default: str) -> str:
     text = env.get(name) or default
     if not _NAME.fullmatch(text):
-        raise EdgeError(f"{name} to be a name in DNS", repr(text), f"{name}={default}")
+        raise EdgeError(f"{name} to be a DNS name", repr(text), f"{name}={default}")
     return text
 
 
@@ -95,5 +95,5 @@ def _flag(env: Mapping[str, str], name: str) -> bool:
 def _number(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name, "").strip()
     if text and not text.isdecimal():
-        raise EdgeError(f"{name} to be a whole number from 0", repr(text), f"{name}={default}")
+        raise EdgeError(f"{name} to be a whole number, 0 or more", repr(text), f"{name}={default}")
     return int(text) if text else default

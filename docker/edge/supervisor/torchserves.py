@@ -1,6 +1,6 @@
-"""Asks every TorchServe behind the edge the same question, all of them at once.
+"""Sends the same request to every TorchServe behind the edge, concurrently.
 
-One that is slow or dead costs the caller a moment and is left out; the edge routes on meanwhile.
+One that is slow or down delays the caller by its time limit and is left out; the edge keeps routing meanwhile.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer; `at`: when it was complete, in seconds of a clock that only runs forward."""
+    """A complete answer; `at`: when it was complete, in seconds of a monotonic clock."""
 
     status: int
     body: bytes
@@ -28,7 +28,7 @@ class Answer:
 
 
 def ask_each(name: str, max_replicas: int, ask: Callable[[str], T]) -> dict[str, T]:
-    """What `ask` returns for each address that DNS has under the name, by address; empty where DNS has none."""
+    """Returns what `ask` returns for each of the name's DNS addresses, by address; empty if DNS has none."""
     try:
         found = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
     except OSError:
@@ -39,12 +39,12 @@ def ask_each(name: str, max_replicas: int, ask: Callable[[str], T]) -> dict[str,
 
 
 def get(address: str, port: int, path: str, seconds: float) -> Answer | None:
-    """Returns None where no whole answer came in time."""
+    """Returns None if no complete answer came in time."""
     connection = http.client.HTTPConnection(address, port, timeout=seconds)
     began = time.monotonic()
     try:
         connection.connect()
-        # The timeout is for each part of an answer: one that comes byte by byte is cut off all the same.
+        # The socket's timeout applies to each read, so a deadline cuts off an answer that trickles in.
         deadline = threading.Timer(seconds, connection.sock.shutdown, [socket.SHUT_RDWR])
         deadline.daemon = True
         deadline.start()
@@ -55,7 +55,7 @@ def get(address: str, port: int, path: str, seconds: float) -> Answer | None:
         finally:
             deadline.cancel()
         at = time.monotonic()
-        # http.client takes an answer whose head was cut off for a whole one.
+        # http.client takes an answer with a truncated head for a complete one.
         is_whole = answer.isclosed() and at - began < seconds
         return Answer(answer.status, body, at) if is_whole else None
     except (OSError, http.client.HTTPException, ValueError):

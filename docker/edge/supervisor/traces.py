@@ -1,7 +1,7 @@
-"""The edge's spans: HAProxy logs what each needs to a socket, from which they are made here and exported over OTLP.
+"""Creates the edge's spans from what HAProxy logs to a socket, and exports them over OTLP.
 
-HAProxy decides what is sampled, makes the ids and passes its own span on (templates/trace.cfg.j2). It never waits for
-this process: a line that finds the socket's queue full is dropped.
+HAProxy makes the sampling decision, creates the IDs and passes its own span on (templates/trace.cfg.j2). It never waits
+for this process: if the socket's queue is full, a line is dropped.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from opentelemetry.trace import (
 from supervisor.log import log
 
 SOCKET = "spans.sock"
-LINE_BYTES = 1 << 16
+MAX_LINE_BYTES = 1 << 16
 EXPORT_SECONDS, SCHEDULE_MS = 5, 1000
-# What a span takes from HAProxy's line, under the names of OpenTelemetry's conventions where they have one.
+# The attributes that a span takes from HAProxy's line, by OpenTelemetry's conventional names where there are any.
 ATTRIBUTES = {
     "method": "http.request.method",
     "path": "url.path",
@@ -46,7 +46,7 @@ ATTRIBUTES = {
 
 
 class HAProxysIds(IdGenerator):
-    """The ids of the next span, as HAProxy has passed them on."""
+    """Returns the IDs that HAProxy created for the next span."""
 
     trace_id = span_id = 0
 
@@ -58,24 +58,24 @@ class HAProxysIds(IdGenerator):
 
 
 class Spans:
-    """Makes spans of HAProxy's lines, by one thread, and hands them to `exporter` in the background."""
+    """Makes spans from HAProxy's lines in one thread, and exports them with `exporter` in the background."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._ids = HAProxysIds()
         provider = TracerProvider(ALWAYS_ON, Resource.create({SERVICE_NAME: "edge"}), id_generator=self._ids)
-        # Its queue is bounded; what does not fit is dropped.
+        # Its queue is bounded; spans that do not fit are dropped.
         provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=SCHEDULE_MS))
         self._tracer = provider.get_tracer("edge")
         self.provider = provider
 
     def add(self, line: bytes) -> None:
-        """Makes a span of one line of HAProxy's log; ignores a line that is not sampled, or is no request."""
+        """Makes a span from one line of HAProxy's log; ignores lines that are not sampled or not requests."""
         try:
             # HAProxy logs "-" where it has no value.
             said = {name: value for name, value in json.loads(line).items() if value != "-"}
             if said.get("sampled") == "1":
                 self._make(said)
-        except (KeyError, ValueError):  # cut by HAProxy's limit on lines
+        except (KeyError, ValueError):  # cut off at HAProxy's maximum line length
             return
 
     def _make(self, said: dict[str, Any]) -> None:
@@ -93,7 +93,7 @@ class Spans:
 
 
 def start_spans(folder: Path) -> None:
-    """Listens on folder/spans.sock and exports, in the background, for as long as this process lives."""
+    """Listens on folder/spans.sock and exports spans, in the background, until this process ends."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # reads the environment
 
     quieten()
@@ -107,21 +107,21 @@ def start_spans(folder: Path) -> None:
 
 def _receive(receiver: socket.socket, spans: Spans) -> None:
     while True:
-        spans.add(receiver.recv(LINE_BYTES))
+        spans.add(receiver.recv(MAX_LINE_BYTES))
 
 
 class OneWarning(logging.Handler):
-    """Says once that spans are lost, whatever the SDK says afterwards: a collector that is down floods nothing."""
+    """Reports only once that spans are lost, so that a collector that is down does not flood the log."""
 
     said = False
 
     def emit(self, record: logging.LogRecord) -> None:
         if not self.said:
             self.said = True
-            log(f"WARNING: expected the collector to take spans, found {record.getMessage()[:300]}; said once")
+            log(f"WARNING: expected the collector to accept spans, found {record.getMessage()[:300]}; logged once")
 
 
 def quieten() -> None:
-    """Hands the SDK's own log to `OneWarning`."""
+    """Redirects the SDK's own log to `OneWarning`."""
     logger = logging.getLogger("opentelemetry")
     logger.handlers, logger.propagate = [OneWarning(logging.WARNING)], False

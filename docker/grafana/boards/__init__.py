@@ -1,1 +1,1 @@
-"""Grafana's dashboards as code: makes docker/grafana/dashboards, asks their queries, draws them. Runs on the host."""
+"""Grafana's dashboards as code: generates docker/grafana/dashboards, runs their queries, draws them. For the host."""

@@ -1,4 +1,4 @@
-"""Writes dashboards/*.json: docker/grafana/generate."""
+"""Writes dashboards/*.json; docker/grafana/generate runs it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "dashboards"
 
 
 def files() -> dict[str, str]:
-    """Name of a file in `dashboards` → its text."""
+    """Returns {name of a file in `dashboards`: its text}."""
     boards = (OVERVIEW, MODEL, WORKERS_AND_JVM, HARDWARE)
     return {
         f"{board.uid.partition('-')[2]}.json": json.dumps(dashboard_json(board), indent=2, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""The JSON that Grafana reads of a dashboard.
+"""Converts a dashboard to the JSON that Grafana reads.
 
 Its fields are those of Grafana's dashboard schema (github.com/grafana/grafana, kinds/dashboard); a test reads every
 file with Grafana's own types.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from boards.panels import Dashboard, Json, Panel, Query, Row, Variable
 
-# As in provisioning/datasources/prometheus.yaml.
+# The same as in provisioning/datasources/prometheus.yaml.
 DATASOURCE: Json = {"type": "prometheus", "uid": "prometheus"}
 TAG = "torchserve-stack"
 COLUMNS = 24
@@ -35,7 +35,7 @@ def dashboard_json(board: Dashboard) -> Json:
 
 
 def _placed(rows: tuple[Row, ...]) -> list[Json]:
-    """Every row's heading, and below it its panels from left to right, on a further line where one is full."""
+    """Lays out every row: its heading, and below it its panels from left to right, wrapping when a line is full."""
     placed: list[Json] = []
     top = 0
     for each in rows:
@@ -87,7 +87,7 @@ def _target_json(query: Query, letter: str) -> Json:
 
 
 def _variable_json(variable: Variable) -> Json:
-    """Asked anew whenever the time range changes (2), sorted by name (1)."""
+    """Returns a variable that is refreshed when the time range changes (2) and sorted by name (1)."""
     made: Json = {
         "type": "query",
         "name": variable.name,

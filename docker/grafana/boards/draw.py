@@ -1,4 +1,4 @@
-"""Draws the dashboards from a live Prometheus: docker/grafana/draw; the drawing is done where matplotlib is."""
+"""Draws the dashboards from a live Prometheus, using matplotlib in the builder's image; docker/grafana/draw runs it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PICTURES = HERE.parents[2] / "docs/evidence/dashboards"
 
 
 def draw(prometheus: Prometheus, window: Window, folder: Path, chosen: dict[str, Choice] | None = None) -> list[Path]:
-    """One PNG per dashboard; chosen: of their variables, what is not to be Grafana's own first choice."""
+    """Draws one PNG per dashboard and returns their paths; chosen: variables to set instead of Grafana's defaults."""
     folder.mkdir(exist_ok=True)
     drawn = []
     for dashboard in dashboards():
@@ -29,7 +29,7 @@ def draw(prometheus: Prometheus, window: Window, folder: Path, chosen: dict[str,
 
 
 def answers(prometheus: Prometheus, dashboard: Json, window: Window, chosen: dict[str, Choice]) -> Json:
-    """What boards.plot reads: the dashboard, and for each panel what each of its queries returned."""
+    """Returns the input of boards.plot: the dashboard, and for each panel the results of its queries."""
     choices = prometheus.choices(dashboard, window, chosen)
     asked = {
         panel["id"]: [
@@ -47,7 +47,7 @@ def answers(prometheus: Prometheus, dashboard: Json, window: Window, chosen: dic
 
 
 def plot(found: Json, target: Path) -> None:
-    """In the builder's image: nothing on this machine needs matplotlib."""
+    """Plots in the builder's image, so that this machine does not need matplotlib."""
     tag = os.environ.get("STACK_TAG") or os.environ.get("COMPOSE_PROJECT_NAME") or "torchserve-stack"
     with tempfile.TemporaryDirectory() as folder:
         shared = Path(folder)
@@ -62,10 +62,14 @@ def plot(found: Json, target: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="docker/grafana/draw", description=__doc__)
-    parser.add_argument("--prometheus", default="http://127.0.0.1:9090", help="its address (default: %(default)s)")
-    parser.add_argument("--minutes", type=float, default=15, help="that are drawn, until now (default: %(default)s)")
-    parser.add_argument("--model", help="of the dashboard Model (default: the first by name)")
-    parser.add_argument("--out", type=Path, default=PICTURES, help="default: docs/evidence/dashboards")
+    parser.add_argument(
+        "--prometheus", default="http://127.0.0.1:9090", help="address of Prometheus (default: %(default)s)"
+    )
+    parser.add_argument("--minutes", type=float, default=15, help="minutes to draw, up to now (default: %(default)s)")
+    parser.add_argument("--model", help="for the dashboard Model (default: the first by name)")
+    parser.add_argument(
+        "--out", type=Path, default=PICTURES, help="where to write (default: docs/evidence/dashboards)"
+    )
     given = parser.parse_args()
     prometheus = Prometheus(given.prometheus)
     window = Window(time.time(), given.minutes * 60, prometheus.scrape_interval())

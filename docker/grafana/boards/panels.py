@@ -1,4 +1,4 @@
-"""The grammar of a dashboard: panels, rows and variables, with the looks that all of them share. No query is here."""
+"""The building blocks of a dashboard: panels, rows and variables, in a common style. Contains no queries."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ Json = dict[str, Any]
 
 GREEN, YELLOW, ORANGE, RED = "#73BF69", "#FADE2A", "#FF9830", "#E02F44"
 BLUE, PURPLE, TEAL, GREY = "#5794F2", "#B877D9", "#2CC5B7", "#8E8E8E"
-# One meaning, one colour, on every dashboard: by what a legend's text begins with.
+# Colours by meaning, the same on every dashboard; selected by the beginning of a legend's text.
 OUTCOMES = {"2xx": GREEN, "4xx": YELLOW, "5xx": RED}
 QUANTILES = {"p50": BLUE, "p90": PURPLE, "p99": ORANGE}
 STAGES = {"queue": ORANGE, "decode": BLUE, "inference": PURPLE, "encode": TEAL}
 STATES = {"ready": GREEN, "starting": YELLOW, "failed": RED}
-# Drawn as dashes: what may not be passed.
+# Legends of limits, which are drawn as dashed lines.
 LIMITS = ("objective", "capacity", "limit", "cores", "total")
 
 Form = Literal["time_series", "table", "heatmap"]
@@ -22,7 +22,7 @@ Form = Literal["time_series", "table", "heatmap"]
 
 @dataclass(frozen=True)
 class Query:
-    """legend: with Grafana's {{label}}. instant: one value, now, instead of a line."""
+    """One query. legend: may contain Grafana's {{label}}; instant: a single current value instead of a line."""
 
     expr: str
     legend: str = ""
@@ -32,7 +32,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """kind: the plugin's name. width: of 24 columns; height: in rows of 30 px. The rest: the plugin's own."""
+    """One panel. kind: the plugin's name; width: of 24 columns; height: rows of 30 px; the rest: plugin settings."""
 
     kind: str
     title: str
@@ -50,7 +50,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Row:
-    """A heading and what is below it."""
+    """A heading with the panels below it."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -58,7 +58,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Variable:
-    """query: Grafana's label_values(series, label)."""
+    """A dashboard variable. query: Grafana's label_values(series, label)."""
 
     name: str
     label: str
@@ -68,7 +68,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """uid: of its address, /d/UID."""
+    """A dashboard. uid: the last part of its address, /d/UID."""
 
     uid: str
     title: str
@@ -82,7 +82,7 @@ def row(title: str, *panels: Panel) -> Row:
 
 
 def steps(*limits: tuple[float, str], base: str = GREEN) -> Json:
-    """From each value on, its colour."""
+    """Returns thresholds: each colour applies from its value on, `base` below all of them."""
     rising: list[Json] = [{"color": base, "value": None}]
     return {"mode": "absolute", "steps": rising + [{"color": colour, "value": value} for value, colour in limits]}
 
@@ -100,9 +100,9 @@ def lines(
     top: float | None = None,
     wide_range: bool = False,
 ) -> Panel:
-    """Values over time. bad: a dashed line, above which is trouble. top: the axis' end, where it has one by nature.
+    """Values over time. bad: draws a dashed line above which there is trouble; top: the axis' natural maximum, if any.
 
-    wide_range: each step of the axis is ten times the one before.
+    wide_range: makes the axis logarithmic.
     """
     custom: Json = {
         "drawStyle": "line",
@@ -112,7 +112,7 @@ def lines(
         "spanNulls": False,
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
     }
-    # By name: a model has its colour in every panel.
+    # Colours by name, so that a model has the same colour in every panel.
     defaults: Json = {"color": {"mode": "palette-classic-by-name"}}
     if wide_range:
         custom["scaleDistribution"] = {"type": "log", "log": 10}
@@ -143,7 +143,7 @@ def stat(
     width: int = 4,
     **more: Any,
 ) -> Panel:
-    """One number, coloured by its thresholds; more: of the field's defaults, such as decimals or mappings."""
+    """One number, coloured by its thresholds; more: further field defaults, such as decimals or mappings."""
     options: Json = {
         "colorMode": "background" if thresholds else "value",
         "graphMode": "none",
@@ -166,7 +166,7 @@ def table(
     width: int = 24,
     height: int = 6,
 ) -> Panel:
-    """A row per series. columns: label or "Value #A" → heading, in this order, no others; links: heading → address."""
+    """One row per series. columns: {label or "Value #A": heading}, the only ones shown; links: {heading: address}."""
     asked = tuple(replace(query, instant=True, form="table") for query in queries)
     shown = {"pattern": "^(" + "|".join(columns) + ")$"}
     order = {name: place for place, name in enumerate(columns)}
@@ -186,7 +186,7 @@ def table(
 
 
 def heatmap(title: str, description: str, query: Query, *, unit: str, width: int = 12, height: int = 8) -> Panel:
-    """How many requests fell into each bucket of a histogram, over time. unit: of the buckets."""
+    """The number of requests in each bucket of a histogram over time. unit: the buckets' unit."""
     options: Json = {
         "calculate": False,
         "cellGap": 1,

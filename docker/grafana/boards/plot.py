@@ -1,7 +1,6 @@
-"""Draws a dashboard from what its queries returned, where matplotlib is: python -m boards.plot ANSWERS.json OUT.png.
+"""Draws a dashboard from its queries' results, with matplotlib: python -m boards.plot ANSWERS.json OUT.png.
 
-It reads the layout, colours and units from the dashboard's own JSON, so that a reader sees what Grafana would show;
-it is no Grafana.
+It reads layout, colours and units from the dashboard's own JSON, so that the picture resembles what Grafana would show.
 """
 
 import json
@@ -19,14 +18,14 @@ from boards.shapes import draw_heatmap, draw_lines, draw_stat, draw_table
 
 DRAW = {"timeseries": draw_lines, "stat": draw_stat, "table": draw_table, "heatmap": draw_heatmap}
 COLUMNS = 24
-# Inches: of the page, of a row of the grid, of the head of the page, and between panels.
+# In inches: the page's width, the height of a grid row, the height of the page's head, the gap between panels.
 WIDTH, ROW, HEAD, GAP = 17.0, 0.34, 0.62, 0.05
 PAGE, PANEL, EDGE, TEXT, FAINT = "#111217", "#181b1f", "#2c3038", "#e4e4ee", "#9a9aab"
 DPI = 100
 
 
 def draw(answers: dict, target: Path) -> None:
-    """answers: what `boards.draw` has written."""
+    """Draws the dashboard and writes a PNG; answers: the output of `boards.draw`."""
     panels = answers["dashboard"]["panels"]
     rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
     figure = Figure(figsize=(WIDTH, HEAD + rows * ROW + 2 * GAP), facecolor=PAGE)
@@ -41,13 +40,13 @@ def draw(answers: dict, target: Path) -> None:
             draw_panel(figure, box, panel, answers)
     drawn = BytesIO()
     figure.savefig(drawn, dpi=DPI)
-    # Few colours: a third of the bytes.
+    # With few colours the file is a third of the size.
     few = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, 1, dither=Image.Dither.NONE)
     few.save(target, format="PNG", optimize=True)
 
 
 def draw_head(figure: Figure, answers: dict) -> None:
-    """The dashboard's name, and what is chosen."""
+    """Draws the dashboard's title, the chosen variables and the time range."""
     y = 1 - inches_y(figure, HEAD / 2)
     figure.text(
         inches_x(figure, 0.12), y, answers["dashboard"]["title"], color=TEXT, size=17, weight="bold", va="center"
@@ -61,7 +60,7 @@ def draw_head(figure: Figure, answers: dict) -> None:
 
 
 def draw_panel(figure: Figure, box: tuple, panel: dict, answers: dict) -> None:
-    """Its frame and title, and below them what it shows."""
+    """Draws a panel's frame, title and content."""
     left, bottom, width, height = box
     frame = FancyBboxPatch(
         (left, bottom), width, height, boxstyle="square,pad=0", facecolor=PANEL, edgecolor=EDGE, linewidth=0.8,
@@ -75,7 +74,7 @@ def draw_panel(figure: Figure, box: tuple, panel: dict, answers: dict) -> None:
 
 
 def place(figure: Figure, grid: dict) -> tuple:
-    """left, bottom, width, height in parts of the page."""
+    """Returns left, bottom, width and height as fractions of the page."""
     page_width, page_height = figure.get_size_inches()
     column = (page_width - 2 * GAP) / COLUMNS
     left, top = GAP + grid["x"] * column, HEAD + grid["y"] * ROW

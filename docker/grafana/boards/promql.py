@@ -1,4 +1,4 @@
-"""The forms of PromQL that the dashboards are made of; a gap in a line, not a zero, says that nothing was asked."""
+"""The PromQL expressions in the dashboards; a gap in a line, rather than a zero, means that there were no requests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ OBSERVED = "$__rate_interval"
 
 
 def rate(series: str, where: str = "", by: str = "", over: str = OBSERVED) -> str:
-    """Per second, summed by the labels `by`."""
+    """Returns the rate per second, summed by the labels `by`."""
     return f"{total(by)}(rate({series}{{{where}}}[{over}]))"
 
 
@@ -19,23 +19,23 @@ def total(by: str) -> str:
 
 
 def quantile(share: float, histogram: str, where: str = "", by: str = "", over: str = OBSERVED) -> str:
-    """Of a histogram's values; share: 0.99 for p99."""
+    """Returns a quantile of a histogram's values; share: 0.99 for p99."""
     labels = f"le, {by}" if by else "le"
     return f"histogram_quantile({share:g}, {rate(f'{histogram}_bucket', where, labels, over)})"
 
 
 def mean(histogram: str, where: str = "", by: str = "", over: str = OBSERVED) -> str:
-    """Of a histogram's values."""
+    """Returns the mean of a histogram's values."""
     return ratio(rate(f"{histogram}_sum", where, by, over), rate(f"{histogram}_count", where, by, over))
 
 
 def ratio(part: str, whole: str) -> str:
-    """Nothing where the whole is nothing."""
+    """Returns part / whole, with no value where the whole is 0."""
     return f"{part} / ({whole} > 0)"
 
 
 def failed_share(where: str = "", by: str = "", over: str = OBSERVED) -> str:
-    """5xx of all requests: 0 to 1, and 0 where no 5xx was ever counted."""
+    """Returns the share of 5xx in all requests, 0 to 1; 0 if there has never been a 5xx."""
     also = f", {where}" if where else ""
     every = rate("model_requests_total", where, by, over)
     failed = rate("model_requests_total", f'outcome="5xx"{also}', by, over)
@@ -43,12 +43,12 @@ def failed_share(where: str = "", by: str = "", over: str = OBSERVED) -> str:
 
 
 def burn(where: str = "", by: str = "model, version", over: str = OBSERVED) -> str:
-    """How many times faster than the availability objective allows the errors come; 1 uses up the budget exactly."""
+    """Returns how many times faster errors occur than the availability objective allows; 1 just uses up the budget."""
     allowed = f"(1 - max by ({by}) (model_availability_objective_ratio{{{where}}}))"
     return f"({failed_share(where, by, over)}) / {allowed}"
 
 
 def of_objective(where: str = "", by: str = "model, version", over: str = OBSERVED) -> str:
-    """p99 in parts of its objective; above 1 it is missed."""
+    """Returns p99 divided by its objective, which is missed above 1."""
     slow = quantile(0.99, "model_request_duration_seconds", where, by, over)
     return f"{slow} / max by ({by}) (model_latency_objective_seconds{{{where}}})"

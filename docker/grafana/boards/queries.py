@@ -1,7 +1,7 @@
-"""Asks a Prometheus what the dashboards ask, as Grafana does, where no Grafana is: for the tests and the pictures.
+"""Runs the dashboards' queries on a Prometheus as Grafana does, but without Grafana; for the tests and the pictures.
 
-How Grafana fills in its variables: its own sources, public/app/plugins/datasource/prometheus (interpolateQueryExpr,
-prometheusSpecialRegexEscape), and the documentation of `$__rate_interval` there.
+For how Grafana substitutes variables, see its sources, public/app/plugins/datasource/prometheus (interpolateQueryExpr,
+prometheusSpecialRegexEscape), and its documentation of `$__rate_interval`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import Any, Union
 import requests
 
 FOLDER = Path(__file__).resolve().parents[1] / "dashboards"
-# A panel over the whole width has about so many pixels, and Grafana asks for one value for each.
+# Approximate width of a full-width panel in pixels; Grafana requests one value per pixel.
 POINTS = 600
 LABEL_VALUES = re.compile(r"label_values\((?P<series>.+), *(?P<label>\w+)\)$")
 
 Json = dict[str, Any]
-# What is chosen in a variable: one value, or several.
+# The value of a variable: one or several.
 Choice = Union[str, list[str]]
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a panel. points: seconds since the epoch and value, a NaN where there is none."""
+    """One line of a panel. points: (seconds since 1970, value), with NaN for a missing value."""
 
     labels: dict[str, str]
     points: list[tuple[float, float]]
@@ -35,7 +35,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Window:
-    """What is shown: from `end - seconds` to `end`, seconds since the epoch; scrape: Prometheus' interval, seconds."""
+    """The time range from `end - seconds` to `end` (seconds since 1970); scrape: Prometheus' interval in seconds."""
 
     end: float
     seconds: float
@@ -43,28 +43,28 @@ class Window:
 
     @property
     def interval(self) -> float:
-        """Seconds from one value to the next."""
+        """The seconds between two values."""
         return max(self.scrape, round(self.seconds / POINTS))
 
     def variables(self) -> dict[str, str]:
-        """Those that Grafana has by itself."""
+        """Returns Grafana's built-in variables."""
         rate = max(self.interval + self.scrape, 4 * self.scrape)
         of_own = {"__interval": self.interval, "__rate_interval": rate, "__range": self.seconds}
         return {name: f"{round(seconds)}s" for name, seconds in of_own.items()}
 
 
 def dashboards() -> list[Json]:
-    """As they are committed."""
+    """Returns the dashboards as committed."""
     return [json.loads(file.read_text()) for file in sorted(FOLDER.glob("*.json"))]
 
 
 def panels(dashboard: Json) -> list[Json]:
-    """Without the rows' headings."""
+    """Returns a dashboard's panels without the row headings."""
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
 def filled_in(text: str, variables: Mapping[str, Choice]) -> str:
-    """A query with a value in each variable's place, several as a group of a regular expression."""
+    """Returns a query with its variables replaced by values, several values as a regular expression's group."""
 
     def value(match: re.Match[str]) -> str:
         chosen = variables[match.group(1)]
@@ -77,34 +77,34 @@ def filled_in(text: str, variables: Mapping[str, Choice]) -> str:
 
 
 def escape(text: str) -> str:
-    """Literally, in a regular expression in a PromQL string."""
+    """Escapes text for a regular expression inside a PromQL string."""
     return re.sub(r"[$^*{}\[\]'+?.()|]", r"\\\\\g<0>", text.replace("\\", "\\\\\\\\"))
 
 
 class Prometheus:
-    """The HTTP API of a Prometheus, e.g. at http://127.0.0.1:9090."""
+    """A client for the HTTP API of a Prometheus, for example at http://127.0.0.1:9090."""
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._session = requests.Session()
-        self._session.trust_env = False  # it is here, behind no proxy
+        self._session.trust_env = False  # Prometheus is local, so never use a proxy
 
     def ask(self, path: str, **parameters: Any) -> Any:
-        """The answer's data; raises AssertionError with Prometheus' own words where it refuses."""
+        """Returns the answer's data. Raises AssertionError with Prometheus' own message if it refuses."""
         answer = self._session.get(f"{self._address}/api/v1/{path}", params=parameters, timeout=30)
         said = answer.json()
         assert said["status"] == "success", f"{parameters}: {said['error']}"
         return said["data"]
 
     def scrape_interval(self) -> float:
-        """Seconds, as it is configured."""
+        """Returns the configured interval in seconds."""
         text = self.ask("status/config")["yaml"]
         found = re.search(r"scrape_interval: (\d+)(m?)s", text)
         assert found, f"expected scrape_interval in {text[:200]}"
         return int(found[1]) / (1000 if found[2] else 1)
 
     def choices(self, dashboard: Json, window: Window, wanted: Mapping[str, Choice] | None = None) -> dict[str, Choice]:
-        """Each variable as wanted, else as Grafana first shows it: its first value, or all where several can be."""
+        """Returns each variable's value: as wanted, else Grafana's default (the first, or all if it allows several)."""
         chosen: dict[str, Choice] = {}
         for variable in dashboard["templating"]["list"]:
             values = self.values(variable["query"]["query"], chosen, window)
@@ -114,7 +114,7 @@ class Prometheus:
         return chosen
 
     def values(self, query: str, chosen: Mapping[str, Choice], window: Window) -> list[str]:
-        """What a variable's label_values(series, label) finds, sorted."""
+        """Returns the results of a variable's label_values(series, label), sorted."""
         asked = LABEL_VALUES.match(filled_in(query, chosen))
         assert asked, f"expected label_values(series, label), found {query}"
         span = {"start": window.end - window.seconds, "end": window.end}
@@ -122,7 +122,7 @@ class Prometheus:
         return sorted(found)
 
     def answer(self, target: Json, chosen: Mapping[str, Choice], window: Window) -> list[Series]:
-        """What one query of a panel returns."""
+        """Returns the result of one of a panel's queries."""
         expr = filled_in(target["expr"], {**window.variables(), **chosen})
         if target["instant"]:
             found = self.ask("query", query=expr, time=window.end)

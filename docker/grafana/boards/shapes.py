@@ -1,4 +1,4 @@
-"""What is in a panel, by Grafana's kinds: lines, one number, a table, a heat map. For boards.plot, with matplotlib."""
+"""Draws the content of a panel by Grafana's kinds (lines, stat, table, heat map), with matplotlib, for boards.plot."""
 
 import math
 import re
@@ -12,19 +12,19 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, MultipleLo
 from boards.units import BYTES, text
 
 TEXT, FAINT, GRID, PANEL = "#e4e4ee", "#9a9aab", "#2c3038", "#181b1f"
-# Of Grafana's classic palette, without its reds: red is bad.
+# Grafana's classic palette without its reds, because red means trouble.
 PALETTE = (
     "#7EB26D", "#EAB839", "#6ED0E0", "#EF843C", "#1F78C1", "#BA43A9", "#705DA0", "#508642", "#CCA300", "#447EBC",
     "#B7DBAB", "#F4D598", "#70DBED", "#F9BA8F", "#82B5D8", "#E5A8E2", "#AEA2E0", "#9AC48A", "#F2C96D", "#65C5DB",
 )  # fmt: skip
 HEAT = LinearSegmentedColormap.from_list("heat", [PANEL, "#7f2704", "#d94801", "#fd8d3c", "#feedde"])
 LEGEND_SIZE, TICK_SIZE = 7.5, 7.5
-CHARACTER = LEGEND_SIZE * 0.56 / 72  # inches, of a mean letter
+CHARACTER = LEGEND_SIZE * 0.56 / 72  # mean width of a letter, in inches
 SEEN: dict = {}
 
 
 def draw_lines(figure: Figure, body: tuple, panel: dict, answers: list, start: float, end: float) -> None:
-    """Lines or areas over time, with a legend below them."""
+    """Draws lines or areas over time, with a legend below."""
     named = [
         (legend(target["legendFormat"], series["labels"]), series["points"])
         for target, answer in zip(panel["targets"], answers)
@@ -57,7 +57,7 @@ def draw_lines(figure: Figure, body: tuple, panel: dict, answers: list, start: f
 
 
 def value_axis(axis: object, defaults: dict, values: list) -> None:
-    """From 0, or in powers of ten; whole numbers where nothing but whole numbers is shown."""
+    """Sets up the value axis: from 0 or in powers of ten, with whole numbers if all values are whole."""
     unit = defaults["unit"]
     if "scaleDistribution" in defaults["custom"]:
         axis.set_yscale("log")
@@ -75,12 +75,12 @@ def value_axis(axis: object, defaults: dict, values: list) -> None:
 
 
 def colour_of(name: str) -> str:
-    """Its own in the whole picture: the next of the palette when it is first seen."""
+    """Returns the name's colour, the same in the whole picture; a new name gets the palette's next colour."""
     return SEEN.setdefault(name, PALETTE[len(SEEN) % len(PALETTE)])
 
 
 def draw_area(axis: object, points: list, base: dict, colour: str, name: str) -> None:
-    """On top of what is there already; base: moment → the sum so far."""
+    """Draws an area on top of the earlier ones; base: {moment: the sum so far}."""
     points = [(moment, 0.0 if math.isnan(value) else value) for moment, value in points]
     lower = [base.get(moment, 0.0) for moment, _ in points]
     upper = [under + value for under, (_, value) in zip(lower, points)]
@@ -91,7 +91,7 @@ def draw_area(axis: object, points: list, base: dict, colour: str, name: str) ->
 
 
 def draw_stat(figure: Figure, body: tuple, panel: dict, answers: list, start: float, end: float) -> None:
-    """One number; in the colour of its threshold."""
+    """Draws one number in the colour of its threshold."""
     defaults, (series,) = panel["fieldConfig"]["defaults"], answers[0]
     value = series["points"][-1][1]
     colour = [
@@ -105,7 +105,7 @@ def draw_stat(figure: Figure, body: tuple, panel: dict, answers: list, start: fl
 
 
 def draw_table(figure: Figure, body: tuple, panel: dict, answers: list, start: float, end: float) -> None:
-    """A row per set of labels, the queries' values in one row where their labels agree."""
+    """Draws one row per set of labels, with the values of several queries in one row if their labels match."""
     columns = panel["transformations"][-1]["options"]["renameByName"]
     units = {each["matcher"]["options"]: each["properties"][0]["value"] for each in panel["fieldConfig"]["overrides"]}
     rows = rows_of(answers)
@@ -129,7 +129,7 @@ def draw_table(figure: Figure, body: tuple, panel: dict, answers: list, start: f
 
 
 def rows_of(answers: list) -> list:
-    """As Grafana's transformation `merge` does: label or "Value #A" → text or number."""
+    """Returns rows like Grafana's transformation `merge`: {label or "Value #A": text or number}."""
     rows = []
     for number, answer in enumerate(answers):
         letter = chr(ord("A") + number)
@@ -142,7 +142,7 @@ def rows_of(answers: list) -> list:
 
 
 def draw_heatmap(figure: Figure, body: tuple, panel: dict, answers: list, start: float, end: float) -> None:
-    """Cells by moment and bucket; the more requests, the brighter."""
+    """Draws cells by moment and bucket, brighter for more requests."""
     axis = axes_in(figure, body, below=0.3)
     series = sorted(answers[0], key=lambda each: float(each["labels"]["le"]))
     bounds = [float(each["labels"]["le"]) for each in series]
@@ -165,7 +165,7 @@ def draw_heatmap(figure: Figure, body: tuple, panel: dict, answers: list, start:
 
 
 def axes_in(figure: Figure, body: tuple, below: float) -> object:
-    """Axes with room for their ticks; below, inches: for the time and the legend."""
+    """Adds axes with room for their ticks; below: inches for the time axis and the legend."""
     page_width, page_height = figure.get_size_inches()
     left, right, above = 0.68 / page_width, 0.15 / page_width, 0.06 / page_height
     height = body[3] - below / page_height - above
@@ -189,7 +189,7 @@ def clock(moment: float) -> datetime:
 
 
 def with_gaps(points: list) -> tuple:
-    """Times and values; where a moment is missing, a NaN, at which a line ends."""
+    """Returns times and values, with a NaN for each missing moment, at which the line is interrupted."""
     x, y = [], []
     step = min((b[0] - a[0] for a, b in zip(points, points[1:])), default=0)
     for (moment, value), following in zip(points, [*points[1:], None]):
@@ -202,19 +202,19 @@ def with_gaps(points: list) -> tuple:
 
 
 def legend(wanted: str, labels: dict) -> str:
-    """Grafana's {{label}} filled in; matplotlib leaves out what begins with an underscore."""
+    """Returns a legend with Grafana's {{label}} filled in."""
     return re.sub(r"{{\s*(\w+)\s*}}", lambda match: labels.get(match.group(1), ""), wanted).strip()
 
 
 def legend_grid(labels: list, inches: float) -> tuple:
-    """How many columns fit, and how many rows they make."""
+    """Returns how many columns fit, and the resulting number of rows."""
     widest = max(map(len, labels), default=1) * CHARACTER + 0.36
     columns = max(1, min(len(labels), int((inches - 0.6) / widest)))
     return columns, math.ceil(len(labels) / columns)
 
 
 def style_of(name: str, panel: dict) -> dict:
-    """Of the overrides that match; else the name's own colour."""
+    """Returns the style from matching overrides, otherwise the name's own colour."""
     style = {"colour": "", "dashed": False}
     for override in panel["fieldConfig"]["overrides"]:
         pattern = override["matcher"]["options"]

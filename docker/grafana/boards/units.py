@@ -1,17 +1,17 @@
-"""Numbers as a reader wants them, by Grafana's names of units. Runs on the host and where matplotlib is."""
+"""Formats numbers for readers, by Grafana's names of units. Runs on the host and in the builder's image."""
 
 from __future__ import annotations
 
 import math
 
-# Grafana's name → what stands behind the number.
+# Grafana's name → the text after the number.
 PER_SECOND = {"reqps": " req/s", "ops": " ops/s", "pps": " p/s"}
 BYTES = {"bytes": "", "Bps": "/s"}
 SECONDS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
 
 def text(value: float, unit: str) -> str:
-    """Such as 1.2 ms, 3.4 GiB, 99.9 %; an em dash for no number."""
+    """Returns text such as 1.2 ms, 3.4 GiB or 99.9 %; an em dash for NaN."""
     if math.isnan(value):
         return "—"
     if unit in ("percent", "percentunit"):
@@ -24,7 +24,7 @@ def text(value: float, unit: str) -> str:
 
 
 def _short(value: float) -> str:
-    """At most three digits behind which nothing is known."""
+    """Rounds to three significant digits, or to a whole number if it is larger."""
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 

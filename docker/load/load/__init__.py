@@ -1,1 +1,1 @@
-"""Load over HTTP at a fixed concurrency or a fixed arrival rate, and the report on it; knows nothing of the server."""
+"""Generates HTTP load at a fixed concurrency or arrival rate, and reports on it; independent of the server."""

@@ -1,4 +1,4 @@
-"""The command line: `run` offers load and prints one JSON object, `report` turns many of them into a page."""
+"""The command line: `run` generates load and prints a JSON object, `report` turns many such objects into a page."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run_load(
     max_connections: int = MAX_CONNECTIONS,
     notify: Callable[[str], None] = lambda mark: None,
 ) -> dict[str, Any]:
-    """Closed loop with `connections`, open loop with `rate` (requests/s); returns what `run` prints."""
+    """Runs a closed loop with `connections`, or an open loop with `rate` (requests/s). Returns what `run` prints."""
     common = (target, warmup, seconds, timeout, notify)
     loop: Loop
     if rate is not None:
@@ -42,7 +42,7 @@ def run_load(
     else:
         loop = ClosedLoop(*common, connections=connections or 1)
     gc.collect()
-    gc.disable()  # its pauses would be measured as the server's; a run leaves few cycles
+    gc.disable()  # its pauses would count as the server's; a run creates few reference cycles
     try:
         recorder = uvloop.run(loop.run())
     finally:
@@ -63,7 +63,7 @@ def run_load(
 
 
 def is_generator_limited(cpu: float, summary: dict[str, Any]) -> bool:
-    """Whether the generator made these figures: its core was full, or its lag is much of the latency it measured."""
+    """Whether the generator limited the results: its core was full, or its lag is a large part of the latency."""
     latency, lag = summary["latency_ms"], summary["lag_ms"]
     return cpu > FULL_CORE or bool(latency and lag and lag["p99"] > LAG_SHARE * latency["p99"])
 
@@ -77,7 +77,7 @@ def parse_header(text: str) -> tuple[str, str]:
 
 def positive(text: str) -> float:
     if (number := float(text)) <= 0:
-        raise argparse.ArgumentTypeError(f"expected more than 0, found {text}")
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
     return number
 
 
@@ -90,19 +90,19 @@ def count(text: str) -> int:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="load", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="offer load, print one JSON object")
+    run = commands.add_parser("run", help="generate load and print one JSON object")
     run.add_argument("--url", required=True)
-    run.add_argument("--body", required=True, type=Path, help="file that is POSTed")
+    run.add_argument("--body", required=True, type=Path, help="file to send with POST")
     run.add_argument("--header", action="append", default=[], type=parse_header, metavar="'NAME: VALUE'")
-    run.add_argument("--expect", metavar="TEXT", help="the right answer; another 2xx counts as the error `wrong`")
+    run.add_argument("--expect", metavar="TEXT", help="the expected answer; any other 2xx counts as the error `wrong`")
     mode = run.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--connections", type=count, help="closed loop: this many requests in flight")
-    mode.add_argument("--rate", type=positive, help="open loop: this many requests per second")
-    run.add_argument("--seconds", type=positive, default=15, help="measured")
-    run.add_argument("--warmup", type=float, default=2, help="seconds before that")
-    run.add_argument("--timeout", type=positive, default=30, help="seconds from sending a request")
-    run.add_argument("--max-connections", type=count, default=MAX_CONNECTIONS, help="of the open loop")
-    report = commands.add_parser("report", help="one self-contained HTML page of a results.json")
+    mode.add_argument("--connections", type=count, help="closed loop: number of requests in flight")
+    mode.add_argument("--rate", type=positive, help="open loop: number of requests per second")
+    run.add_argument("--seconds", type=positive, default=15, help="seconds to measure")
+    run.add_argument("--warmup", type=float, default=2, help="seconds of load before measuring")
+    run.add_argument("--timeout", type=positive, default=30, help="seconds to wait for the answer to a request")
+    run.add_argument("--max-connections", type=count, default=MAX_CONNECTIONS, help="maximum of the open loop")
+    report = commands.add_parser("report", help="turn a results.json into a self-contained HTML page")
     report.add_argument("results", type=Path, help="- for standard input")
     report.add_argument("page", type=Path, help="- for standard output")
     return parser.parse_args(arguments)

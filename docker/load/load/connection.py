@@ -1,4 +1,4 @@
-"""One keep-alive HTTP/1.1 connection with one request in flight at a time and little Python per request."""
+"""A keep-alive HTTP/1.1 connection with one request in flight at a time and little Python code per request."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from httptools import HttpParserError, HttpResponseParser
 
 
 class Owner(Protocol):
-    """Who is told of what happens on a connection."""
+    """Gets the events of a connection."""
 
     def on_connected(self, connection: Connection) -> None:
-        """It can be used."""
+        """The connection can be used."""
 
     def on_answer(self, connection: Connection, status: int) -> None:
-        """The request in flight has its whole answer; `connection.due` still is that request's."""
+        """The answer to the request in flight is complete; `connection.due` is still that request's."""
 
     def on_failure(self, connection: Connection, kind: str) -> None:
-        """The request in flight will have no answer."""
+        """The request in flight will not be answered."""
 
     def on_lost(self, connection: Connection) -> None:
-        """It is closed, by whichever side."""
+        """The connection was closed by either side."""
 
 
 class Connection(asyncio.Protocol):
-    """`due`, `sent`: of the request in flight, in seconds of time.monotonic()."""
+    """A connection. `due`, `sent`: times of the request in flight, in seconds of time.monotonic()."""
 
     __slots__ = ("_failure", "_owner", "_parser", "_request", "_transport", "due", "in_flight", "is_open", "sent")
     _transport: asyncio.Transport
@@ -43,7 +43,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(self._request)
 
     def abort(self, failure: str) -> None:
-        """`failure`: what the request in flight, where there is one, has failed of."""
+        """Closes the connection. `failure`: the reason for the failure of the request in flight, if there is one."""
         self._failure, self.is_open = failure, False
         self._transport.abort()
 
@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()
-        if status < 200 or not self.in_flight:  # 100 Continue is no answer
+        if status < 200 or not self.in_flight:  # 100 Continue is not an answer
             return
         self.in_flight = False
         if not self._parser.should_keep_alive():
@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
 
 
 class ReadingConnection(Connection):
-    """Keeps the body of the answer that came last; every piece of it costs a call."""
+    """Keeps the body of the latest answer, at the cost of a call for every piece of it."""
 
     __slots__ = ("body",)
 

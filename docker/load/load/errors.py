@@ -1,4 +1,4 @@
-"""The one failure of the command line: a load that cannot be run as asked."""
+"""The command line's only error type."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from contract.failure import Failure
 
 
 class LoadError(Failure):
-    """What was expected, what was found, what to try."""
+    """The load cannot be run as requested; the error says what was expected, what was found and what to try."""

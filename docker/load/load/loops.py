@@ -1,10 +1,10 @@
-"""The two ways to offer load: a fixed number of requests in flight (closed loop) or a fixed arrival rate (open loop).
+"""Two ways to generate load: a fixed number of requests in flight (closed loop) or a fixed arrival rate (open loop).
 
-A closed loop sends the next request when the answer to the last one is there, so a server that stalls for 2 s is asked
-once in those 2 s, and the many requests that users would have sent meanwhile are missing from the figures. Gil Tene
-named this "coordinated omission" (in his talk "How NOT to Measure Latency"; his wrk2 corrects for it). The open loop
-omits nothing: request i is due at begin + i / rate whatever the server does, and its latency counts from that moment,
-not from when it could be sent. Use the closed loop for the most a server does at a given concurrency, the open loop for
+A closed loop sends the next request when the previous one has been answered. So if a server stalls for 2 s, it gets
+only one request in those 2 s, and the many requests that users would have sent meanwhile are missing from the figures.
+Gil Tene calls this "coordinated omission" (in his talk "How NOT to Measure Latency"; his wrk2 corrects for it). The
+open loop omits nothing: request i is due at begin + i / rate whatever the server does, and its latency counts from that
+moment, not from when it could be sent. Use the closed loop for throughput at a given concurrency, the open loop for
 latency.
 """
 
@@ -21,16 +21,16 @@ from load.recorder import Recorder, Window
 from load.target import Target
 from load.ticker import NS, Ticker
 
-SWEEP_SECONDS = 0.05  # how exactly a timeout is kept
-RETRY_SECONDS = 0.05  # between two attempts to connect where nothing listens
+SWEEP_SECONDS = 0.05  # the accuracy of timeouts
+RETRY_SECONDS = 0.05  # between two attempts to connect if nothing listens
 monotonic = time.monotonic
 
 
 class Loop(ABC):
-    """What both have in common: connections, the window, timeouts. Each object runs once.
+    """What both loops have in common: connections, the time window, timeouts. Each object runs once.
 
-    `timeout`: seconds from a request's sending. `notify` is told "measuring" and, as the window closes, "measured".
-    What is in flight when the window closes still gets its answer or its timeout.
+    `timeout`: seconds from when a request is sent. `notify` is called with "measuring" and, when the window closes,
+    with "measured". Requests in flight when the window closes still get their answer or time out.
     """
 
     mode = ""
@@ -44,7 +44,7 @@ class Loop(ABC):
         self._expected = target.expected
         self._warmup, self._seconds = warmup, seconds
         self.connections: set[Connection] = set()
-        self.peak = 0  # most connections open at once
+        self.peak = 0  # maximum number of connections open at once
         self.generator_cpu = 0.0  # share of one core that this process used in the window
         self._timeout, self._notify = timeout, notify
         self._request, self._address = target.request, target.resolve()
@@ -67,11 +67,11 @@ class Loop(ABC):
             await asyncio.sleep(SWEEP_SECONDS)
         for connection in list(self.connections):
             connection.abort("reset")
-        await asyncio.sleep(0)  # in which they close
+        await asyncio.sleep(0)  # lets the connections close
         return self.recorder
 
     async def _sweep(self) -> None:
-        """One look at every connection now and then costs less than one timer per request."""
+        """Aborts late requests; checking all connections periodically costs less than a timer per request."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             late = monotonic() - self._timeout
@@ -129,32 +129,32 @@ class Loop(ABC):
 
     @abstractmethod
     def _on_ready(self, connection: Connection, now: float) -> None:
-        """A connection can take a request."""
+        """A connection is ready for a request."""
 
     @abstractmethod
     def _on_free_slot(self) -> None:
-        """There is one connection less."""
+        """There is one fewer connection."""
 
     @abstractmethod
     def _on_unreachable(self) -> None:
-        """A connect failed."""
+        """An attempt to connect failed."""
 
-    def _stop(self) -> None:  # noqa: B027 - only the open loop has something to stop
+    def _stop(self) -> None:  # noqa: B027 - only the open loop overrides it
         """The window has closed."""
 
     def _is_waiting(self) -> bool:
-        """Whether a request will still be sent."""
+        """Whether there are requests still to be sent."""
         return False
 
 
 async def sleep_until(moment: float) -> None:
-    """Never a moment less: the event loop's own timers may be early by half a millisecond."""
+    """Sleeps until `moment` but never less; the event loop's own timers may be half a millisecond early."""
     while (left := moment - monotonic()) > 0:
         await asyncio.sleep(left)
 
 
 class ClosedLoop(Loop):
-    """`connections` requests in flight at any moment; a request is due when it is sent."""
+    """Keeps `connections` requests in flight at all times; a request is due when it is sent."""
 
     mode = "closed"
 
@@ -187,10 +187,10 @@ class ClosedLoop(Loop):
 
 
 class OpenLoop(Loop):
-    """`rate` requests per second, evenly spaced, over as many connections as it takes up to `max_connections`.
+    """Sends `rate` requests per second, evenly spaced, over as many connections as needed, up to `max_connections`.
 
-    With every connection busy, requests wait here and keep the time they were due; those that still wait when the
-    window closes count as the error "unsent".
+    If all connections are busy, requests wait here and keep their due times; those still waiting when the window closes
+    count as the error "unsent".
     """
 
     mode = "open"
@@ -208,8 +208,8 @@ class OpenLoop(Loop):
         super().__init__(target, warmup, seconds, timeout, notify)
         self._max = max_connections
         self._interval_ns = round(NS / rate)
-        self._next = 0  # number of the request that is due next
-        self._idle: list[Connection] = []  # last in, first out: the fewest connections stay in use
+        self._next = 0  # number of the next request
+        self._idle: list[Connection] = []  # last in, first out, to use as few connections as possible
         self._waiting: deque[float] = deque()
 
     def _start(self) -> None:
@@ -221,7 +221,7 @@ class OpenLoop(Loop):
         asyncio.get_running_loop().remove_reader(self._ticker.fileno())
         self._ticker.close()
         self._dispatch(monotonic())
-        while len(self._waiting) > self._connecting:  # the others only wait for a connection that is being opened
+        while len(self._waiting) > self._connecting:  # the rest will get the connections that are being opened
             self.recorder.failure(self._waiting.pop(), "unsent")
 
     def _is_waiting(self) -> bool:
@@ -238,7 +238,7 @@ class OpenLoop(Loop):
         self._grow()
 
     def _schedule(self, now: float) -> None:
-        """Every request that was due by `now`, however late this is called."""
+        """Queues every request that was due by `now`, however late this is called."""
         until = min(now, self.window.end)
         while (due := (self._begin_ns + self._next * self._interval_ns) / NS) < until:
             self._next += 1

@@ -1,4 +1,4 @@
-"""The report's plots as inline SVG that takes the page's text colour, so that it reads in light and in dark."""
+"""Draws the report's plots as inline SVG in the page's text colour, so that they are legible in light and dark mode."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-INK = "#010203"  # no other colour is this one: it becomes the page's own
-SERIES = {"p50": ("#2a9d8f", "o"), "p90": ("#c77d0a", "s"), "p99": ("#d1495b", "^")}  # 3:1 on white and on black
+INK = "#010203"  # a placeholder used for nothing else, which is replaced by the page's text colour
+# The colours have a contrast of 3:1 on white and on black.
+SERIES = {"p50": ("#2a9d8f", "o"), "p90": ("#c77d0a", "s"), "p99": ("#d1495b", "^")}
 BAR = "#3f88c5"
 STYLE = {
-    "svg.fonttype": "none",  # text stays text, in the page's font
+    "svg.fonttype": "none",  # keeps text as text, in the page's font
     "font.size": 10,
     "text.color": INK,
     "axes.edgecolor": INK,
@@ -39,7 +40,7 @@ TICKS = [digit * 10.0**power for power in range(-4, 7) for digit in (1, 2, 5)]  
 
 
 def latency_against_rate(runs: list[Run]) -> str | None:
-    """Percentiles of the open loop's runs; None where there are none."""
+    """Plots percentiles of the open-loop runs; returns None if there are none."""
     points = sorted((run for run in runs if run["mode"] == "open"), key=lambda run: run["offered_rate"])
     if not points:
         return None
@@ -56,7 +57,7 @@ def latency_against_rate(runs: list[Run]) -> str | None:
 
 
 def throughput_against_connections(runs: list[Run]) -> str | None:
-    """Requests/s of the closed loop's runs; None where there are none."""
+    """Plots the throughput of the closed-loop runs; returns None if there are none."""
     points = sorted((run for run in runs if run["mode"] == "closed"), key=lambda run: run["connections"])
     if not points:
         return None
@@ -75,7 +76,7 @@ def throughput_against_connections(runs: list[Run]) -> str | None:
 
 
 def histograms(runs: list[Run]) -> str:
-    """One row per run, one latency axis for all: the height is the density over the logarithm of the latency."""
+    """Plots a row per run on a common latency axis; the height is the density over the logarithm of the latency."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 0.7 + 0.6 * len(runs)), layout="constrained")
         FigureCanvasSVG(figure)
@@ -97,7 +98,7 @@ def histograms(runs: list[Run]) -> str:
 
 
 def latency_against_throughput(candidates: list[dict[str, Any]]) -> str | None:
-    """A point per setting with its p99, those on the Pareto front joined; None where there are none."""
+    """Plots each setting's p99 against its throughput, and the Pareto front as a line; None if there are none."""
     if not candidates:
         return None
     with mpl.rc_context(STYLE):
@@ -126,7 +127,7 @@ def latency_against_throughput(candidates: list[dict[str, Any]]) -> str | None:
 
 
 def _figure(height: float) -> tuple[Figure, Any]:
-    """Without pyplot, which keeps global state. `height`: inches."""
+    """Makes a figure without pyplot, which keeps global state. `height`: inches."""
     figure = Figure(figsize=(8, height), layout="constrained")
     FigureCanvasSVG(figure)
     axis = figure.subplots()
@@ -135,7 +136,7 @@ def _figure(height: float) -> tuple[Figure, Any]:
 
 
 def _scale_latencies(axis: Any, name: str, values: Sequence[float]) -> None:
-    """Makes axis `x` or `y` logarithmic, with 1, 2 and 5 of each decade as plain numbers, and at both its ends."""
+    """Makes axis `x` or `y` logarithmic, with ticks at 1, 2 and 5 of each decade, including both ends."""
     low, high = min(values), max(values)
     limits = max(tick for tick in TICKS if tick <= low), min(tick for tick in TICKS if tick >= high)
     axis.set(**{f"{name}scale": "log", f"{name}lim": limits})
@@ -146,7 +147,7 @@ def _scale_latencies(axis: Any, name: str, values: Sequence[float]) -> None:
 
 
 def _svg(figure: Figure, salt: str) -> str:
-    """The <svg> element alone: no prolog, metadata, style or fixed size, and no id that another plot has too."""
+    """Returns only the <svg> element, without prolog, metadata, style, fixed size, or IDs shared with other plots."""
     file = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": salt}):
         figure.savefig(file, format="svg", metadata={"Date": None})

@@ -1,4 +1,4 @@
-"""What happened to each request, kept as numbers and condensed at the end into one JSON object."""
+"""Records what happened to each request, and summarises it at the end in one JSON object."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 PERCENTILES = {"p50": 50, "p90": 90, "p99": 99, "p99.9": 99.9}
 BUCKETS = 100
-# Of the other answers: enough to tell them apart, and so few that a server's random ones do not fill the memory.
-OTHER_BYTES, OTHERS = 200, 20
+# For unexpected answers: enough to tell them apart, but few enough that random ones do not fill the memory.
+MAX_OTHER_BYTES, MAX_OTHERS = 200, 20
 
 
 @dataclass(frozen=True)
 class Window:
-    """In seconds of time.monotonic(): load from `begin`, measured from `start` to `end`."""
+    """The time of a run, in seconds of time.monotonic(): load from `begin`, measurement from `start` to `end`."""
 
     begin: float
     start: float
@@ -39,25 +39,25 @@ class Window:
 
 
 class Recorder:
-    """A request belongs to the window in which it was due; the achieved rate counts the answers that came within it."""
+    """Counts a request if it was due in the window; the achieved rate counts answers that arrived in the window."""
 
     def __init__(self, window: Window) -> None:
         self.window = window
         self.requests = 0  # due in the window
-        self.answered = 0  # 2xx that came in the window, whenever they were due
+        self.answered = 0  # 2xx that arrived in the window, whenever they were due
         self.statuses: Counter[int] = Counter()
         self.errors: Counter[str] = Counter()
         self.others: Counter[str] = Counter()
         self._latencies = array("d")  # seconds from due to answered; 2xx only
-        self._lags = array("d")  # seconds from due to looked at
+        self._lags = array("d")  # seconds from due to noticed
 
     def lag(self, due: float, now: float) -> None:
-        """The generator comes to a request that was due; whatever it waits for after this is the server's doing."""
+        """Records when the generator noticed a due request; any delay after that is due to the server."""
         if self.window.holds(due):
             self._lags.append(now - due)
 
     def answer(self, due: float, now: float, status: int, is_expected: bool = True) -> None:
-        """`is_expected`: whether the body is what a 2xx should have; one that is not counts as the error "wrong"."""
+        """Records an answer; a 2xx with an unexpected body (`is_expected` is false) counts as the error "wrong"."""
         is_2xx = 200 <= status < 300
         is_good = is_2xx and is_expected
         if is_good and self.window.holds(now):
@@ -71,24 +71,24 @@ class Recorder:
                 self.errors["wrong" if is_2xx else "non-2xx"] += 1
 
     def other(self, due: float, status: int, body: bytes) -> None:
-        """An answer that is not the expected one, in its own words."""
-        name = f"{status} {body[:OTHER_BYTES].decode(errors='replace')}"
+        """Records the text of an unexpected answer."""
+        name = f"{status} {body[:MAX_OTHER_BYTES].decode(errors='replace')}"
         if self.window.holds(due):
-            self.others[name if name in self.others or len(self.others) < OTHERS else "more"] += 1
+            self.others[name if name in self.others or len(self.others) < MAX_OTHERS else "more"] += 1
 
     def failure(self, due: float, kind: str) -> None:
-        """`kind`: connect, reset, timeout, no HTTP or unsent."""
+        """Records a failure; `kind`: connect, reset, timeout, no HTTP or unsent."""
         if self.window.holds(due):
             self.requests += 1
             self.errors[kind] += 1
 
     @property
     def latencies_ms(self) -> npt.NDArray[np.float64]:
-        """float64 [answers], of the 2xx answers."""
+        """The latencies of the 2xx answers: float64 [answers]."""
         return np.array(self._latencies, dtype=np.float64) * 1000
 
     def summary(self) -> dict[str, Any]:
-        """Latencies in ms, rates per second; `latency_ms` and `histogram` are None where nothing was answered."""
+        """Returns latencies in ms and rates per second; `latency_ms` and `histogram` are None without any answers."""
         latencies = self.latencies_ms
         return {
             "requests": self.requests,
@@ -111,7 +111,7 @@ def percentiles(values: npt.NDArray[np.float64]) -> dict[str, float] | None:
 
 
 def histogram(values: npt.NDArray[np.float64]) -> dict[str, list[float]] | None:
-    """`edges_ms`: [101] evenly spaced in the logarithm over what was found, `counts`: [100]."""
+    """Returns `edges_ms`, [101], evenly spaced on a logarithmic scale, and `counts`, [100]; None without values."""
     if not len(values):
         return None
     low, high = float(values.min()), float(values.max())

@@ -1,4 +1,4 @@
-"""One HTML page on a set of runs: table and plots, everything inside the file."""
+"""Renders a set of runs as a self-contained HTML page with a table and plots."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from load import plots
 
 
 def render(results: dict[str, Any]) -> str:
-    """`results`: a results.json as `scripts/stack bench` or `scripts/stack tune` writes it."""
+    """Returns the page for a results.json that `scripts/stack bench` or `scripts/stack tune` wrote."""
     return _tuning(results) if "candidates" in results else _load(results)
 
 
@@ -36,7 +36,7 @@ def _tuning(results: dict[str, Any]) -> str:
 
 
 def _page(template: str, drawn: dict[str, str | None], **content: Any) -> str:
-    """`drawn`: <svg> elements by name, None where there was nothing to draw."""
+    """Fills a template. `drawn`: <svg> elements by name, None if there was nothing to draw."""
     folder = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     svg = {name: Markup(plot) for name, plot in drawn.items() if plot}  # noqa: S704 - made above, by matplotlib

@@ -1,4 +1,4 @@
-"""The one request that is sent again and again, as bytes made once, and the address it goes to."""
+"""The request that is sent repeatedly, as bytes made once, and the address that it goes to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from load.errors import LoadError
 
 @dataclass(frozen=True)
 class Target:
-    """`request`: head and body as they go over the wire; `expected`: the body of the right answer, None: any."""
+    """`request`: head and body as sent over the wire; `expected`: the body of the right answer, or None for any."""
 
     host: str
     port: int
@@ -21,7 +21,7 @@ class Target:
 
     @classmethod
     def post(cls, url: str, body: bytes, headers: Mapping[str, str], expected: bytes | None = None) -> Target:
-        """A POST of `body`; `headers` are added to Host and Content-Length."""
+        """Makes a POST of `body`, with `headers` added to Host and Content-Length. Raises LoadError."""
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
             raise LoadError("an http:// address", url, "http://HOST:PORT/PATH")
@@ -31,11 +31,11 @@ class Target:
         return cls(parts.hostname, parts.port or 80, f"{head}\r\n".encode("latin-1") + body, expected)
 
     def resolve(self) -> tuple[str, int]:
-        """The numeric address: looked up once, not at every connect. Fails where nothing listens there."""
+        """Returns the numeric address, so that it is looked up only once. Raises LoadError if nothing listens there."""
         try:
             with socket.create_connection((self.host, self.port), timeout=10) as connection:
                 host, port, *_ = connection.getpeername()
         except OSError as error:
             found = f"{error.strerror or error}"
-            raise LoadError(f"a server at {self.host}:{self.port}", found, "again once it is started") from None
+            raise LoadError(f"a server at {self.host}:{self.port}", found, "again once it has started") from None
         return host, port

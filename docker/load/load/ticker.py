@@ -1,7 +1,8 @@
-"""A clock that wakes an event loop at a fixed interval, exact to microseconds.
+"""A clock that wakes an event loop at a fixed interval, accurate to microseconds.
 
-Timers of event loops, uvloop's included, are exact to a millisecond: 3,000 requests/s would go out in bursts of three.
-Linux's timerfd is exact, and a file descriptor that a loop can watch. Python has it from 3.13 on (os.timerfd_create).
+The timers of event loops, including uvloop's, are accurate to a millisecond: 3,000 requests/s would be sent in bursts
+of three. Linux's timerfd is more accurate, and is a file descriptor that a loop can watch. Python supports it since
+3.13 (os.timerfd_create).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Ticker:
-    """Ticks at `begin`, then every `interval_ns`; `begin_ns` in nanoseconds of time.monotonic_ns()."""
+    """Ticks at `begin_ns` (nanoseconds of time.monotonic_ns()), then every `interval_ns`."""
 
     def __init__(self, begin_ns: int, interval_ns: int) -> None:
         self._fd: int = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
@@ -31,7 +32,7 @@ class Ticker:
         return self._fd
 
     def clear(self) -> None:
-        """Until it is called the descriptor stays readable after a tick."""
+        """Clears a tick; until then the descriptor stays readable."""
         with contextlib.suppress(BlockingIOError):
             os.read(self._fd, 8)
 

@@ -1,4 +1,5 @@
-"""What runs in the container beside TorchServe: the entrypoint that starts and stops it, and the health check.
+"""Runs TorchServe in the container: the entrypoint that prepares, starts and stops it, releases, and the health check.
 
-Standard library only, Python 3.9 and later: it has to run on the official image as it is.
+Works with Python 3.9 and later, because the official image has 3.9. Beyond the standard library it needs `contract`,
+PyYAML and, if there is a key to verify records with, securesystemslib and cryptography.
 """

@@ -1,4 +1,4 @@
-"""A child process that an earlier image of this process has started, with the methods of `subprocess.Popen`."""
+"""A child process that this process started before it replaced itself, with the methods of `subprocess.Popen`."""
 
 import os
 import signal
@@ -7,14 +7,14 @@ from typing import Optional
 
 
 class AdoptedProcess:
-    """Java, after the entrypoint has replaced itself (`exec` keeps the process, and so its children)."""
+    """The Java process after the entrypoint has replaced itself (`exec` keeps the process and its children)."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.returncode: Optional[int] = None
 
     def poll(self) -> Optional[int]:
-        """The exit status, negative for a signal, or None while the process runs."""
+        """Returns the exit status (negative for a signal), or None while the process runs."""
         if self.returncode is None:
             ended, status = os.waitpid(self.pid, os.WNOHANG)
             self.returncode = os.waitstatus_to_exitcode(status) if ended else None
@@ -26,16 +26,16 @@ class AdoptedProcess:
             os.kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends the process."""
+        """Kills the process."""
         if self.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
 
     def wait(self, timeout: Optional[float] = None) -> int:
-        """Waits for the end. Raises TimeoutError after `timeout` seconds."""
+        """Waits for the process to end; returns its exit status. Raises TimeoutError after `timeout` seconds."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while self.poll() is None:
             if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"process {self.pid} still runs")
+                raise TimeoutError(f"process {self.pid} is still running")
             time.sleep(0.05)
         assert self.returncode is not None
         return self.returncode

@@ -1,8 +1,8 @@
-"""`python -m runtime.ask`: what scripts/stack asks inside the container, where no port has to be published.
+"""`python -m runtime.ask`: answers queries of scripts/stack inside the container, so that no port must be published.
 
-`models` prints as JSON the hash of the `settings` that the start has read, what it has `chosen` of the manifest, and
-TorchServe's own description of every version that it has (`served`). `predict MODEL [VERSION]` sends what it reads from
-stdin to the model, and prints the answer as JSON: its `status`, its `body` as text, and whether it is `untrained`.
+`models` prints as JSON the hash of the `settings` that were read at start, what was `chosen` from the manifest, and
+TorchServe's own description of every version that it has (`served`). `predict MODEL [VERSION]` sends its stdin to the
+model and prints the answer as JSON: its `status`, its `body` as text, and whether it is `untrained`.
 """
 
 import json
@@ -20,18 +20,18 @@ from runtime.errors import ServingError
 INFERENCE = "http://127.0.0.1:8080"
 # Above a model's longest responseTimeout.
 PREDICTION_SECONDS = 600
-PAGE = 100  # names per request; TorchServe gives no more than that
+PAGE = 100  # names per request, the most that TorchServe returns
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Answers on stdout, with a failure as well, whose exit status is 1."""
+    """Prints the answer and returns 0, or prints a failure as JSON and returns 1."""
     try:
         if list(arguments) == ["models"]:
             print(json.dumps(described_state()))
         elif arguments[:1] == ["predict"] and len(arguments) in (2, 3):
             print(json.dumps(predicted(arguments[1:], sys.stdin.buffer.read())))
         else:
-            raise ServingError("`models` or `predict MODEL [VERSION]`", " ".join(arguments), "one of these")
+            raise ServingError("`models` or `predict MODEL [VERSION]`", " ".join(arguments), "one of these commands")
     except Failure as failure:
         print(failure_line(failure))
         return 1
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def described_state() -> "dict[str, Any]":
-    """What this start has read and chosen, and what TorchServe has."""
+    """Returns what was read and chosen at start, and what TorchServe has loaded."""
     start = state.read_start()
     return {
         "settings": start.settings if start else "",
@@ -52,7 +52,7 @@ def described_state() -> "dict[str, Any]":
 
 
 def described_models() -> "list[dict[str, Any]]":
-    """Every version of every registered model, as the management API describes it, and whether it is the `default`."""
+    """Returns the management API's description of every version, with `default`, `engine` and `precision` added."""
     names, token = [], "0"
     while token:
         with health.open_management(f"/models?limit={PAGE}&next_page_token={token}") as answer:
@@ -72,7 +72,7 @@ def described_versions(name: str) -> "list[dict[str, Any]]":
 
 
 def in_use(name: str, version: str) -> "dict[str, str]":
-    """The `engine` and `precision` that its workers compute with, as far as they have said so (worker/facts.py)."""
+    """Returns the `engine` and `precision` that the version's workers have reported (worker/facts.py); may be empty."""
     said: dict[str, str] = {}
     for path in sorted((state.TEMP / "workers" / name / version).glob("*.json")):
         facts = json.loads(path.read_text(encoding="utf-8"))
@@ -81,7 +81,7 @@ def in_use(name: str, version: str) -> "dict[str, str]":
 
 
 def predicted(path: Sequence[str], body: bytes) -> "dict[str, Any]":
-    """The answer to a prediction, whatever its status. `path`: model, or model and version."""
+    """Returns the answer to a prediction, whatever its status. `path`: model, or model and version."""
     url = "/".join([f"{INFERENCE}/predictions", *(urllib.parse.quote(part, safe="") for part in path)])
     headers = {"Content-Type": "application/octet-stream"}
     request = urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310

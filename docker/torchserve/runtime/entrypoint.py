@@ -1,4 +1,4 @@
-"""The container's main process: prepares the models (prepare.py), starts TorchServe, supervises it (supervisor.py)."""
+"""The container's main process: prepares the models (prepare.py), then starts and supervises TorchServe."""
 
 import os
 import subprocess
@@ -13,14 +13,14 @@ from runtime.prepare import prepare
 from runtime.supervisor import ADOPT, Java, supervise
 
 DEFAULT_DRAIN_SECONDS = 20.0
-# After the drain Java itself needs 2.5 s; the rest is for gRPC calls, which it lets finish. Below stop_grace_period.
+# After the drain, Java needs 2.5 s; the rest is for gRPC calls to finish. Drain plus this is below stop_grace_period.
 JAVA_STOP_SECONDS = 12.0
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Runs until a stop (STOPPED) or until TorchServe cannot be kept running (1); the restart policy does the rest.
+    """Runs until it is stopped (returns STOPPED) or cannot keep TorchServe running (1; the restart policy takes over).
 
-    arguments: none, or ADOPT and the process id of the Java that this process started before it replaced itself.
+    arguments: none, or ADOPT and the process ID of the Java that this process started before it replaced itself.
     """
     try:
         return serve(AdoptedProcess(int(arguments[1])) if arguments[:1] == [ADOPT] else None)
@@ -30,14 +30,14 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 
 def serve(running: "AdoptedProcess | None" = None) -> int:
-    """Prepares everything that TorchServe needs, starts it and supervises it; returns the container's exit status."""
+    """Prepares everything that TorchServe needs, starts and supervises it. Returns the container's exit status."""
     drain_seconds = _drain_seconds(os.environ)
     _check_sampler(os.environ)
     config_path = state.TEMP / state.CONFIG
     if running is None:
         prepare(config_path, sizing.read_limits(replicas=sizing.read_replicas(os.environ)))
     start = state.read_start()
-    assert start, "a Java that runs was started by a process that has written it down"
+    assert start, "whatever process started this Java has also written the start file"
     config = torchserve.read_config(config_path)
     environment = torchserve.java_environment(start.threads)
 
@@ -46,7 +46,7 @@ def serve(running: "AdoptedProcess | None" = None) -> int:
             torchserve.java_command(config, config_path, state.TEMP, drain_seconds),
             env=environment,
             cwd=state.TEMP,  # the root file system is read-only
-            start_new_session=True,  # a Ctrl-C in the terminal is for the entrypoint alone; and see `end_workers`
+            start_new_session=True,  # Ctrl-C in a terminal reaches only the entrypoint; see also `end_workers`
         )
 
     return supervise(start_java, drain_seconds + JAVA_STOP_SECONDS, running)
@@ -59,12 +59,12 @@ def _drain_seconds(env: Mapping[str, str]) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise ServingError("DRAIN_SECONDS to be a number of seconds from 0", repr(text), "DRAIN_SECONDS=20")
+        raise ServingError("DRAIN_SECONDS to be a number of seconds, 0 or more", repr(text), "DRAIN_SECONDS=20")
     return seconds
 
 
 def _check_sampler(env: Mapping[str, str]) -> None:
-    """Here, because a worker that finds it wrong (worker/batch_spans.py) only dies."""
+    """Checks the value at start, because a worker that reads an invalid one (worker/batch_spans.py) would just die."""
     name = "OTEL_TRACES_SAMPLER_ARG"
     text = env.get(name, "").strip()
     try:

@@ -1,7 +1,7 @@
-"""The one error of the runtime."""
+"""The runtime's only error type."""
 
 from contract.failure import Failure
 
 
 class ServingError(Failure):
-    """The container cannot serve; it says what was expected, what was found and what to do."""
+    """The container cannot serve; the error says what was expected, what was found and what to do."""

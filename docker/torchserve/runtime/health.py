@@ -1,7 +1,7 @@
-"""Judges the health of what is served; the entrypoint asks and publishes the verdict (state.py, healthcheck.sh).
+"""Checks the health of the served models; the entrypoint publishes the verdict (state.py, healthcheck.sh).
 
-Healthy means that every model of the manifest has a worker and all its workers are READY. /ping is no help here: it
-says Healthy with no model loaded, with a crash-looping worker and with a corrupt archive.
+Healthy means that every model to be served has a worker and that all its workers are READY. /ping does not tell: it
+answers Healthy even with no model loaded, with a crash-looping worker or with a corrupt archive.
 """
 
 import json
@@ -15,19 +15,19 @@ from runtime import state
 from runtime.manifest import Model
 
 MANAGEMENT = "http://127.0.0.1:8081"
-# A healthy TorchServe answers in milliseconds, a busy machine's in a second.
+# A healthy TorchServe answers within milliseconds, or within a second on a busy machine.
 TIMEOUT_SECONDS = 2
 
 Versions = list[dict[str, Any]]
 
 
 def open_management(path: str) -> Any:
-    """The answer of a GET to the management API. Raises OSError (HTTPError for a refusal)."""
+    """Sends a GET to the management API and returns the response. Raises OSError (HTTPError for an error status)."""
     return urllib.request.urlopen(MANAGEMENT + path, timeout=TIMEOUT_SECONDS)  # noqa: S310
 
 
 def describe(name: str) -> Versions:
-    """All versions of a model with their workers, from the management API; [] where TorchServe does not know it."""
+    """Returns all versions of a model with their workers; empty if TorchServe does not know the model."""
     try:
         with open_management(f"/models/{name}/all") as response:
             versions: Versions = json.load(response)
@@ -39,7 +39,7 @@ def describe(name: str) -> Versions:
 
 
 def judge(models: Sequence[Model], describe_model: Callable[[str], Versions]) -> tuple[bool, str]:
-    """Whether all is well with the manifest's models, and the line that says so or names what is not."""
+    """Returns whether the models are healthy, and a line that says so or names the problems."""
     served = [model for model in models if model.state is State.SERVED]
     answers = {name: describe_model(name) for name in {model.name for model in served}}
     good: list[str] = []
@@ -63,7 +63,7 @@ def judge(models: Sequence[Model], describe_model: Callable[[str], Versions]) ->
 
 
 def check() -> tuple[bool, str]:
-    """The verdict on this container now: on the models that its start chose, and what releases have changed since."""
+    """Returns the current verdict on the models chosen at start, as changed by releases since."""
     try:
         return judge(state.read_chosen(), describe)
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Judges, by hash and signature, which archives of the model store may be served, and applies the releases to them."""
+"""Decides by hash and signature which archives in the model store may be served, and applies the releases to them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,17 +27,17 @@ from contract.tuned import TUNED
 from runtime.errors import ServingError
 from runtime.signatures import RecordVerifier
 
-RESIGN = f"{REBUILD} with STACK_SIGNING_KEY, which builds again what that key has not signed"
-# Of a record from before there were objectives; as in the builder's spec.
+RESIGN = f"{REBUILD} with STACK_SIGNING_KEY, which rebuilds whatever that key has not signed"
+# For records from before there were objectives; the same as in the builder's spec.
 DEFAULT_P99_SECONDS, DEFAULT_AVAILABILITY = 1.0, 0.999
 
 
 @dataclass(frozen=True)
 class Model(Version):
-    """A version of the manifest with its archive; `size` is the archive's, in bytes.
+    """A version from the manifest with its archive, which has `size` bytes.
 
-    `precisions`: those that the archive holds, checked; none where its engine has no choice of them. `samples`: as in
-    the manifest. `about`: what its metrics say of it. `workers`, `threads`: as this start has sized it, once it has.
+    `precisions`: those that the archive contains and the builder checked; empty if the engine has only one. `samples`:
+    as in the manifest. `about`: labels and objectives for metrics. `workers`, `threads`: 0 until this start sizes it.
     """
 
     archive: str = ""
@@ -53,18 +53,18 @@ class Model(Version):
     threads: int = 0
 
     def sized(self, settings: Mapping[str, Any]) -> "Model":
-        """The model with the workers and threads that `settings` (its model-config.yaml, in effect) give it."""
+        """Returns the model with the workers and threads of `settings`, its model-config.yaml in effect."""
         return replace(self, workers=settings["minWorkers"], threads=settings["handler"]["threads"])
 
     @property
     def own_workers(self) -> Optional[int]:
-        """Workers its archive asks for, which TorchServe heeds before any default; only if maxWorkers allows them."""
+        """The archive's own number of workers, which overrides defaults; None if unset or more than maxWorkers."""
         least, most = self.serving.get("minWorkers", 0), self.serving.get("maxWorkers", 0)
         return least if 0 < least <= most else None
 
 
 def read_served(store: Path, verifier: Optional[RecordVerifier] = None) -> Decision[Model]:
-    """What the store holds, judged, and what the releases make of it. Raises Failure where there is no manifest."""
+    """Checks the store's archives and decides which versions to serve. Raises Failure if there is no manifest."""
     if not (store / MANIFEST).is_file():
         raise ServingError(f"the builder's {store / MANIFEST}", "no such file", REBUILD)
     releases, problems = read_releases(store)
@@ -73,14 +73,14 @@ def read_served(store: Path, verifier: Optional[RecordVerifier] = None) -> Decis
 
 
 def judge_all(store: Path, entries: Sequence[Record], verifier: Optional[RecordVerifier] = None) -> list[Model]:
-    """Judges each entry; TorchServe stops on a model version named twice, so the second one is refused here."""
+    """Checks each entry, and refuses a model version's second entry, because TorchServe would stop on it."""
     seen: set[tuple[str, str]] = set()
     models = []
     for entry in entries:
         model = judge(store, entry, verifier)
         key = (model.name, model.version)
         if key in seen:
-            twice = Failure("each version once in the manifest", "two of it", REBUILD, model.label)
+            twice = Failure("each version only once in the manifest", "two entries", REBUILD, model.label)
             model = Model(*key, State.CORRUPT, twice)
         seen.add(key)
         models.append(model)
@@ -88,9 +88,9 @@ def judge_all(store: Path, entries: Sequence[Record], verifier: Optional[RecordV
 
 
 def judge(store: Path, entry: Record, verifier: Optional[RecordVerifier] = None) -> Model:
-    """Compares the archive on disk with the entry and, where there is one, with its pending successor.
+    """Compares the archive on disk with the entry and with its pending successor, if any.
 
-    With a `verifier` a record counts only if its signature is valid: nothing in another one is acted upon.
+    With a `verifier`, records without a valid signature are ignored entirely.
     """
     key, label = key_of(entry), label_of(entry)
     records = candidates(entry)
@@ -129,7 +129,7 @@ def _model(record: Record) -> Model:
 
 
 def _about(record: Record) -> Record:
-    """The labels of model_info, and the objectives: the 99th percentile in seconds, and the part not answered 5xx."""
+    """Returns model_info's labels, and the objectives: p99 in seconds, and the fraction not answered with 5xx."""
     objective = record.get("objective") or {}
     return {
         "engine": str(record.get("engine", "eager")),
@@ -144,17 +144,17 @@ def _about(record: Record) -> Record:
 
 
 def _distrust(verifier: RecordVerifier, record: Record, key: tuple[str, str]) -> str:
-    """Why the record is not to be trusted as one of this model; a pending one may be another model's."""
+    """Returns why the record cannot be trusted for this model ("" if it can); a pending one may be another model's."""
     if key_of(record) != key:
-        return f"a pending record of {label_of(record)}"
+        return f"a pending record for {label_of(record)}"
     return verifier.problem(record)
 
 
 def _read_sha256(store: Path, record: Record) -> tuple[Optional[str], str]:
-    """The hash of the record's archive, or None and what stands in the way."""
+    """Returns the archive's hash and "", or None and the reason why there is none."""
     name, archive = record["name"], record.get("archive")
     if not (is_safe(name) and is_safe(archive)):
-        return None, f"a name TorchServe cannot load: {name}={archive}"
+        return None, f"a name that TorchServe cannot load: {name}={archive}"
     try:
         return archive_sha256(store / str(archive)), ""
     except FileNotFoundError:
@@ -164,7 +164,7 @@ def _read_sha256(store: Path, record: Record) -> tuple[Optional[str], str]:
 
 
 def find_unlisted(store: Path, entries: Sequence[Record]) -> list[str]:
-    """Names in the store that no entry mentions: never served, and named in the log so that nobody waits for them."""
+    """Returns the names in the store that no entry mentions; they are never served, and the log says so."""
     listed = {MANIFEST, TUNED, RELEASES, REPORTS, SAMPLES, SBOM}
     for entry in entries:
         listed.update(str(record.get("archive")) for record in (entry, *candidates(entry)))

@@ -1,7 +1,7 @@
 """`python -m runtime.overlay NAME VERSION`: serves a version with some of its files changed, for `scripts/stack dev`.
 
-The changed files come as a tar on stdin. The version's workers are replaced while it answers; its archive in the model
-store stays as it was, and the next deployment or start serves that again.
+The changed files come as a tar on stdin. The version's workers are replaced while it answers. Its archive in the model
+store does not change, and the next deployment or start serves that archive again.
 """
 
 import json
@@ -20,26 +20,26 @@ from runtime.errors import ServingError
 
 
 def main(arguments: Sequence[str]) -> int:
-    """What was done is the last line on stdout, as JSON; so is a failure, with exit status 1."""
+    """Prints what was done as JSON and returns 0, or prints a failure as JSON and returns 1."""
     try:
         if len(arguments) != 2:
-            raise ServingError("a name and a version", " ".join(arguments), "these words")
+            raise ServingError("a name and a version", " ".join(arguments), "exactly these two arguments")
         with release.one_at_a_time():
             print(json.dumps(overlay(*arguments, sys.stdin.buffer)))
     except Failure as failure:
         print(failure_line(failure))
         return 1
     except (OSError, ValueError, tarfile.TarError) as error:
-        print(failure_line(Failure("TorchServe to take the files", str(error), "`docker compose logs torchserve`")))
+        print(failure_line(Failure("TorchServe to load the files", str(error), "`docker compose logs torchserve`")))
         return 1
     return 0
 
 
 def overlay(name: str, version: str, files: IO[bytes]) -> release.Done:
-    """Replaces the files that the version's archive has; fails where it has none of that name."""
+    """Serves the version with these files in place of its own. Raises ServingError for a file that it does not have."""
     served = release.served_model(name, version)
     if served is None:
-        raise ServingError(f"{name} {version} among the served versions", "no such version", "`scripts/stack status`")
+        raise ServingError(f"{name} {version} to be served", "that it is not", "`scripts/stack status`")
     before = release.find_entry(name, version)
     source = prepare.UNPACKED / before["marName"]
     folder = other_folder(source)
@@ -53,13 +53,13 @@ def overlay(name: str, version: str, files: IO[bytes]) -> release.Done:
         raise
     release.change_snapshot(lambda models: models[name].update({version: entry}))
     shutil.rmtree(source, ignore_errors=True)
-    # Another hash than the archive's, so that the next deployment serves the archive again.
+    # Record a hash that differs from the archive's, so that the next deployment serves the archive again.
     state.keep_chosen(state.with_chosen(state.read_chosen(), replace(served, sha256=archive_sha256(folder))))
     return {"done": "overlaid", "files": changed, **answer}
 
 
 def other_folder(source: Path) -> Path:
-    """A folder beside `source`; the two take turns."""
+    """Returns an unused folder next to `source`; the two names alternate."""
     name = source.name.removesuffix("+dev") if source.name.endswith("+dev") else f"{source.name}+dev"
     folder = source.with_name(name)
     shutil.rmtree(folder, ignore_errors=True)
@@ -67,14 +67,14 @@ def other_folder(source: Path) -> Path:
 
 
 def write_files(files: IO[bytes], folder: Path) -> "list[str]":
-    """Writes each of the tar's files over the one of its name; returns the names. Raises ServingError."""
+    """Overwrites files in `folder` with the tar's; returns their names. Raises ServingError for a file it lacks."""
     written = []
     with tarfile.open(fileobj=files, mode="r|") as archive:
         for member in archive:
             target = folder / member.name
             content = archive.extractfile(member)
             if content is None or not target.is_file() or folder.resolve() not in target.resolve().parents:
-                raise ServingError(f"a file of the archive in {folder.name}", member.name, "`scripts/stack up`")
+                raise ServingError(f"only files that {folder.name} has", member.name, "`scripts/stack up`")
             target.unlink()  # it may be a link into the read-only store
             target.write_bytes(content.read())
             written.append(member.name)

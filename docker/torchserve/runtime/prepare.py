@@ -1,4 +1,4 @@
-"""Prepares what TorchServe needs: the versions that are served, their workers, and their unpacked archives."""
+"""Prepares what TorchServe needs: which versions to serve, with how many workers, and their unpacked archives."""
 
 import os
 import shutil
@@ -19,18 +19,18 @@ from runtime.tuning import read_tunings
 from runtime.unpack import merged, unpack
 
 CONFIG = Path("/home/model-server/config.properties")
-# The user's public key; empty where compose was given none.
+# The user's public key; an empty file if Compose was given none.
 VERIFY_KEY = Path("/run/secrets/verify_key")
 UNPACKED = state.TEMP / "models-unpacked"
-# TorchServe gives up a worker that cannot be started for five minutes, say for want of memory, and never tries again.
-# Its limit is an int of milliseconds: these are 23 days.
+# TorchServe gives up on a worker that has failed to start for five minutes, for example because memory was short, and
+# never tries again. The limit is an int of milliseconds at most; this is 23 days.
 KEEP_TRYING = {"maxRetryTimeoutInSec": 2_000_000}
 
 
 def prepare(config_path: Path, limits: sizing.Limits) -> None:
     """Chooses, sizes and unpacks the models, and writes the configuration that Java starts with.
 
-    Raises Failure where nothing can be served.
+    Raises Failure if nothing can be served.
     """
     state.forget()
     base = torchserve.read_properties(CONFIG)
@@ -51,7 +51,7 @@ def prepare(config_path: Path, limits: sizing.Limits) -> None:
 
 
 def choose_models(store: Path) -> Decision[Model]:
-    """The manifest's models in its order, at least one of them to be served; every finding goes to the log."""
+    """Returns the manifest's models in its order and logs every finding. Raises Failure if none can be served."""
     verifier = load_verifier(VERIFY_KEY)
     log(f"signatures: verified with {verifier.keyid}" if verifier else "signatures: not verified (no STACK_VERIFY_KEY)")
     decision = read_served(store, verifier)
@@ -75,7 +75,7 @@ def choose_models(store: Path) -> Decision[Model]:
 def unpack_models(
     models: Sequence[tuple[Model, Path]], store: Path, chosen: sizing.Sizing, cpus: float
 ) -> list[dict[str, Any]]:
-    """Unpacks each model into its folder; returns the settings that this start decides, and logs a line for each."""
+    """Unpacks each model into its folder, logs its sizing, and returns the settings in effect, in the same order."""
     settings = []
     tunings, problem = read_tunings(store)
     if problem:
@@ -89,7 +89,7 @@ def unpack_models(
         size = sizing.size_model(model, chosen, found, cpus)
         changes = merged(found.changes if found else {}, {**size.changes, **KEEP_TRYING})
         settings.append(unpack(model, store, folder, changes))
-        shape = f"{sizing.counted(size.workers, 'worker')} of {sizing.counted(size.threads, 'thread')}"
+        shape = f"{sizing.counted(size.workers, 'worker')} with {sizing.counted(size.threads, 'thread')}"
         others = f", {found.others}" if found and found.others else ""
         log(f"serving {model.label}: {shape}{others}" + (f" ({size.why})" if size.why else ""))
     return settings

@@ -1,7 +1,7 @@
 """`python -m runtime.release deploy|undeploy|default NAME VERSION`: changes what TorchServe serves, without a restart.
 
-`scripts/stack` calls it through `docker exec`. A version is deployed as a start would have done it: verified, sized,
-unpacked and registered; and then it is tried with its samples. Whatever goes wrong leaves all as it was.
+`scripts/stack` calls it through `docker exec`. A version is deployed as at a start: verified, sized, unpacked and
+registered. Then it is tested with its samples. If anything goes wrong, the deployment is rolled back.
 """
 
 import fcntl
@@ -25,26 +25,26 @@ from runtime.manifest import Model, judge
 from runtime.samples import check_samples
 from runtime.signatures import load_verifier
 
-# Java's (java/stack/models/Registrar.java).
+# Java listens on it (java/stack/models/Registrar.java).
 SOCKET = ".registrar.sock"
 LOCK = ".release.lock"
-# In an archive: what TorchServe takes its name and version from.
+# The file in an archive from which TorchServe reads its name and version.
 DESCRIPTION = "MAR-INF/MANIFEST.json"
-# Above what Java gives a worker: the model's startupTimeout and the time to start a process.
+# Added to the time that Java allows a worker: the model's startupTimeout plus the time to start a process.
 MARGIN_SECONDS = 60.0
 
 Snapshot = dict[str, dict[str, Any]]
-# What was done: `done` (deployed, swapped, unchanged, undeployed, default), the number of `answers` checked and, where
+# What was done: `done` (deployed, swapped, unchanged, undeployed, default), the number of `answers` checked and, if
 # requests may have been lost, a `warning`.
 Done = dict[str, Any]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """What was done is the last line on stdout, as JSON; so is a failure, with exit status 1."""
+    """Prints what was done as JSON and returns 0, or prints a failure as JSON and returns 1."""
     actions = {"deploy": deploy, "undeploy": undeploy, "default": set_default}
     try:
         if len(arguments) != 3 or arguments[0] not in actions:
-            raise ServingError(f"{', '.join(actions)} with a name and a version", " ".join(arguments), "these words")
+            raise ServingError(f"`{'|'.join(actions)} NAME VERSION`", " ".join(arguments), "one of these commands")
         with one_at_a_time():
             print(json.dumps(actions[arguments[0]](*arguments[1:])))
     except Failure as failure:
@@ -58,16 +58,16 @@ def main(arguments: Sequence[str]) -> int:
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Whoever comes second waits."""
+    """Holds the lock on releases; a second caller waits."""
     with (state.TEMP / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def deploy(name: str, version: str) -> Done:
-    """Serves the manifest's archive of the version beside the others; which one is the default does not change.
+    """Serves the manifest's archive of the version alongside the others, without changing the default version.
 
-    A version that is served from another archive gets the new one: its workers are replaced while it answers.
+    If the version is already served from a different archive, its workers are replaced while it answers.
     """
     base = torchserve.read_properties(prepare.CONFIG)
     store = Path(base["model_store"])
@@ -101,11 +101,11 @@ def deploy(name: str, version: str) -> Done:
 
 
 def undeploy(name: str, version: str) -> Done:
-    """The version is served no longer, and the container's health no longer asks for it."""
+    """Stops serving the version, and leaves it out of the container's health check."""
     if served_model(name, version) is None:
-        raise ServingError(f"{name} {version} among the served versions", "no such version", "`scripts/stack status`")
+        raise ServingError(f"{name} {version} to be served", "that it is not", "`scripts/stack status`")
     entry, before = find_entry(name, version), state.read_chosen()
-    # Before Java forgets it: a health check in between would miss the version.
+    # Before Java unregisters the version: otherwise a health check in between would miss it.
     state.keep_chosen(one for one in before if (one.name, one.version) != (name, version))
     try:
         ask_java("unregister", name, version)
@@ -124,10 +124,10 @@ def undeploy(name: str, version: str) -> Done:
 
 
 def set_default(name: str, version: str) -> Done:
-    """Unversioned requests get that version from the next one on, also after a restart of TorchServe in place."""
+    """Makes the version the default for unversioned requests at once, and also after TorchServe restarts in place."""
     if served_model(name, version) is None:
         remedy = f"`scripts/stack release deploy {name} {version}`"
-        raise ServingError(f"{name} {version} among the served versions", "no such version", remedy)
+        raise ServingError(f"{name} {version} to be served", "that it is not", remedy)
     ask_java("default", name, version)
 
     def mark(models: Snapshot) -> None:
@@ -141,7 +141,7 @@ def set_default(name: str, version: str) -> Done:
 
 
 def served_model(name: str, version: str) -> "Model | None":
-    """The version as it is served, if TorchServe has it."""
+    """Returns the version as it is served, or None if TorchServe does not have it."""
     if not any(described["modelVersion"] == version for described in health.describe(name)):
         return None
     chosen = (one for one in state.read_chosen() if (one.name, one.version) == (name, version))
@@ -149,18 +149,18 @@ def served_model(name: str, version: str) -> "Model | None":
 
 
 def replace_workers(name: str, version: str, entry: "dict[str, Any]") -> Done:
-    """Gives the version workers of another archive, while those it has go on answering until the new ones are READY.
+    """Replaces the version's workers with those of another archive; the old ones answer until the new ones are READY.
 
-    entry: the version's part of the snapshot, from then on. Where a new worker does not load, all stays as it was.
-    Returns a `warning` where requests may have been lost, else {}. Raises ServingError, OSError.
+    entry: the version's new part of the snapshot. If a new worker fails to load, the old workers stay. Returns a
+    `warning` if requests may have been lost, else {}. Raises ServingError or OSError.
     """
-    # The old workers answer what they compute before they end.
+    # The old workers finish the requests that they are computing before they end.
     longest = max(one["responseTimeout"] for one in (entry, find_entry(name, version)))
     return ask_java("replace", name, version, entry["startupTimeout"] + longest + MARGIN_SECONDS, settings=entry)
 
 
 def take_back(name: str, version: str, before: "dict[str, Any] | None") -> None:
-    """Undoes a deployment that failed: the version is served as before, or not at all. Raises ServingError, OSError."""
+    """Rolls back a failed deployment: the version is served as before, if it was. Raises ServingError or OSError."""
     if before:
         replace_workers(name, version, before)
     else:
@@ -168,7 +168,7 @@ def take_back(name: str, version: str, before: "dict[str, Any] | None") -> None:
 
 
 def verified_model(store: Path, name: str, version: str) -> Model:
-    """Judged by hash and signature, as at a start. Raises ServingError."""
+    """Returns the version, checked by hash and signature as at a start. Raises ServingError."""
     entries = [entry for entry in read_manifest(store) if key_of(entry) == (name, version)]
     if not entries:
         raise ServingError(f"{name} {version} in the manifest", "no such version", f"`scripts/stack build {name}`")
@@ -176,19 +176,19 @@ def verified_model(store: Path, name: str, version: str) -> Model:
     if model.state is not State.SERVED:
         assert model.reason
         found = f"it {model.state.value} (expected {model.reason.expected}, found {model.reason.found})"
-        raise ServingError(f"an archive of {model.label} to serve", found, model.reason.remedy)
+        raise ServingError(f"a valid archive of {model.label}", found, model.reason.remedy)
     return model
 
 
 def unused_folder(model: Model) -> Path:
-    """Where to unpack the archive: a folder that no served version uses, removed if an earlier attempt left it."""
+    """Returns the folder to unpack the archive to: one that no served version uses, removed if it was left over."""
     config = json.loads(torchserve.read_config(state.TEMP / state.CONFIG)[torchserve.SNAPSHOT])
     entries = ((key, entry) for key, versions in config["models"].items() for entry in versions.items())
     in_use = {entry["marName"]: (name, version) for name, (version, entry) in entries}
     folder = prepare.UNPACKED / model.archive
     if in_use.get(folder.name, (model.name, model.version)) != (model.name, model.version):
-        found = f"{folder.name}, which is served as another version"
-        raise ServingError(f"an archive of {model.label}'s own", found, f"{REBUILD} {model.name}")
+        found = f"{folder.name}, from which another version is served"
+        raise ServingError(f"an archive for {model.label} only", found, f"{REBUILD} {model.name}")
     if folder.name in in_use:
         folder = folder.with_name(f"{folder.name}@{model.sha256[:12]}")
     shutil.rmtree(folder, ignore_errors=True)
@@ -196,27 +196,27 @@ def unused_folder(model: Model) -> Path:
 
 
 def unpacked_settings(store: Path, model: Model, folder: Path) -> dict[str, Any]:
-    """The settings that a start would have decided with this model among the others; its archive is unpacked."""
+    """Unpacks the archive and returns the settings that a start with this model among the others would choose."""
     limits = sizing.read_limits(replicas=sizing.read_replicas(os.environ))
     served = [one for one in prepare.choose_models(store).served if one.label != model.label]
     chosen = sizing.choose(limits, [*served, model], os.environ)
     (settings,) = prepare.unpack_models([(model, folder)], store, chosen, limits.cpus)
     description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["model"]
     if description.get("modelVersion") != model.version:
-        found = f"one of {description.get('modelName')} {description.get('modelVersion')}"
+        found = f"an archive of {description.get('modelName')} {description.get('modelVersion')}"
         raise ServingError(f"an archive of {model.label}", found, f"{REBUILD} {model.name}")
     return settings
 
 
 def find_entry(name: str, version: str) -> dict[str, Any]:
-    """The version's part of what Java restores when it is started again in this container."""
+    """Returns the version's part of the snapshot that Java restores when it is restarted in this container."""
     snapshot = json.loads(torchserve.read_config(state.TEMP / state.CONFIG)[torchserve.SNAPSHOT])
     entry: dict[str, Any] = snapshot["models"][name][version]
     return entry
 
 
 def change_snapshot(change: Callable[[Snapshot], Any]) -> Any:
-    """Changes what Java restores when it is started again in this container; returns what `change` returns."""
+    """Changes the snapshot that Java restores when it is restarted in this container; returns `change`'s result."""
     path = state.TEMP / state.CONFIG
     config = torchserve.read_config(path)
     snapshot = json.loads(config[torchserve.SNAPSHOT])
@@ -227,7 +227,7 @@ def change_snapshot(change: Callable[[Snapshot], Any]) -> Any:
 
 
 def ask_java(action: str, name: str, version: str, seconds: float = MARGIN_SECONDS, **more: Any) -> Done:
-    """What Java answers. Raises ServingError with its reason, OSError where it does not answer within `seconds`."""
+    """Returns Java's answer. Raises ServingError if Java reports an error, OSError if there is no answer in time."""
     request = {"action": action, "name": name, "version": version, **more}
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(seconds)

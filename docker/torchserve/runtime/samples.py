@@ -1,4 +1,4 @@
-"""Tries a version that was just registered with its samples, and compares the answers with the manifest's."""
+"""Tests a newly registered version with its samples, and compares its answers with the manifest's."""
 
 import json
 import urllib.error
@@ -13,13 +13,13 @@ from runtime.errors import ServingError
 from runtime.manifest import Model
 
 INFERENCE = "http://127.0.0.1:8080"
-# Each sample is sent so often, by as many clients as there are workers: a worker's first requests are slow.
+# How often each sample is sent, by as many clients as there are workers, to get past a worker's slow first requests.
 ROUNDS = 3
 TIMEOUT_SECONDS = 150
 
 
 def check_samples(model: Model, store: Path, workers: int) -> int:
-    """How many requests were answered, all rightly. Raises ServingError for the first that was not."""
+    """Returns the number of requests, all answered correctly. Raises ServingError for the first wrong answer."""
     bodies = [(sample, read_sample(model, store, sample)) for sample in model.samples]
     with ThreadPoolExecutor(workers) as clients:
         problems = list(clients.map(lambda one: problem_of(model, *one), bodies * ROUNDS))
@@ -30,7 +30,7 @@ def check_samples(model: Model, store: Path, workers: int) -> int:
 
 
 def read_sample(model: Model, store: Path, sample: Record) -> bytes:
-    """The file that the builder has checked, as it was. Raises ServingError."""
+    """Returns the sample's content. Raises ServingError if it is not the file that the builder checked."""
     path = store / SAMPLES / f"{model.name}-{model.version}" / Path(str(sample["file"])).name
     try:
         found = file_sha256(path)
@@ -43,7 +43,7 @@ def read_sample(model: Model, store: Path, sample: Record) -> bytes:
 
 
 def problem_of(model: Model, sample: Record, body: bytes) -> Optional[ServingError]:
-    """What is wrong with the answer to a sample: any is right where the manifest expects none."""
+    """Returns what is wrong with the answer to a sample, or None; any answer will do if the manifest names none."""
     url = f"{INFERENCE}/predictions/{model.name}/{model.version}"
     try:
         with urllib.request.urlopen(url, body, TIMEOUT_SECONDS) as response:  # noqa: S310
@@ -55,12 +55,12 @@ def problem_of(model: Model, sample: Record, body: bytes) -> Optional[ServingErr
     else:
         if sample.get("expected") in (None, found):
             return None
-    expected = f"the answer {sample.get('expected') or 200} of {model.label} to its sample {sample['file']}"
+    expected = f"{model.label} to answer {sample.get('expected') or 200} to its sample {sample['file']}"
     return ServingError(expected, " ".join(found.split()), f"correcting its handler or its samples, and {REBUILD}")
 
 
 def best_of(answer: str) -> str:
-    """Of labels with probabilities the first, which is the best; any other answer is the text itself."""
+    """Returns the first (best) label if the answer has labels with probabilities, else the answer's text."""
     try:
         content = json.loads(answer)
     except ValueError:

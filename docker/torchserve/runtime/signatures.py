@@ -1,7 +1,7 @@
-"""Verifies who wrote a record of the manifest, with the public key of the user's that compose mounts as a secret.
+"""Verifies the signatures of the manifest's records with the user's public key, which Compose mounts as a secret.
 
-Each record carries a signature by itself (DSSE, https://github.com/secure-systems-lab/dsse), which the builder made.
-Without a key nothing is verified.
+Each record has its own signature (DSSE, https://github.com/secure-systems-lab/dsse), made by the builder. Without a key
+nothing is verified.
 """
 
 import hashlib
@@ -16,29 +16,29 @@ MAKE_KEY = "`openssl pkey -in signing.pem -pubout -out verify.pem` and STACK_VER
 
 
 class RecordVerifier:
-    """The user's public key."""
+    """Verifies records with the user's public key."""
 
     def __init__(self, pem: bytes) -> None:
-        """Raises ServingError for anything but an Ed25519 public key in PEM."""
-        # Imported only where there is a key: it costs the start of every other stack nothing.
+        """Reads the key. Raises ServingError for anything but an Ed25519 public key in PEM."""
+        # Imported here, so that a stack without a key does not pay for it at start.
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
         from securesystemslib.signer import SSlibKey
 
         try:
             public = load_pem_public_key(pem)
-        # Which error it is depends on what was found in place of a key.
+        # The type of the error depends on what the file contains.
         except Exception as error:
             found = next(iter(str(error).splitlines()), type(error).__name__)
-            raise ServingError("an Ed25519 public key in PEM as STACK_VERIFY_KEY", found, MAKE_KEY) from None
+            raise ServingError("STACK_VERIFY_KEY to be an Ed25519 public key in PEM", found, MAKE_KEY) from None
         if not isinstance(public, Ed25519PublicKey):
-            raise ServingError("an Ed25519 public key as STACK_VERIFY_KEY", type(public).__name__, MAKE_KEY)
+            raise ServingError("STACK_VERIFY_KEY to be an Ed25519 public key", type(public).__name__, MAKE_KEY)
         # `openssl pkey -pubin -in verify.pem -outform DER | sha256sum` prints the same.
         self.keyid = hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
         self._key = SSlibKey.from_crypto(public, self.keyid)
 
     def problem(self, record: Mapping[str, Any]) -> str:
-        """Why the record is not to be trusted; "" where its signature is valid."""
+        """Returns why the record cannot be trusted, or "" if its signature is valid."""
         from securesystemslib.dsse import Envelope
         from securesystemslib.exceptions import VerificationError
         from securesystemslib.signer import Signature
@@ -60,13 +60,13 @@ class RecordVerifier:
 
 
 def load_verifier(key_file: Path) -> Optional[RecordVerifier]:
-    """None where compose was given no key (an empty file). Raises ServingError for a key that cannot be used."""
+    """Returns None if Compose was given no key (an empty file). Raises ServingError for an unusable key."""
     try:
         pem = key_file.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ServingError(
-            "a STACK_VERIFY_KEY that user 1000 may read", str(error), "`chmod a+r`: it is public"
+            "a STACK_VERIFY_KEY that user 1000 can read", str(error), "`chmod a+r`, as the key is public"
         ) from None
     return RecordVerifier(pem) if pem else None

@@ -1,7 +1,8 @@
-"""Chooses workers per model and threads per worker from what the container may use, and says why.
+"""Chooses workers per model and threads per worker from the container's limits, and gives the reasons.
 
-TorchServe sizes to the machine's CPUs and never sets OMP_NUM_THREADS; a container's limits reach neither. Too many
-threads are worse than too few: two workers of two threads on two CPUs ran DenseNet161 five times slower than of one.
+TorchServe sizes itself by the machine's CPUs and never sets OMP_NUM_THREADS, so it ignores a container's limits. Too
+many threads are worse than too few: on two CPUs, two workers ran DenseNet161 five times slower with two threads than
+with one.
 """
 
 import os
@@ -16,18 +17,18 @@ from runtime.manifest import Model
 from runtime.tuning import Tuning
 
 MIB = 1 << 20
-# Measured: the JVM under load, and one Python worker before it holds weights, with torch imported and without.
+# Measured: the JVM under load, and a Python worker before it loads weights, with torch imported and without.
 JVM_BYTES = 512 * MIB
 TORCH_WORKER_BYTES, LEAN_WORKER_BYTES = 400 * MIB, 80 * MIB
-# A torch worker holds its weights twice while it loads them. Of an archive for another engine about half is what that
-# engine needs. The unpacked archive itself lies in TEMP, which is memory too.
+# A torch worker holds its weights twice while it loads them. Another engine needs about half of an archive. The
+# unpacked archive itself is in TEMP, which is memory as well.
 TORCH_WEIGHT_COPIES, LEAN_WEIGHT_COPIES = 2.0, 0.5
 LEAN_ENGINES = ("openvino", "onnxruntime")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the container may use: CPUs (1.5 is one and a half), memory in bytes or None for no limit, GPUs."""
+    """What the container may use: CPUs (possibly fractional), memory in bytes (None for no limit), and GPUs."""
 
     cpus: float
     cpus_from: str
@@ -38,7 +39,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Sizing:
-    """Workers per model, OMP threads per worker, and one line of reason for each."""
+    """Workers per model, OMP threads per worker, and a line with the reason for each."""
 
     workers: int
     threads: int
@@ -47,7 +48,7 @@ class Sizing:
 
 @dataclass(frozen=True)
 class ModelSizing:
-    """Workers of one model, threads of each, and who says so ("": the Sizing)."""
+    """One model's workers, threads per worker, and the source of these numbers ("" for the general Sizing)."""
 
     workers: int
     threads: int
@@ -55,14 +56,14 @@ class ModelSizing:
 
     @property
     def changes(self) -> dict[str, Any]:
-        """As model-config.yaml says it. TorchServe heeds minWorkers only beside a maxWorkers."""
+        """The settings as in model-config.yaml. TorchServe ignores minWorkers without maxWorkers."""
         return {"minWorkers": self.workers, "maxWorkers": self.workers, "handler": {"threads": self.threads}}
 
 
 def read_limits(cgroup: Path = CGROUP, devices: Path = Path("/dev"), replicas: int = 1) -> Limits:
-    """The limits in force: CPU quota or part of the CPU set, memory limit, GPUs passed in.
+    """Returns the limits in force: CPU quota or share of the CPU set, memory limit, and GPUs passed in.
 
-    replicas: containers that have the CPU set in common; each is to leave the others their part.
+    replicas: the number of containers that share the CPU set, of which each uses its part only.
     """
     allowed = len(os.sched_getaffinity(0))
     cpus, cpus_from = allowed / replicas, f"{counted(allowed, 'CPU')} in the CPU set"
@@ -78,12 +79,12 @@ def read_limits(cgroup: Path = CGROUP, devices: Path = Path("/dev"), replicas: i
 
 
 def read_replicas(env: Mapping[str, str]) -> int:
-    """How many containers serve on this machine, this one included."""
+    """Returns how many containers serve on this machine, including this one."""
     return _override(env, "TORCHSERVE_REPLICAS") or 1
 
 
 def choose(limits: Limits, models: Sequence[Model], env: Mapping[str, str]) -> Sizing:
-    """As many workers as whole CPUs (or GPUs) while they fit in memory, the CPUs divided among them as threads."""
+    """Chooses one worker per whole CPU (or GPU) if they fit into memory, and divides the CPUs among them as threads."""
     reasons: list[str] = []
     cpus = max(1, int(limits.cpus))
     workers = _override(env, "TORCHSERVE_WORKERS")
@@ -105,11 +106,11 @@ def choose(limits: Limits, models: Sequence[Model], env: Mapping[str, str]) -> S
 
 
 def size_model(model: Model, sizing: Sizing, tuned: Optional[Tuning], cpus: float) -> ModelSizing:
-    """Tuned settings before the model's own (model.yaml), before everyone's.
+    """Sizes one model: tuned settings take precedence over its own (model.yaml), and those over the general Sizing.
 
-    A model's own number of workers divides the CPUs anew: never more runnable threads than CPUs, unless asked for.
-    A model batched without waiting gets a worker per two CPUs, of two threads: of one worker a lone request finds the
-    memory in the cache, of several in turn it does not.
+    If a model sets its number of workers, the CPUs are divided among those, so that there are never more runnable
+    threads than CPUs unless requested. A model batched without delay gets one worker with two threads per two CPUs:
+    with fewer workers, a lone request is more likely to find its worker's memory in the CPU cache.
     """
     own_workers = (tuned and tuned.workers) or model.own_workers
     own_threads = (tuned and tuned.threads) or model.serving.get("threads")
@@ -122,12 +123,12 @@ def size_model(model: Model, sizing: Sizing, tuned: Optional[Tuning], cpus: floa
 
 
 def counted(number: float, noun: str) -> str:
-    """`1 worker`, `2 workers`, `1.5 CPUs`."""
+    """Returns `1 worker`, `2 workers`, `1.5 CPUs`."""
     return f"{number:g} {noun}" + ("" if number == 1 else "s")
 
 
 def _fitting_workers(cpus: int, limits: Limits, models: Sequence[Model]) -> tuple[int, str]:
-    """Workers per model, at most `cpus`, so that one set of all models' workers fits in the memory limit."""
+    """Returns workers per model (at most `cpus`) that fit into the memory limit for all models, and the reason."""
     if limits.memory is None or not models:
         return cpus, limits.cpus_from
     archives = sum(m.size for m in models)
@@ -136,8 +137,8 @@ def _fitting_workers(cpus: int, limits: Limits, models: Sequence[Model]) -> tupl
     fitting = room // set_bytes
     if fitting >= cpus:
         return cpus, limits.cpus_from
-    need = f"{set_bytes // MIB} MiB for one of each of {counted(len(models), 'model')}"
-    why = f"{limits.memory_from}: {room // MIB} MiB for workers, {need}"
+    need = f"{set_bytes // MIB} MiB needed for one worker of each of {counted(len(models), 'model')}"
+    why = f"{limits.memory_from}: {room // MIB} MiB left for workers, {need}"
     if fitting:
         return fitting, why
     return 1, f"{why}; WARNING: workers may be killed, try a larger TORCHSERVE_MEMORY"
@@ -150,10 +151,10 @@ def _worker_bytes(model: Model) -> int:
 
 
 def _override(env: Mapping[str, str], name: str) -> Optional[int]:
-    """A whole number of at least 1 from the environment, or None where the variable is unset or empty."""
+    """Returns a whole number of at least 1 from the environment, or None if the variable is unset or empty."""
     text = env.get(name, "").strip()
     if not text:
         return None
     if not (text.isdecimal() and int(text) >= 1):
-        raise ServingError(f"{name} to be a whole number from 1", repr(text), f"{name}=2, or leave it empty")
+        raise ServingError(f"{name} to be a whole number, 1 or more", repr(text), f"{name}=2, or leave it empty")
     return int(text)

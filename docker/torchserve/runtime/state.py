@@ -1,4 +1,4 @@
-"""The files in TEMP through which the container's processes tell each other what is served and how it does."""
+"""The files in TEMP through which the container's processes share what is served and whether it is healthy."""
 
 import json
 import os
@@ -20,34 +20,34 @@ _VERDICT, _CHOSEN, _START = ".stack-health", ".stack-chosen.json", ".stack-start
 
 
 def publish(healthy: bool, line: str, temp: "Path | None" = None) -> None:
-    """Writes the verdict: seconds since boot (a verdict gets old), Docker's exit status (0 is healthy), the line."""
+    """Writes the verdict: its time in seconds since boot (verdicts expire), the exit status for Docker, the line."""
     now = int(time.clock_gettime(time.CLOCK_BOOTTIME))
     write_whole((temp or TEMP) / _VERDICT, f"{now} {0 if healthy else 1} {line}\n")
 
 
 def forget(temp: "Path | None" = None) -> None:
-    """Removes what an earlier run of the same container left, so that nobody judges by it."""
+    """Removes the files that an earlier run of the same container left, so that they are not taken for current."""
     for name in (_VERDICT, _CHOSEN, _START):
         ((temp or TEMP) / name).unlink(missing_ok=True)
 
 
 def keep_chosen(models: Iterable[Model], temp: "Path | None" = None) -> None:
-    """Writes what became of every version of the manifest: by the entrypoint at its start, then by each release."""
+    """Writes the state of every version in the manifest: first the entrypoint at its start, then each release."""
     write_whole((temp or TEMP) / _CHOSEN, json.dumps([_as_data(model) for model in models], indent=1) + "\n")
 
 
 def read_chosen(temp: "Path | None" = None) -> "list[Model]":
-    """Returns what `keep_chosen` wrote, and nothing before the entrypoint has chosen."""
+    """Returns what `keep_chosen` wrote; an empty list before that."""
     path = (temp or TEMP) / _CHOSEN
     return [_from_data(data) for data in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
 
 
 @dataclass(frozen=True)
 class Start:
-    """What holds from one start to the next.
+    """What stays the same from one start to the next.
 
-    `threads`: as many as the libraries of a worker may start; `settings`: the hash of the files that the start has read
-    beside the manifest and releases.json.
+    `threads`: how many threads a worker's libraries may start; `settings`: the hash of the files, other than the
+    manifest and releases.json, that were read at start.
     """
 
     threads: int
@@ -55,18 +55,18 @@ class Start:
 
 
 def keep_start(start: Start, temp: "Path | None" = None) -> None:
-    """Writes what this start has decided."""
+    """Writes what was decided at this start."""
     write_whole((temp or TEMP) / _START, json.dumps(asdict(start)) + "\n")
 
 
 def read_start(temp: "Path | None" = None) -> "Start | None":
-    """Returns what `keep_start` wrote, or None before the entrypoint has decided it."""
+    """Returns what `keep_start` wrote, or None before that."""
     path = (temp or TEMP) / _START
     return Start(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def with_chosen(models: Sequence[Model], changed: Model) -> "list[Model]":
-    """`models` with `changed` in the place of the same version, or at the end."""
+    """Returns `models` with `changed` in place of the same version, or appended."""
     labels = [model.label for model in models]
     if changed.label not in labels:
         return [*models, changed]
@@ -74,7 +74,7 @@ def with_chosen(models: Sequence[Model], changed: Model) -> "list[Model]":
 
 
 def described(models: Iterable[Model]) -> "list[dict[str, Any]]":
-    """What the command line is told of each version: its state and, where it is not served, the reason."""
+    """Returns each version's data for the command line: its state and, if it is not served, the reason."""
     return [_as_data(model) for model in models]
 
 

@@ -1,4 +1,4 @@
-"""Keeps TorchServe running: starts it again where it ends, publishes its health, drains and stops it."""
+"""Keeps TorchServe running: restarts it if it ends, publishes its health, drains and stops it."""
 
 import os
 import signal
@@ -12,27 +12,27 @@ from runtime import health, state
 from runtime.adopted import AdoptedProcess
 from runtime.log import log
 
-# A TorchServe that ends is started again in place, which takes seconds; one that ends so often is Docker's to restart.
+# A TorchServe that ends is restarted in place, within seconds. After this many ends, leave the restart to Docker.
 MAX_ENDS, ENDS_WITHIN_SECONDS = 5, 600.0
-# As a shell would report it. Not 0: the restart policy counts failures only, and has to see a host's shutdown as one.
+# As a shell reports it. Not 0, because the restart policy counts failures only, and a host's shutdown must be one.
 STOPPED = 128 + signal.SIGTERM
 # Poll often until ready, because someone is waiting; rarely afterwards, because each poll costs CPU.
 LOOK_SECONDS, FIRST_LOOKS_SECONDS = 3.0, 0.5
 _STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
-# `scripts/stack dev` sends it once this package has changed: the process reads it again, and Java runs on.
+# `scripts/stack dev` sends this after a change of this package: the process reloads its code while Java keeps running.
 _CODE_CHANGED = signal.SIGHUP
 _SIGNALS = _STOP_SIGNALS | {signal.SIGCHLD, _CODE_CHANGED}
 
-# The entrypoint's argument: adopt this Java.
+# The entrypoint's argument for adopting a running Java.
 ADOPT = "--adopt"
 
 Java = Union["subprocess.Popen[bytes]", AdoptedProcess]
 
 
 def supervise(start_java: Callable[[], Java], stop_seconds: float, running: "AdoptedProcess | None" = None) -> int:
-    """Keeps TorchServe running and its health published, until a stop signal or too many ends.
+    """Keeps TorchServe running and publishes its health, until a stop signal or too many ends. Returns the exit status.
 
-    running: the Java that an earlier image of this process has started.
+    running: the Java that this process started before it replaced itself.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     ends: list[float] = []
@@ -43,21 +43,21 @@ def supervise(start_java: Callable[[], Java], stop_seconds: float, running: "Ado
         if java.poll() is None:
             return stop(java, stop_seconds)
         end_workers(java)
-        found = f"found it ended with {_status(java.returncode)}"
+        found = f"found that it ended with {_status(java.returncode)}"
         if not was_ready:
-            log(f"FAIL: expected TorchServe to become ready, {found}; try the last lines above")
+            log(f"FAIL: expected TorchServe to become ready, {found}; try what the last lines above say")
             return 1
         now = time.monotonic()
         ends = [end for end in ends if now - end < ENDS_WITHIN_SECONDS] + [now]
-        state.publish(False, "unhealthy: TorchServe ended and is started again")
+        state.publish(False, "unhealthy: TorchServe ended and is being restarted")
         if len(ends) > MAX_ENDS:
-            log(f"FAIL: expected TorchServe to run, {found}, as {MAX_ENDS} times before; try the lines above")
+            log(f"FAIL: expected TorchServe to run, {found}, as {MAX_ENDS} times before; try what the lines above say")
             return 1
-        log(f"WARNING: expected TorchServe to run until it is told to stop, {found}; starting it again")
+        log(f"WARNING: expected TorchServe to run until it is stopped, {found}; restarting it")
 
 
 def watch(java: Java) -> bool:
-    """Publishes the health until Java's end or a stop signal; returns whether all was ever healthy."""
+    """Publishes the health until Java ends or a stop signal arrives; returns whether it was ever healthy."""
     started = time.monotonic()
     ready = False
     while java.poll() is None:
@@ -75,24 +75,24 @@ def watch(java: Java) -> bool:
 
 
 def read_code_again(java: Java) -> None:
-    """Replaces this process by one that runs the package as it is now; Java stays its child. Never returns."""
-    log("reading the changed runtime, TorchServe runs on")
+    """Replaces this process with one that runs the package's current code; Java stays its child. Never returns."""
+    log("reloading the changed runtime while TorchServe keeps running")
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "runtime", ADOPT, str(java.pid)])  # noqa: S606
 
 
 def stop(java: Java, seconds: float) -> int:
-    """Java drains, then ends, within `seconds`; a second stop signal cuts that short."""
-    # Red while requests in flight finish, so that whoever routes requests stops sending new ones.
-    state.publish(False, "unhealthy: draining, TorchServe is about to stop")
-    log("stopping: no new connections, requests in flight are answered")
+    """Lets Java drain and end within `seconds`, or kills it then or at a second stop signal. Returns STOPPED."""
+    # Unhealthy while requests in flight finish, so that load balancers stop sending new ones.
+    state.publish(False, "unhealthy: TorchServe is draining before it stops")
+    log("stopping: accepting no new connections, finishing the requests in flight")
     java.terminate()
     deadline = time.monotonic() + seconds
     while java.poll() is None and time.monotonic() < deadline:
         if _wait_for(0.2) in _STOP_SIGNALS:
             break
     if java.poll() is None:
-        log(f"TorchServe did not stop in {seconds:g} s or was told to stop at once: killing it")
+        log(f"killing TorchServe: it did not stop within {seconds:g} s, or a second stop signal arrived")
         java.kill()
         java.wait()
     log("stopped")
@@ -100,13 +100,13 @@ def stop(java: Java, seconds: float) -> int:
 
 
 def end_workers(java: Java) -> None:
-    """Kills what a dead Java has left: a worker still computing would remove the socket of its successor as it ends."""
+    """Kills a dead Java's workers: one still computing would remove its successor's socket when it ends."""
     with suppress(ProcessLookupError):
         os.killpg(java.pid, signal.SIGKILL)
 
 
 def _wait_for(seconds: float) -> "signal.Signals | None":
-    """The first of the (blocked) signals to arrive within `seconds`, or None."""
+    """Returns the first of the (blocked) signals that arrives within `seconds`, or None."""
     received = signal.sigtimedwait(_SIGNALS, seconds)
     return None if received is None else signal.Signals(received.si_signo)
 

@@ -1,4 +1,4 @@
-"""How a version's tuned settings (contract/tuned.py) change its archive's own, and whether they fit this container."""
+"""Applies a version's tuned settings (contract/tuned.py) to its archive's own, and checks that they fit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any, Optional, cast
 from contract.failure import Failure
 from contract.tuned import Tuned, read_tuned
 
-# Where a setting belongs in model-config.yaml; the number of workers is the sizing's to write.
+# Where a setting belongs in model-config.yaml; sizing.py writes the number of workers.
 _PLACES = {
     "threads": ("handler", "threads"),
     "batchSize": ("batchSize",),
@@ -25,22 +25,22 @@ class Tuning:
 
     @property
     def why(self) -> str:
-        """Who says so, for the log."""
+        """The source of the settings, for the log."""
         return f"tuned for {self.tuned.goal}"
 
     @property
     def workers(self) -> Optional[int]:
-        """None where the number of workers was not tuned."""
+        """The number of workers; None if it was not tuned."""
         return cast("Optional[int]", self.tuned.settings.get("workers"))
 
     @property
     def threads(self) -> Optional[int]:
-        """Threads of one worker; None where they were not tuned."""
+        """Threads per worker; None if they were not tuned."""
         return cast("Optional[int]", self.tuned.settings.get("threads"))
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The settings as model-config.yaml says them, without the workers."""
+        """The settings in the form of model-config.yaml, without the workers."""
         changes: dict[str, Any] = {}
         for key, (*sections, name) in _PLACES.items():
             if key in self.tuned.settings:
@@ -57,18 +57,18 @@ class Tuning:
         return ", ".join(f"{key} {value}" for key, value in named)
 
     def misfit(self, precisions: Sequence[str], cpus: float) -> str:
-        """Why these settings are not for this archive or this container (tuned on another?), or nothing."""
+        """Returns why the settings do not fit this archive or container (tuned elsewhere?), or "" if they do."""
         precision = self.tuned.settings.get("precision")
         if precision is not None and precision not in precisions:
             return f"expected a precision of the archive ({', '.join(precisions) or 'none'}), found {precision}"
         wanted, usable = (self.workers or 1) * (self.threads or 1), max(1, int(cpus))
         if wanted > usable:
-            return f"expected workers × threads of at most {usable} CPUs, found {wanted}"
+            return f"expected workers × threads to be at most {usable} (the CPUs), found {wanted}"
         return ""
 
 
 def read_tunings(store: Path) -> tuple[dict[str, Tuning], str]:
-    """Returns the tunings by label, and what is wrong with the file, which is never a reason not to start."""
+    """Returns the tunings by label, and a problem with the file ("" if none), which never prevents the start."""
     try:
         return {label: Tuning(tuned) for label, tuned in read_tuned(store).items()}, ""
     except Failure as failure:

@@ -1,7 +1,7 @@
-"""Unpacks the verified archives for TorchServe, each with the settings in effect: its own, tuned and sized.
+"""Unpacks the verified archives for TorchServe, each with the settings in effect: its own, as tuned and sized.
 
-TorchServe would unpack an archive itself, but heeds the settings inside it before any others: what is decided at start
-(workers, threads, a tuned batch size) has to be written where it looks.
+TorchServe could unpack an archive itself, but the settings inside take precedence over all others, so what is decided
+at start (workers, threads, a tuned batch size) has to be written there.
 """
 
 import shutil
@@ -21,9 +21,9 @@ SETTINGS = "model-config.yaml"
 
 
 def unpack(model: Model, store: Path, folder: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Puts the archive's content into `folder`; returns its settings, changed as `changes` says.
+    """Puts the archive's content into `folder`. Returns its settings with `changes` applied. Raises ServingError.
 
-    A folder (the format no-archive) is not copied but linked to.
+    The files of a folder (format no-archive) are not copied but linked.
     """
     source = store / model.archive
     try:
@@ -42,21 +42,21 @@ def unpack(model: Model, store: Path, folder: Path, changes: Mapping[str, Any]) 
         path.write_text(yaml.safe_dump(settings), encoding="utf-8")
         return settings
     except (OSError, ValueError, zipfile.BadZipFile, tarfile.TarError, yaml.YAMLError) as error:
-        raise ServingError(f"an archive to unpack in {model.archive}", str(error), f"{REBUILD} {model.name}") from error
+        raise ServingError(f"{model.archive} to be a valid archive", str(error), f"{REBUILD} {model.name}") from error
 
 
 def _extract_tar(source: Path, folder: Path) -> None:
-    """A .tar.gz has one root folder, the model's name."""
+    """Unpacks a .tar.gz, which has one root folder named after the model."""
     scratch = folder.with_name(folder.name + ".part")
     with tarfile.open(source) as archive:
-        # The archive is the builder's, known by its hash; the filter came to Python 3.9 in a later patch release.
+        # The archive's hash was verified; Python 3.9 has the filter only from a later patch release on.
         archive.extractall(scratch, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # noqa: S202
     next(scratch.iterdir()).rename(folder)
     shutil.rmtree(scratch)
 
 
 def merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`changes` over `settings`, section by section."""
+    """Returns `settings` with `changes` applied, section by section."""
     result = dict(settings)
     for key, value in changes.items():
         result[key] = merged(result.get(key, {}), value) if isinstance(value, dict) else value

@@ -1,12 +1,12 @@
-"""Describes a batch that was answered, and its requests' ids and headers; what is made of them is batch_observers'."""
+"""Describes an answered batch with its requests' IDs and headers, for batch_observers."""
 
 from typing import Any, NamedTuple
 
 
 class Batch(NamedTuple):
-    """A batch that was answered, as its observers see it.
+    """An answered batch, as its observers see it.
 
-    `ids`, `headers` and `statuses` have one entry per request: the id (see `request_id`), the headers by lower-case
+    `ids`, `headers` and `statuses` have one entry per request: the ID (see `request_id`), the headers by lower-case
     name, and the HTTP status of the answer. `began` and `ended` are nanoseconds since 1970. `stages` holds seconds by
     stage, in the order in which they ran; it is empty if the batch failed.
     """
@@ -23,10 +23,10 @@ class Batch(NamedTuple):
 
 
 def request_id(request: Any) -> str:
-    """Returns the id that the client gave to an otf_codec.Request (X-Request-Id), else TorchServe's own."""
+    """Returns the ID that the client gave to an otf_codec.Request (X-Request-Id), or TorchServe's own."""
     return str(lower_case(request.headers).get("x-request-id") or request.id)
 
 
 def lower_case(headers: dict[str, Any]) -> dict[str, Any]:
-    """Returns the headers by lower-case name, without the fields of a form: each of those comes as a dict."""
+    """Returns the headers by lower-case name, without a form's fields, which come as dicts."""
     return {name.lower(): value for name, value in headers.items() if isinstance(value, str)}

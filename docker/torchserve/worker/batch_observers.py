@@ -1,4 +1,4 @@
-"""Chooses what else is made of a batch that was answered: spans, a line in the log, or, by default, nothing."""
+"""Chooses the observers of answered batches: spans, a line in the log, or, by default, none."""
 
 import logging
 import os
@@ -10,29 +10,29 @@ Observer = Callable[[Batch], None]
 
 
 def observers() -> list[Observer]:
-    """Returns the observers that the environment asks for."""
+    """Returns the observers that the environment enables; none by default."""
     found: list[Observer] = []
     if os.environ.get("ACCESS_LOG") == "all":
         found.append(log_batch)
     if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
-        import batch_spans  # here, so that it costs nothing where nothing is traced
+        import batch_spans  # here, so that it costs nothing if nothing is traced
 
         found.append(batch_spans.exporting())
     return found
 
 
 def log_batch(batch: Batch) -> None:
-    """Writes one line with the batch's stages in milliseconds; `FORMATTER` puts the ids in front of it."""
+    """Logs one line with the batch's stages in milliseconds, which `FORMATTER` prefixes with the IDs."""
     spent = ", ".join(f"{name} {seconds * 1000:.3f} ms" for name, seconds in batch.stages.items()) or "failed"
     logging.info("batch of %d: %s", len(batch.ids), spent)
 
 
-# How ts.metrics writes a metric, for Java to read.
+# The prefix of a metric from ts.metrics, which Java parses.
 METRIC = "[METRICS]"
 
 
 class IdFormatter(logging.Formatter):
-    """Puts the ids of the batch in hand in front of every line, also within a traceback: Java logs each line apart."""
+    """Prefixes every line, even of a traceback, with the current batch's IDs, because Java logs lines separately."""
 
     def __init__(self) -> None:
         super().__init__("%(message)s")

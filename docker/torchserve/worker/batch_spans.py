@@ -17,16 +17,16 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-# ModelQueues.java sets this header to when the request came into its model's queue, in microseconds since 1970.
+# The header that ModelQueue.java sets to when the request entered its model's queue, in microseconds since 1970.
 QUEUED = "x-stack-queued"
 EXPORT_SECONDS, SCHEDULE_MS = 5, 1000
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class Spans:
-    """Makes a batch's spans and exports them in the background; spans are dropped while the export's queue is full.
+    """Makes a batch's spans and exports them in the background; drops spans while the export queue is full.
 
-    ratio: the share (0 to 1) that is sampled of the traces that begin here, not at a client or at the edge.
+    ratio: the share (0 to 1) to sample of the traces that begin here rather than at a client or at the edge.
     """
 
     def __init__(self, exporter: SpanExporter, ratio: float) -> None:
@@ -75,7 +75,7 @@ def _queued(headers: "dict[str, Any]", began: int) -> int:
 
 
 def exporting() -> "Any":
-    """Returns an observer that makes and exports a batch's spans as the environment says (OTEL_*)."""
+    """Returns an observer that makes and exports a batch's spans as configured by the environment (OTEL_*)."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # imports requests
 
     logger = logging.getLogger("opentelemetry")
@@ -85,12 +85,12 @@ def exporting() -> "Any":
 
 
 class OneWarning(logging.Handler):
-    """Says once that spans are lost: the SDK repeats it for every export, as long as the collector is down."""
+    """Reports only once that spans are lost, whereas the SDK does so for every export while the collector is down."""
 
     said = False
 
     def emit(self, record: logging.LogRecord) -> None:
         if not self.said:
             self.said = True
-            print(f"WARNING: expected the collector to take spans, found {record.getMessage()[:300]}; said once")
+            print(f"WARNING: expected the collector to accept spans, found {record.getMessage()[:300]}; logged once")
             sys.stdout.flush()

@@ -1,18 +1,18 @@
-"""Lets ts.torch_handler.base_handler (TorchServe 0.12.0) import an engine when it uses it, not because it is installed.
+"""Makes ts.torch_handler.base_handler (TorchServe 0.12.0) import an engine only when a handler uses it.
 
 Every handler on TorchServe's base classes imports that module. It tries `import onnxruntime as ort`, for models in
-.onnx files, and `import openvino.torch`, for torch.compile. This image has both, and in each such worker they would
-hold 141 MiB, which few models need. `install` gives this one module an `__import__` (in its own `__builtins__`, where
-Python looks for it) that answers those two statements with a `DeferredModule`. Every other import, in base_handler and
-elsewhere, stays Python's own: a handler that imports an engine gets the real module. importlib.util.LazyLoader would
-put lazy modules into sys.modules, and whatever looks through all modules, as inspect.getmodule does, loads them.
+.onnx files, and `import openvino.torch`, for torch.compile. This image has both, which would take up 141 MiB in each
+such worker although few models need them. `install` gives this one module an `__import__` (in its own `__builtins__`,
+where Python looks for it) that returns a `DeferredModule` for those two statements. All other imports, in base_handler
+and elsewhere, are Python's own: a handler that imports an engine gets the real module. importlib.util.LazyLoader would
+put lazy modules into sys.modules, where code that inspects all modules, such as inspect.getmodule, would load them.
 
-- `ort.InferenceSession(...)`, and any other attribute of `ort`, imports onnxruntime and then is onnxruntime's own.
-- torch.compile(backend="openvino") needs no import: openvino's package names its backend in the entry points
-  "torch_dynamo_backends", where torch looks for what is not registered. Without the import, openvino also no longer
-  sets torch._dynamo.config.inline_inbuilt_nn_modules for the models that are compiled by other backends.
-- ONNX_AVAILABLE is True where onnxruntime is installed, as before. An installation that is damaged is found when the
-  model loads, and not when base_handler does.
+- `ort.InferenceSession(...)`, or any other attribute of `ort`, imports onnxruntime and returns its real attribute.
+- torch.compile(backend="openvino") needs no import: openvino's package declares its backend as an entry point in
+  "torch_dynamo_backends", where torch looks up unregistered backends. Without the import, openvino also no longer
+  sets torch._dynamo.config.inline_inbuilt_nn_modules for models that other backends compile.
+- ONNX_AVAILABLE is True if onnxruntime is installed, as before. A damaged installation is noticed when the model
+  loads, not when base_handler does.
 """
 
 import builtins
@@ -28,24 +28,24 @@ DEFERRED = ("onnxruntime", "openvino.torch")
 
 
 class DeferredModule(ModuleType):
-    """Stands for what `import NAME` binds; it imports NAME for the first attribute that is asked for."""
+    """A placeholder for what `import NAME` binds, which imports NAME when an attribute is accessed."""
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(__import__(self.__name__), attribute)
 
 
 def install() -> None:
-    """Makes later imports of base_handler defer the engines."""
+    """Makes later imports of base_handler defer the import of engines."""
     sys.meta_path.insert(0, BaseHandlerFinder())
 
 
 class BaseHandlerFinder:
-    """Finds base_handler where Python does, with a loader that defers the engines; it finds nothing else."""
+    """Finds only base_handler, where Python does, but with a loader that defers the import of engines."""
 
     def find_spec(
         self, name: str, path: Optional[Sequence[str]] = None, target: Optional[ModuleType] = None
     ) -> Optional[ModuleSpec]:
-        """Returns the module's spec; None for every other module."""
+        """Returns base_handler's spec, or None for any other module."""
         spec = PathFinder.find_spec(name, path, target) if name == BASE_HANDLER else None
         if spec and isinstance(spec.loader, SourceFileLoader):
             spec.loader = DeferringLoader(spec.loader.name, spec.loader.path)
@@ -53,7 +53,7 @@ class BaseHandlerFinder:
 
 
 class DeferringLoader(SourceFileLoader):
-    """Executes a module whose import statements call `import_or_defer`."""
+    """Executes a module so that its import statements call `import_or_defer`."""
 
     def exec_module(self, module: ModuleType) -> None:
         vars(module)["__builtins__"] = {**vars(builtins), "__import__": import_or_defer}
@@ -61,7 +61,7 @@ class DeferringLoader(SourceFileLoader):
 
 
 def import_or_defer(name: str, *arguments: Any) -> ModuleType:
-    """Imports as `__import__` does, except for an engine that is installed and not imported yet."""
+    """Imports as `__import__` does, but defers an engine that is installed and not yet imported."""
     if name in DEFERRED and name not in sys.modules and importlib.util.find_spec(name.partition(".")[0]):
         return DeferredModule(name)
     return __import__(name, *arguments)

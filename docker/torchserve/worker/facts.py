@@ -1,6 +1,6 @@
-"""Writes what is known of a worker to a file in TEMP, one per worker, from which WorkerFacts.java reads it.
+"""Writes what is known about a worker to a file in TEMP, one per worker, which WorkerFacts.java reads.
 
-The file holds the number of starts. It outlives the process, so that no restart is missed between two scrapes.
+The file contains the number of starts. It outlives the process, so that no restart between two scrapes is missed.
 """
 
 import json
@@ -11,21 +11,21 @@ from typing import Any
 
 
 def file_of(model: str, version: str, worker: str) -> Path:
-    """Returns TEMP/workers/MODEL/VERSION/WORKER.json. worker: TorchServe's number of it, such as "9000"."""
+    """Returns TEMP/workers/MODEL/VERSION/WORKER.json. worker: TorchServe's number for the worker, such as "9000"."""
     return Path(os.environ.get("TEMP", "/tmp"), "workers", model, version, f"{worker}.json")  # noqa: S108
 
 
 def started(path: Path) -> None:
-    """Counts one more start. If the file cannot be written, that is logged and the model is served all the same."""
+    """Counts one more start. If the file cannot be written, logs that and lets the model be served anyway."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, {"starts": _read(path).get("starts", 0) + 1})
     except OSError as error:
-        logging.warning("expected to write %s, found %s: its restarts are not counted", path, error)
+        logging.warning("expected to write %s, found %s; restarts of this worker are not counted", path, error)
 
 
 def loaded(path: Path, engine: Any) -> None:
-    """Adds the name and the precision of the handler's engine; does nothing if `engine` lacks one of them."""
+    """Adds the name and precision of the handler's engine; does nothing if `engine` lacks either."""
     name, precision = getattr(engine, "name", None), getattr(engine, "precision", None)
     known = _read(path)
     if name and precision and known:

@@ -1,4 +1,4 @@
-"""Starts a worker, ours or upstream's. Java starts this file in place of TorchServe 0.12.0's own of the same name."""
+"""Starts a worker, ours or upstream's. Java runs this file in place of TorchServe 0.12.0's file of the same name."""
 
 import os
 import runpy
@@ -11,8 +11,8 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    """Runs our worker; upstream's for asyncCommunication and torchrun's parallel models, which only it serves."""
-    # The image sets it too, but TorchServe's blacklist_env_vars can keep it from a worker.
+    """Runs our worker, or upstream's for asyncCommunication and torchrun's parallel models, which only it supports."""
+    # The image sets this too, but TorchServe's blacklist_env_vars can remove it from a worker's environment.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     deferred_engines.install()
     if "--async" in sys.argv or "LOCAL_RANK" in os.environ:
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def leave_folder() -> None:
-    """Leaves the names of this folder's modules to a model's own: `import batch` in a handler finds the model's."""
+    """Frees the names of this folder's modules, so that `import batch` in a handler finds the model's own module."""
     sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
     for module in HERE.glob("*.py"):
         sys.modules.pop(module.stem, None)

@@ -1,8 +1,8 @@
-"""Parses and writes the messages between TorchServe's Java front end and its Python workers, each in one piece.
+"""Parses and writes the messages between TorchServe's Java front end and its Python workers, each in a single step.
 
-It takes the place of ts/protocol/otf_message_handler.py (0.12.0), which reads a request with 31 `recv` calls and
-imports torch (300 MB in every worker) to recognise a tensor. The format is that module's: big-endian int32 lengths
-before every field, -1 at the end of a list.
+Replaces ts/protocol/otf_message_handler.py (0.12.0), which reads a request with 31 `recv` calls and imports torch
+(300 MB in every worker) to recognise a tensor. The format is the same: a big-endian int32 length before every field,
+-1 at the end of a list.
 """
 
 import io
@@ -17,7 +17,7 @@ from typing import Any, Optional, Union
 
 LOAD = b"L"
 PREDICT = b"I"
-# Less than the size for which malloc makes a separate mapping.
+# Less than the size from which malloc uses a separate memory mapping.
 RECEIVE_BYTES = 1 << 16
 END_OF_LIST = struct.pack("!i", -1)
 _int = struct.Struct("!i")
@@ -25,7 +25,7 @@ _two_ints = struct.Struct("!ii")
 
 
 class Request:
-    """One prediction: its id, its inputs by name, and its headers (with the content type of each input)."""
+    """One prediction: its ID, its inputs by name, and its headers (with the content type of each input)."""
 
     __slots__ = ("headers", "id", "inputs")
 
@@ -39,14 +39,14 @@ Message = tuple[bytes, Any]
 
 
 class Connection:
-    """A connection from the front end, which sends a message and then waits for the answer."""
+    """A connection from the front end, which sends one message and then waits for the answer."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._received = bytearray()
 
     def wait_for_message(self) -> Message:
-        """Returns (LOAD, its fields) or (PREDICT, list of Request). Raises EOFError when the front end is gone."""
+        """Returns (LOAD, fields) or (PREDICT, list of Request). Raises EOFError if the front end is gone."""
         while True:
             data = self.sock.recv(RECEIVE_BYTES)
             if not data:
@@ -61,7 +61,7 @@ class Connection:
 
 
 def retrieve_msg(conn: socket.socket) -> Message:
-    """Returns the next message, by upstream's name for it. Raises EOFError when the front end is gone."""
+    """Returns the next message; the function's name is upstream's. Raises EOFError if the front end is gone."""
     return Connection(conn).wait_for_message()
 
 
@@ -78,7 +78,7 @@ def create_predict_response(
     context: Any = None,
     ts_stream_next: bool = False,
 ) -> bytes:
-    """Returns the answer to PREDICT, with `ret[i]` for the request `req_id_map[i]`; without `ret` it is an error.
+    """Returns the answer to PREDICT, with `ret[i]` for the request `req_id_map[i]`; an error if `ret` is None.
 
     The signature is upstream's.
     """
@@ -99,12 +99,12 @@ def create_predict_response(
 def send_intermediate_predict_response(
     ret: list, req_id_map: dict[int, str], message: str, code: int, context: Any = None
 ) -> None:
-    """Sends a part of a streamed answer at once."""
+    """Sends a part of a streamed answer immediately."""
     context.cl_socket.sendall(create_predict_response(ret, req_id_map, message, code, context, True))
 
 
 def _head(context: Any, index: int, code: int, ret: Optional[list], stream_next: bool) -> bytes:
-    """Returns content type, status, reason and headers of one answer."""
+    """Returns the content type, status, reason and headers of one answer."""
     if context is None:
         return _int.pack(0) + _two_ints.pack(code, 0) + _int.pack(0)
     headers = context.get_response_headers(index)
@@ -129,7 +129,7 @@ def _head(context: Any, index: int, code: int, ret: Optional[list], stream_next:
 
 
 def encode_answer(answer: Any) -> Union[bytes, bytearray]:
-    """Returns a handler's answer as the client gets it. Raises TypeError if JSON cannot express it."""
+    """Returns a handler's answer as the client gets it. Raises TypeError if it cannot be expressed in JSON."""
     if isinstance(answer, (bytes, bytearray)):
         return answer
     if isinstance(answer, str):
@@ -148,7 +148,7 @@ def _text(text: str) -> bytes:
 
 
 class _Parser:
-    """Reads fields from the start of `data`. Raises IndexError if more has to be received."""
+    """Reads fields from the start of `data`. Raises IndexError if more data has to be received."""
 
     def __init__(self, data: bytearray) -> None:
         self._data = data
@@ -206,7 +206,7 @@ class _Parser:
 
 
 def _decoded(value: bytearray, content_type: str) -> Any:
-    """Returns JSON and text decoded, unless TS_DECODE_INPUT_REQUEST is off; anything else, or malformed, as it came."""
+    """Returns JSON and text decoded (unless TS_DECODE_INPUT_REQUEST is off), and anything else or malformed as is."""
     if os.environ.get("TS_DECODE_INPUT_REQUEST", "true") == "true":
         try:
             if content_type == "application/json":
@@ -214,5 +214,5 @@ def _decoded(value: bytearray, content_type: str) -> Any:
             if content_type.startswith("text"):
                 return value.decode()
         except (ValueError, RecursionError):
-            logging.warning("expected %s, found %d bytes of something else: passed on", content_type, len(value))
+            logging.warning("expected %s, found %d bytes of something else; passing them on", content_type, len(value))
     return value

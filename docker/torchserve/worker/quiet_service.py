@@ -1,9 +1,9 @@
-"""Loads a model's handler and runs it, as TorchServe's own worker does, with less work per request. What differs:
+"""Loads and runs a model's handler as TorchServe's own worker does, but with less work per request. The differences:
 
-- torch is imported only if the handler uses it (upstream's codec imports it; otf_codec takes its place);
-- an answer says which version gave it, `X-Model-Version`, and what its batch's time went to, `Server-Timing`;
-- nothing is logged for a request, unless ACCESS_LOG=all: Java matches every line of a worker against three patterns;
-- PredictionTime, a gauge, is written once a second: it cannot be scraped more often than that.
+- torch is imported only if the handler uses it (upstream's codec imports it; otf_codec replaces that codec);
+- an answer names its version (`X-Model-Version`) and how its batch's time was spent (`Server-Timing`);
+- requests are not logged unless ACCESS_LOG=all, because Java matches every line of a worker against three patterns;
+- PredictionTime, a gauge, is written only once a second, because it is never scraped more often.
 """
 
 import gc
@@ -20,7 +20,7 @@ import facts
 import otf_codec
 from batch import Batch, lower_case, request_id
 
-# Before anything of `ts` is imported.
+# Must come before any import from `ts`.
 sys.modules["ts.protocol.otf_message_handler"] = otf_codec
 
 from ts import model_loader  # noqa: E402
@@ -31,23 +31,23 @@ from ts.service import PREDICTION_METRIC, PredictionException, Service  # noqa: 
 
 METRIC_SECONDS = 1.0
 VERSION_HEADER = "X-Model-Version"
-# https://www.w3.org/TR/server-timing/; Java puts the queue's time in front, and counts them.
+# https://www.w3.org/TR/server-timing/; Java prepends the time in the queue, and counts all of them.
 TIMING_HEADER = "Server-Timing"
 OBSERVERS = batch_observers.observers()
 MEASURES = os.environ.get("STACK_METRICS") != "off"
 
 
 class QuietService(Service):
-    """ts.service.Service with the same answers and errors."""
+    """A ts.service.Service with the same answers and errors as upstream's."""
 
     next_metric = 0.0
 
     engine = ""
 
     def run(self, batch: list[otf_codec.Request]) -> "Outcome":
-        """Returns the handler's answers to a batch, or the error that takes the place of all of them."""
+        """Returns the handler's answers to a batch, or the error that replaces all of them."""
         batch_observers.FORMATTER.requests = batch
-        # Seconds by stage, of this batch; it stays empty if the batch fails.
+        # This batch's seconds by stage; stays empty if the batch fails.
         self.spent: dict[str, float] = {}
         began = time.time_ns()
         outcome = self._answered(batch)
@@ -75,7 +75,7 @@ class QuietService(Service):
         context.request_ids = context.metrics.request_ids = {i: request.id for i, request in enumerate(batch)}
         context.request_processor = [RequestProcessor(request.headers) for request in batch]
         context.cl_socket = self.cl_socket
-        # A handler may fill this with what its time went to, in seconds by stage.
+        # A handler may record here how its time was spent, in seconds by stage.
         context.stages = {}
         started = time.monotonic()
         try:
@@ -98,7 +98,7 @@ class QuietService(Service):
             logging.warning("expected %d answers from the handler, found %d", len(batch), len(answers))
             return Outcome(batch, "number of batch response mismatched", 503)
         try:
-            if not context.stopping_criteria:  # they want the answers as they are
+            if not context.stopping_criteria:  # which need the answers unencoded
                 answers = [otf_codec.encode_answer(answer) for answer in answers]
         except TypeError:
             logging.warning("expected answers of text, bytes or JSON from the handler", exc_info=True)
@@ -107,7 +107,7 @@ class QuietService(Service):
         return Outcome(batch, "Prediction success", 200, answers, context)
 
     def _add_headers(self, handling: float, encoding: float) -> None:
-        """Adds the version and the time spent to every answer. handling, encoding: seconds."""
+        """Adds the headers for version and time spent to every answer. handling, encoding: seconds."""
         headers = {VERSION_HEADER: (self.context.manifest or {}).get("model", {}).get("modelVersion")}
         self.spent = spent(self.context.stages, handling, encoding)
         if MEASURES:
@@ -124,7 +124,7 @@ class QuietService(Service):
 
 
 def spent(stages: dict[str, float], handling: float, encoding: float) -> dict[str, float]:
-    """Returns seconds by stage. `encode` is what the handler's own `stages` leave of `handling`, and `encoding`."""
+    """Returns seconds by stage; `encode` is `encoding` plus what the handler's own `stages` leave of `handling`."""
     if not stages:
         stages = {"inference": handling}
     return {**stages, "encode": max(0.0, handling - sum(stages.values())) + encoding}
@@ -135,7 +135,7 @@ def server_timing(stages: dict[str, float]) -> str:
 
 
 class Outcome:
-    """The result of a batch: `answers` by request, or None beside an error's code and text."""
+    """The result of a batch: `answers` by request, or None with an error's code and text."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class Outcome:
 
 
 class Loader(TorchModelServiceWorker):
-    """Upstream's load_model, without its socket. worker: TorchServe's number of this process."""
+    """Upstream's load_model without its socket. worker: TorchServe's number for this process."""
 
     def __init__(self, metrics_config: str, worker: str) -> None:
         self.worker = worker
@@ -172,7 +172,7 @@ class Loader(TorchModelServiceWorker):
         self.metrics_cache.initialize_cache()
 
     def load(self, fields: dict[str, Any], sock: Any) -> tuple[Optional[QuietService], bytes]:
-        """Takes the fields of a LOAD message; returns the service (None if loading failed) and the answer to it."""
+        """Loads a model from a LOAD message's fields. Returns the service (None if loading failed) and the answer."""
         model_loader.Service = QuietService
         file = facts.file_of(fields["modelName"].decode(), _version(Path(fields["modelPath"].decode())), self.worker)
         facts.started(file)
@@ -182,14 +182,14 @@ class Loader(TorchModelServiceWorker):
             engine = getattr(getattr(service._entry_point, "__self__", None), "engine", None)
             facts.loaded(file, engine)
             service.engine = str(getattr(engine, "name", ""))
-            # What is loaded stays loaded: no later collection has to look through it.
+            # What has been loaded stays, so later garbage collections need not traverse it.
             gc.collect()
             gc.freeze()
         return service, otf_codec.create_load_model_response(code, text)
 
 
 def _version(archive: Path) -> str:
-    """Returns an unpacked archive's version, read before its handler is loaded: that may end the process."""
+    """Returns an unpacked archive's version; called before its handler is loaded, which may end the process."""
     try:
         return str(json.loads((archive / "MAR-INF/MANIFEST.json").read_text(encoding="utf-8"))["model"]["modelVersion"])
     except (OSError, ValueError, KeyError):

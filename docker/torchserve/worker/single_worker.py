@@ -17,7 +17,7 @@ ACCEPT_SECONDS = 30.0
 
 
 def run() -> None:
-    """Listens where Java says and serves its connection. Always exits; Java starts another worker."""
+    """Listens on Java's address and serves its connection. Always exits; Java then starts another worker."""
     logging.basicConfig(stream=sys.stdout, level=logging.INFO)
     logging.getLogger().handlers[0].setFormatter(batch_observers.FORMATTER)
     go_first_when_memory_runs_out()
@@ -26,13 +26,13 @@ def run() -> None:
         with listen(options) as listener:
             worker = options.port or options.sock_name.rpartition(".")[2]
             loader = quiet_service.Loader(options.metrics_config, worker)
-            # Java reads these two lines, word for word.
+            # Java matches these two lines literally.
             print(f"[PID]{os.getpid()}\nTorch worker started.", flush=True)
             serve(otf_codec.Connection(listener.accept()[0]), loader)
     except EOFError:
         sys.exit(0)
     except socket.timeout:
-        logging.error("expected a connection from the front end, found none; ending")
+        logging.error("expected a connection from the front end, found none; exiting")
     except Exception:
         logging.exception("Backend worker process died.")
     finally:
@@ -43,14 +43,14 @@ def run() -> None:
 
 
 def go_first_when_memory_runs_out() -> None:
-    """The kernel then takes a worker, which is started again in seconds, and not Java or the entrypoint."""
+    """Makes the kernel kill a worker, which is restarted within seconds, rather than Java or the entrypoint."""
     with suppress(OSError):
-        # A fifth of the container's memory on top of its own: more than Java ever has.
+        # Counts as a fifth of the container's memory on top of the worker's own, more than Java ever has.
         Path("/proc/self/oom_score_adj").write_text("200")
 
 
 def listen(options: Namespace) -> socket.socket:
-    """A listening socket: on a TCP port with use_native_io=false, else a Unix socket, which replaces a stale one."""
+    """Returns a listening socket: TCP if use_native_io=false, else a Unix socket, which replaces a stale one."""
     if options.sock_type == "tcp":
         listener = socket.create_server(("127.0.0.1", int(options.port)), backlog=1)
     else:
@@ -63,7 +63,7 @@ def listen(options: Namespace) -> socket.socket:
 
 
 def serve(connection: otf_codec.Connection, loader: quiet_service.Loader) -> None:
-    """Answers the front end's messages. Raises EOFError when it is gone."""
+    """Answers the front end's messages. Raises EOFError once the front end is gone."""
     connection.sock.setblocking(True)
     service = None
     while True:

@@ -19,7 +19,7 @@ from builder.spec import ModelSpec, load_spec
 from contract.outcome import Outcome
 
 MODEL_SRC = Path("/model_src")
-# Handlers import `common` as they do from an unpacked archive.
+# Makes handlers import `common` as from an unpacked archive.
 sys.path.insert(0, str(MODEL_SRC))
 
 MODEL = """
@@ -47,13 +47,13 @@ from common.image_handler import ImageHandler
 class Brightness(ImageHandler):
     pass
 """
-# Modules of the model's folder: every test writes its own.
+# Modules in the model's folder, which every test writes for itself.
 OWN_MODULES = ("model", "handler", "dataset", "train", "steps")
 
 
 @pytest.fixture
 def model_folder(tmp_path: Path) -> Path:
-    """A small model of its own in a model_src of its own: 4×4 grey images, two classes, random weights."""
+    """A small model in its own model_src: 4×4 grey images, two classes, random weights."""
     folder = tmp_path / "model_src" / "brightness"
     (folder / "samples").mkdir(parents=True)
     shutil.copytree(MODEL_SRC / "common", folder.parent / "common")
@@ -66,7 +66,7 @@ def model_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def build(model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Build the small model, or that of another folder, in this process → (record, staging folder)."""
+    """Build the small model, or the one in another folder, in this process; returns (record, staging folder)."""
     path, modules, deterministic = list(sys.path), dict(sys.modules), torch.are_deterministic_algorithms_enabled()
     count = iter(range(100))
 
@@ -96,7 +96,7 @@ def store(tmp_path: Path) -> ModelStore:
 
 @pytest.fixture
 def run(build, model_folder: Path, store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Run the builder on the small model, in this process: (its arguments, signer, strict) → its outcome."""
+    """Run the builder on the small model in this process: takes (arguments, signer, strict), returns the outcome."""
 
     def build_into(self, folder: Path, spec, staging: Path) -> dict:
         record, elsewhere = build(spec, self.archive_format)

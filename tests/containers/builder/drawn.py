@@ -1,4 +1,4 @@
-"""Image files for the tests of reading them: drawn, or put together by hand where Pillow cannot write them."""
+"""Image files for the tests that read them: drawn, or assembled by hand if Pillow cannot write them."""
 
 import io
 import struct
@@ -9,7 +9,7 @@ from common.decoding import read_picture
 from PIL import Image
 
 SIDE = 200
-# 60 × 40, dark at the top left, bright at the bottom right; no two corners are alike.
+# 60 × 40 pixels, dark at the top left, bright at the bottom right; no two corners are alike.
 PHOTO = Image.fromarray(np.add.outer(np.arange(40) * 2, np.arange(60) * 2).astype(np.uint8))
 
 
@@ -28,6 +28,6 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def png(width: int, height: int, pixels: bytes, depth: int = 8, colour: int = 0, extra: bytes = b"") -> bytes:
-    """pixels: rows, each behind a byte 0."""
+    """Return a PNG; pixels: rows, each preceded by a zero byte."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + extra + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")

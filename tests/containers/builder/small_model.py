@@ -1,4 +1,4 @@
-"""The small model of these tests with weights that tell bright images, and with a labelled set of its samples."""
+"""The tests' small model, with weights that recognise bright images, and with its samples as a labelled set."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from builder.spec import Folder, load_spec
 
 
 def trained(model_folder: Path, **changes: object):
-    """The small model's spec with weights from a file: class 1 for bright images."""
+    """Return the small model's spec with weights from a file, which give class 1 for bright images."""
     torch.save(
         {"linear.weight": torch.tensor([[0.0] * 16, [1.0] * 16]), "linear.bias": torch.zeros(2)},
         model_folder / "weights.pth",

@@ -1,4 +1,4 @@
-"""The archive: every format, repeatable to the byte, with no code in its weights."""
+"""Archives are reproducible byte for byte in every format, and their weights contain no code."""
 
 import io
 import json
@@ -17,7 +17,7 @@ def test_the_same_input_gives_the_same_bytes(build, archive_format: str) -> None
     first, _ = build(archive_format=archive_format)
     begun = int(time.time())
     while int(time.time()) == begun:
-        time.sleep(0.05)  # the archiver's own time stamp counts in seconds
+        time.sleep(0.05)  # the archiver's own timestamp has a resolution of one second
     second, _ = build(archive_format=archive_format)
     assert first["sha256"] == second["sha256"]
     assert first["bytes"] == second["bytes"] > 0

@@ -1,4 +1,4 @@
-"""Nothing that is installed in the image reports its use, in any process that a build starts."""
+"""Nothing installed in the image sends telemetry, in any process that a build starts."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""The check: what is exported is run as a worker would run it, and refused past its limits."""
+"""The check runs an exported model as a worker would, and refuses one that misses its limits."""
 
 import json
 from pathlib import Path

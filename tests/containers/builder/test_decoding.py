@@ -1,4 +1,4 @@
-"""common/decoding.py and colour_modes.py: every kind of image file that people have, as the same picture."""
+"""common/decoding.py and colour_modes.py: every common kind of image file is read as the same picture."""
 
 import contextlib
 
@@ -11,14 +11,14 @@ from PIL import Image
 
 
 def png16(image: Image.Image, colour: int, channels: int) -> bytes:
-    """16 bits per channel, which Pillow does not write: the grey level, in every channel."""
+    """Return an image with 16 bits per channel, which Pillow does not write: the grey level in every channel."""
     levels = np.repeat((np.asarray(image).astype(np.uint16) * 257)[..., None], channels, axis=-1)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
     return png(*image.size, rows, 16, colour)
 
 
 def wide(white: float, dtype: str) -> Image.Image:
-    """PHOTO in wider pixels, of which `white` is the brightest."""
+    """Return PHOTO in wider pixels, of which `white` is the brightest."""
     return Image.fromarray((np.asarray(PHOTO).astype(np.float64) * white / 255).astype(dtype))
 
 
@@ -84,7 +84,7 @@ def test_numbers_without_a_usual_white_are_stretched_and_what_is_no_number_is_no
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_picture_taken_with_the_camera_turned_is_upright(kind: str, orientation: int) -> None:
-    """As the Exif standard numbers them: where the stored picture's first row and column are seen."""
+    """Exif's orientation numbers say where the stored picture's first row and column are shown."""
     lying = {
         1: PHOTO,
         2: PHOTO.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
@@ -115,7 +115,7 @@ def test_of_an_animation_the_first_picture_counts(kind: str, options: dict) -> N
 
 
 def drawing(colour: tuple) -> Image.Image:
-    """A square of one colour in the middle of a transparent sheet."""
+    """Return a square of one colour in the middle of a transparent image."""
     sheet = Image.new("RGBA", (60, 40), (*colour, 0))
     sheet.paste((*colour, 255), (20, 10, 40, 30))
     return sheet

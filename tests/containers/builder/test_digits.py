@@ -1,4 +1,4 @@
-"""mnist/handler.py: a digit of any size, on any ground, becomes what the model was trained on."""
+"""mnist/handler.py: a digit of any size, on any background, is converted to the format of the training images."""
 
 import importlib.util
 import io
@@ -13,13 +13,13 @@ MNIST = Path(common.__file__).parents[1] / "mnist"
 SPEC = importlib.util.spec_from_file_location("mnist_handler", MNIST / "handler.py")
 MODULE = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(MODULE)
-# What is tested here needs nothing that a worker loads.
+# The code under test needs nothing that a worker loads.
 HANDLER = MODULE.MNISTDigitClassifier.__new__(MODULE.MNISTDigitClassifier)
 SAMPLES = [MNIST / f"samples/{digit}.png" for digit in range(10)]
 
 
 def read(image: Image.Image, kind: str = "PNG", **options: object) -> np.ndarray:
-    """What the model is given: int [28, 28]."""
+    """Return what the model gets: int [28, 28]."""
     file = io.BytesIO()
     image.save(file, format=kind, **options)
     pixels = HANDLER.read(file.getvalue())
@@ -37,7 +37,7 @@ def enlarged(image: Image.Image, width: int = 280, height: int = 280) -> Image.I
 
 
 def on_paper(image: Image.Image) -> Image.Image:
-    """In one corner of a sheet on which light falls from the other, with a camera's noise."""
+    """Put it in one corner of a sheet that is lit from the other, with a camera's noise."""
     sheet = np.zeros((600, 800), np.float32)
     sheet[290:590, 30:330] = np.asarray(enlarged(image, 300, 300)) / 255
     light = 150 + np.linspace(0, 70, 800)[None] - np.linspace(0, 25, 600)[:, None]

@@ -1,4 +1,4 @@
-"""Every engine answers as eager does, within the limits of `accept`; what does not, is not archived."""
+"""Every engine answers as the eager model does, within the limits in `accept`; otherwise it is not archived."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Brightness(nn.Module):
 
 
 def write_calibration(model_folder: Path) -> dict:
-    """Changes of the spec: its two labelled images, also as calibration images; int8 whatever this CPU is."""
+    """Return changes to the spec: its two labelled images, also used for calibration; int8 on any CPU."""
     engines = model_folder.parent / "common" / "engines.py"
     engines.write_text(engines.read_text().replace('"avx512_vnni", "avx_vnni", "amx_int8"', ""))
     write_labelled(model_folder, label=1)
@@ -48,7 +48,7 @@ def test_an_engine_answers_as_eager_does(build, model_folder: Path, name: str) -
 def test_the_fastest_engine_that_takes_the_model_is_the_default(build, model_folder: Path) -> None:
     record, staging = build(trained(model_folder))
     assert record["engine"] == "openvino"
-    # The model itself is there too: for explanations, GPUs, and machines without OpenVINO.
+    # The model itself is included as well, for explanations, GPUs, and machines without OpenVINO.
     assert {"openvino.xml", "openvino.bin", "weights.pth", "model.py"} <= {
         p.name for p in (staging / "export").iterdir()
     }
@@ -82,7 +82,7 @@ def test_int8_is_calibrated_checked_and_archived_beside_float32(build, model_fol
 def test_a_precision_past_its_limits_is_not_served(build, model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spoil_int8(monkeypatch)
     changes = write_calibration(model_folder)
-    with pytest.raises(CheckFailed, match=r"at most 0.00% other answers than eager's, found 100.00%"):
+    with pytest.raises(CheckFailed, match=r"at most 0.00% of answers to differ from the eager model's, found 100.00%"):
         build(trained(model_folder, **changes, engine=Engine(precision="int8")))
 
 
@@ -94,7 +94,7 @@ def test_an_alternative_past_its_limits_is_left_out(
     record, staging = build(trained(model_folder, **changes, engine=Engine(alternatives=["int8"])))
     assert set(record["precisions"]) == {"f32"}
     assert not (staging / "export" / OPENVINO_INT8).exists()
-    assert "int8 is left out" in capsys.readouterr().out
+    assert "leaving out int8" in capsys.readouterr().out
 
 
 def test_an_accuracy_drop_past_its_limit_stops_the_build(
@@ -102,7 +102,7 @@ def test_an_accuracy_drop_past_its_limit_stops_the_build(
 ) -> None:
     spoil_int8(monkeypatch)
     accept = Accept(max_top1_disagreement=1.0, max_accuracy_drop=0.5)
-    with pytest.raises(CheckFailed, match=r"less accuracy than eager's 100.00%, found 100.00% less"):
+    with pytest.raises(CheckFailed, match=r"below the eager model's 100.00%, found 100.00% below"):
         build(trained(model_folder, **write_calibration(model_folder), engine=Engine(precision="int8"), accept=accept))
 
 
@@ -115,7 +115,7 @@ def test_a_precision_that_this_cpu_cannot_compute_is_not_archived(
     record, staging = build(trained(model_folder, engine=Engine(precision="bf16")))
     assert (record["precision"], set(record["precisions"])) == ("f32", {"f32"})
     assert yaml.safe_load((staging / "export" / SETTINGS).read_text())["handler"]["engine"]["precision"] == "f32"
-    assert "bf16 is left out" in capsys.readouterr().out
+    assert "leaving out bf16" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -149,11 +149,11 @@ def test_int8_is_not_calibrated_for_a_cpu_that_cannot_compute_it(
     engines.write_text(engines.read_text().replace('"int8": (', '"int8": ("an instruction of next year",'))
     record, _ = build(trained(model_folder, **changes, engine=Engine(precision="int8")))
     assert (record["precision"], set(record["precisions"])) == ("f32", {"f32"})
-    assert "int8 is left out" in capsys.readouterr().out
+    assert "leaving out int8" in capsys.readouterr().out
 
 
 def spoil_int8(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The quantised model answers the other class."""
+    """Make the quantised model answer with the other class."""
     honest = exported.ExportedModel.scores
 
     def scores(self: exported.ExportedModel, inputs: np.ndarray) -> np.ndarray:

@@ -21,19 +21,19 @@ def png(level: int) -> bytes:
 
 @pytest.fixture
 def served(build, model_folder):
-    """The small model as a worker holds it, from the folder that was archived."""
+    """The small model's handler as in a worker, loaded from the archived folder."""
     _, staging = build()
     spec = load_spec(model_folder / "model.yaml")
     return ExportedModel(spec, Export(staging / "export", "weights.pth", "model.py", "handler.py"), "f32")
 
 
 def handle(served: ExportedModel, requests: list, **headers: str):
-    """(answers, statuses) of one batch, each request with the same headers."""
+    """Return (answers, statuses) for one batch, in which every request has the same headers."""
     return handle_each(served, [(request, headers) for request in requests])
 
 
 def handle_each(served: ExportedModel, requests: list):
-    """(answers, statuses) of one batch of (request, headers)."""
+    """Return (answers, statuses) for one batch of (request, headers)."""
     requests, headers = zip(*requests)
     processors = [RequestProcessor(dict(own)) for own in headers]
     served._context.request_processor = processors

@@ -55,7 +55,7 @@ def test_every_reader_has_its_format() -> None:
 
 
 def bmp(width: int, height: int, pixels: bytes) -> bytes:
-    """Run-length encoded (RLE8)."""
+    """Return a run-length encoded (RLE8) BMP."""
     header = struct.pack("<LHHL", 0, 0, 0, 54 + 1024) + struct.pack(
         "<LllHHLLllLL", 40, width, height, 1, 8, 1, 0, 0, 0, 256, 0
     )
@@ -63,7 +63,7 @@ def bmp(width: int, height: int, pixels: bytes) -> bytes:
 
 
 def tiff(size: int, content: bytes, *changed: tuple) -> bytes:
-    """One strip of `size` × `size` grey pixels; changed: entries (tag, type, count, value) of other content."""
+    """Return a TIFF with one strip of `size` × `size` grey pixels; changed: entries (tag, type, count, value)."""
     entries = {256: (4, 1, size), 257: (4, 1, size), 258: (3, 1, 8), 259: (3, 1, 1), 262: (3, 1, 1)}
     entries.update({273: (4, 1, 200), 277: (3, 1, 1), 278: (4, 1, size), 279: (4, 1, size * size)})
     entries.update({tag: entry for tag, *entry in changed})
@@ -100,13 +100,13 @@ def gif_frame_of_size(side: int) -> bytes:
 
 
 def exif_bomb() -> bytes:
-    """5,000 tags that each name the same 60,000 bytes: 300 MB for who copies them."""
+    """Return 5,000 tags that all refer to the same 60,000 bytes: copying them would take 300 MB."""
     entries = b"".join(struct.pack("<HHLL", 1000 + index, 7, 60_000, 0) for index in range(5000))
     return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 5000) + entries + bytes(4)
 
 
 def jpeg_with(marker: bytes, content: bytes) -> bytes:
-    """In front of everything else, so that there are no dots per inch yet."""
+    """Put it before everything else, so that the resolution is not known yet."""
     data = encoded(PHOTO, "JPEG")
     after_jfif = 4 + struct.unpack(">H", data[4:6])[0]
     return data[:2] + marker + struct.pack(">H", len(content) + 2) + content + data[after_jfif:]
@@ -182,7 +182,7 @@ def test_tags_that_all_name_the_same_bytes_are_not_copied(data: bytes, address_s
 
 @pytest.fixture
 def address_space():
-    """Fails the test whose decoder grows the process by more than 256 MiB."""
+    """Fails a test if its decoder makes the process grow by more than 256 MiB."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024

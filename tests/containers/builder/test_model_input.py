@@ -1,4 +1,4 @@
-"""common/model_input.py: the same pixels as torchvision's transforms."""
+"""common/model_input.py produces the same pixels as torchvision's transforms."""
 
 import io
 
@@ -15,7 +15,7 @@ DIGIT = ImageInput(mode="L", size=(28, 28), mean=(0.1307,), std=(0.3081,))
 
 
 def read_array(body: object, spec: ImageInput) -> np.ndarray:
-    """One image as the engine gets it: float32 [channels, height, width]."""
+    """Return one image as the engine gets it: float32 [channels, height, width]."""
     return normalise(read_pixels(body, spec)[None], spec)[0]
 
 
@@ -47,7 +47,7 @@ def test_a_photo_becomes_what_torchvision_makes_of_it(size: tuple[int, int], int
 
 
 def test_a_large_jpeg_is_decoded_smaller_and_hardly_differs() -> None:
-    """The camera's photo, at four times the size wanted, against the same photo decoded whole."""
+    """Compare a camera's photo, at four times the target size, with the same photo decoded at full size."""
     small = picture(40, 30).resize((2048, 1536), Image.Resampling.BICUBIC)
     whole = read_array(encoded(small, "PNG"), PHOTO)
     reduced = read_array(encoded(small, "JPEG"), PHOTO)

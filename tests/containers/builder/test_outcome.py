@@ -1,4 +1,4 @@
-"""The outcome: what a run did with each model, and what it failed of, as data for the command line that started it."""
+"""The outcome reports what a run did with each model, and why it failed, as data for the command line."""
 
 import json
 import shutil
@@ -89,7 +89,7 @@ def test_a_model_whose_yaml_is_wrong_is_named_by_its_folder_and_nothing_is_remov
 
 @pytest.fixture
 def call(store: ModelStore, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Call the command with these arguments → (exit status, the outcome's JSON or None)."""
+    """Call the command with these arguments; returns (exit status, the outcome's JSON or None)."""
     monkeypatch.setattr(command, "MODEL_SRC", model_folder.parent)
     monkeypatch.setattr(command, "MODEL_STORE", store.folder)
     monkeypatch.setattr(command, "CACHE", tmp_path / "cache")
@@ -112,7 +112,7 @@ def test_the_command_leaves_its_outcome_as_json(call, run) -> None:
     assert (status, outcome["failure"]) == (0, None)
 
 
-def test_what_stops_the_builder_itself_is_nobodys_failure_but_its_own(call) -> None:
+def test_a_problem_of_the_builder_itself_is_reported_for_no_model(call) -> None:
     status, outcome = call("nonsense")
     failure = outcome["failure"]
     assert (status, outcome["models"]) == (1, [])

@@ -1,4 +1,4 @@
-"""One run of the builder: what it publishes is scanned, listed and, with a key, signed; the rest is built again."""
+"""A run of the builder scans, lists and (with a key) signs what it publishes, and rebuilds everything else."""
 
 import json
 import os
@@ -123,7 +123,7 @@ def test_a_signed_record_counts_as_built_only_as_it_was_written(
     for damage in ({"serving": {"batchSize": 4096}}, {"signature": None}, {"signature": {"keyid": 1, "sig": "x"}}):
         manifest.write_text(json.dumps({"schema": 1, "models": [{**written, **damage}]}))
         run(signer=signer)
-        assert "brightness 1.0: not signed with this key: building it again" in capsys.readouterr().out
+        assert "brightness 1.0: not signed with this key; rebuilding it" in capsys.readouterr().out
         assert signer.signed(store.find("brightness", "1.0"))
 
 

@@ -1,4 +1,4 @@
-"""common/request_body.py: the image is found however the client sent it; a refusal says what was found instead."""
+"""common/request_body.py finds the image however the client sent it, or says what it found instead."""
 
 import base64
 import io
@@ -50,7 +50,7 @@ BAD = {
     "nothing": (b"", "an empty body"),
     "no text": ("", "an empty body"),
     "text": ("a seven, please", "15 bytes of something else"),
-    "base64 of nothing": (b" \r\n", "the base64 text of nothing"),
+    "base64 of nothing": (b" \r\n", "base64 text without any data"),
     "base64 cut off": (TEXT[:-3], "bytes of something else"),
     "text beyond ASCII": ("eine Sieben für mich", "bytes of something else"),
     "half a character": ("\ud800", "bytes of something else"),
@@ -63,8 +63,8 @@ BAD = {
     "a JSON number": (7, "found a number"),
     "JSON true": ({"data": True}, "found true or false"),
     "JSON null": (None, "found null"),
-    "no JSON": (b'{"data": ', "text that is no JSON"),
-    "JSON nested without end": (b'{"data":' * 100_000, "text that is no JSON"),
+    "no JSON": (b'{"data": ', "text that is not JSON"),
+    "JSON nested without end": (b'{"data":' * 100_000, "text that is not JSON"),
     "a JSON list as bytes": (b'{"data": [[], []]}', "found a list"),
 }
 

@@ -1,4 +1,4 @@
-"""The scan: what would run code by being read is refused by name, in every archive format; what is shipped passes."""
+"""The scan refuses whatever would run code when it is read, in every archive format; our own models pass."""
 
 import io
 import os
@@ -16,7 +16,7 @@ from builder.spec import load_spec
 
 
 class Attack:
-    """Unpickling it runs a command."""
+    """An object that runs a command when it is unpickled."""
 
     def __reduce__(self) -> tuple:
         return os.system, ("echo attacked",)
@@ -42,7 +42,7 @@ STATE_DICT = saved({"weight": torch.zeros(2)})
 
 @pytest.fixture
 def scan(tmp_path: Path):
-    """Scan an archive with these files: {name: content}."""
+    """Scan an archive that contains these files: {name: content}."""
 
     def run(files: dict) -> dict:
         archive = tmp_path / "m-1.0.mar"

@@ -1,4 +1,4 @@
-"""model.yaml: what is accepted, and how a mistake is told."""
+"""model.yaml: what is accepted, and how mistakes are reported."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The model store: every change visible at once or not at all, whenever the builder is killed."""
+"""Every change of the model store is atomic, whenever the builder is killed."""
 
 import json
 import multiprocessing
@@ -35,7 +35,7 @@ def publish(
 
 
 def verifies(store: ModelStore) -> bool:
-    """Whether every record, or its pending one, describes the archive on the disk: the runtime's rule."""
+    """Whether every record, or its pending one, describes the archive on the disk, which is the runtime's rule."""
     return all(
         any(store.has(candidate) for candidate in (known, known.get("pending")) if candidate)
         for known in store.records()

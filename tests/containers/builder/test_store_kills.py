@@ -10,12 +10,12 @@ from contract.archive import archive_sha256
 
 KILLS = 100
 ARCHIVE_BYTES = 256 << 10
-# Several publications' worth of time, so that a kill may fall anywhere in one.
+# Enough time for several publications, so that a kill may happen at any point of one.
 LONGEST_LIFE_S = 0.1
 
 
 def publish_for_ever(folder: Path, seed: int, began) -> None:
-    """Two models in turn, each time with another content, as Build does it."""
+    """Publish two models in turn, with different content each time, as Build does."""
     content = random.Random(seed)
     store = ModelStore(folder)
     began.set()
@@ -29,7 +29,7 @@ def publish_for_ever(folder: Path, seed: int, began) -> None:
 
 
 def unserved(store: ModelStore) -> list:
-    """The records that describe no archive on the disk, by the runtime's rule: it takes the pending one as well."""
+    """Return the records that match no archive on the disk by the runtime's rule, which accepts pending ones too."""
     return [
         record
         for record in store.records()

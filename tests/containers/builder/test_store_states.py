@@ -1,4 +1,4 @@
-"""In every state of a store the next build makes again what is damaged, and nothing else."""
+"""In every state of a store, the next build rebuilds what is damaged and nothing else."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Weights: where they come from, and that damaged or foreign ones are refused."""
+"""Weights are loaded from every source, and damaged or foreign ones are refused."""
 
 import functools
 import hashlib
@@ -73,7 +73,7 @@ def test_a_pickled_module_is_refused(model_folder: Path) -> None:
 
 
 def test_a_missing_file_makes_the_model_unavailable(model_folder: Path) -> None:
-    with pytest.raises(Unavailable, match="no such file; try copying it to model_src/brightness/"):
+    with pytest.raises(Unavailable, match="no such file; try copying the file to model_src/brightness/"):
         load(model_folder, linear(), file="absent.pth")
 
 
@@ -102,7 +102,7 @@ def test_densenet161_takes_the_legacy_names_of_the_published_file() -> None:
 
 
 class RangeHandler(http.server.BaseHTTPRequestHandler):
-    """Serves `content`; closes the first connection half-way, and honours Range as PyTorch's site does."""
+    """Serves `content`, cutting off the first connection half-way, and supports Range as PyTorch's site does."""
 
     def __init__(self, content: bytes, state: dict, *args: object) -> None:
         self.content, self.state = content, state

@@ -1,4 +1,4 @@
-"""Trained weights are kept for later builds, for as long as nothing changes that decides them."""
+"""Trained weights are kept for later builds until something changes that can affect them."""
 
 import importlib
 import shutil
@@ -33,7 +33,7 @@ def train(model, data, seed, log):
 
 @pytest.fixture
 def trained_folder(model_folder: Path) -> Path:
-    """The small model, trained by a train.py that imports a module of its own."""
+    """The small model, trained by a train.py that imports another module."""
     (model_folder / "train.py").write_text(TRAIN)
     (model_folder / "steps.py").write_text("COUNT = 7\n")
     change(model_folder / "model.yaml", "{random: 0}", "{train: train.py, seed: 1}")
@@ -42,13 +42,13 @@ def trained_folder(model_folder: Path) -> Path:
 
 @pytest.fixture
 def lines() -> list[str]:
-    """What was logged."""
+    """The log's messages."""
     return []
 
 
 @pytest.fixture
 def load(trained_folder: Path, tmp_path: Path, lines: list[str]) -> Iterator:
-    """Fill a new model as a process of its own would: (reuse) → (the model, its Weights)."""
+    """Fill a new model as a separate process would: takes (reuse), returns (the model, its Weights)."""
     path = list(sys.path)
 
     def once(reuse: bool = True) -> tuple[torch.nn.Module, Weights]:
@@ -79,7 +79,7 @@ def test_the_second_build_takes_the_firsts_weights_and_says_so(load, lines: list
     assert weights.origin == "trained here by train.py (seed 1)"
     second, again = load()
     assert lines == ["training"]
-    assert again.origin.startswith("trained by train.py (seed 1) at an earlier build, 20")
+    assert again.origin.startswith("trained by train.py (seed 1) in an earlier build, 20")
     assert again.history == weights.history
     assert all(torch.equal(first.state_dict()[name], value) for name, value in second.state_dict().items())
 
@@ -101,7 +101,7 @@ def test_a_build_that_must_not_reuse_weights_trains(load, lines: list[str]) -> N
         ("rates.json", "1", "2"),
     ],
 )
-def test_what_decides_the_weights_trains_anew(
+def test_what_decides_the_weights_trains_again(
     load, trained_folder: Path, lines: list[str], file: str, old: str, new: str
 ) -> None:
     (trained_folder / "rates.json").write_text("1")
@@ -112,7 +112,7 @@ def test_what_decides_the_weights_trains_anew(
 
 
 @pytest.mark.parametrize("what", ["another CPU", "another torch"])
-def test_another_machine_trains_anew(load, monkeypatch: pytest.MonkeyPatch, lines: list[str], what: str) -> None:
+def test_another_machine_trains_again(load, monkeypatch: pytest.MonkeyPatch, lines: list[str], what: str) -> None:
     load()
     if what == "another CPU":
         monkeypatch.setattr(weights_cache, "_cpu_kind", lambda cpuinfo: what)
@@ -143,7 +143,7 @@ def test_data_in_the_models_folder_decide_too(load, trained_folder: Path, lines:
 
 
 @pytest.mark.parametrize("damage", ["cut off", "another file"])
-def test_damaged_weights_are_trained_anew(load, tmp_path: Path, lines: list[str], damage: str) -> None:
+def test_damaged_weights_are_trained_again(load, tmp_path: Path, lines: list[str], damage: str) -> None:
     load()
     (kept,) = (tmp_path / "cache" / "weights").iterdir()
     if damage == "cut off":

@@ -18,13 +18,13 @@ PREDICT_SHA256 = hashlib.sha256(b"a client's key").hexdigest()
 
 
 def record(name: str, version: str = "1.0", **overrides: Any) -> dict[str, Any]:
-    """An entry of the manifest, as far as the edge reads it."""
+    """Returns an entry of the manifest with the keys that the edge reads."""
     return {"name": name, "version": version, "status": "available", "engine": "openvino", **overrides}
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """A model store that nobody has written to yet."""
+    """A model store without any files."""
     folder = tmp_path / "store"
     folder.mkdir()
     return folder
@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def publish(store: Path) -> Callable[..., None]:
-    """Writes the manifest as the builder does and, where given, what `scripts/stack release` has decided."""
+    """Writes the manifest as the builder does and, if given, the releases as `scripts/stack release` does."""
 
     def write(*records: Mapping[str, Any], releases: Mapping[str, Any] | None = None) -> None:
         (store / "manifest.json").write_text(json.dumps({"schema": 1, "models": records}))
@@ -65,12 +65,12 @@ def make_certificate(folder: Path, days: int = 1) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path, store: Path, secrets: Path) -> Callable[..., Settings]:
-    """Those of an open edge, and what a test changes of them."""
+    """Makes the settings of an open edge, with a test's changes."""
     return lambda **changes: settings_in(tmp_path, **changes)
 
 
 def settings_in(folder: Path, **changes: Any) -> Settings:
-    """Those of an edge whose files lie in the folder."""
+    """Returns the settings of an edge whose files are in the folder."""
     for name in ("store", "secrets", "run"):
         (folder / name).mkdir(exist_ok=True)
     (folder / "config.properties").write_text("max_request_size=16777216\n")

@@ -1,4 +1,4 @@
-"""What one TorchServe's :8082/metrics says, as far as the edge reads it."""
+"""The output of one TorchServe's :8082/metrics, as far as the edge reads it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def exposition(
     version: str = "1.0",
     **labels: str,
 ) -> str:
-    """One model. requests: outcome → how many; buckets: how many lasted up to each of BOUNDS, in seconds."""
+    """Returns one model's series. requests: {outcome: number}; buckets: the number up to each of BOUNDS, in seconds."""
     model = f'model="{name}",version="{version}"'
     info = ",".join(f'{key}="{value}"' for key, value in {**LABELS, **labels}.items())
     lines = ["# HELP model_requests_total Answered.", "# TYPE model_requests_total counter"]

@@ -1,6 +1,6 @@
-"""An HTTP/2 client that sends the parts of one request when it is told to, and keeps what it gets, frame by frame.
+"""An HTTP/2 client that sends the parts of one request on demand, and keeps what it receives, frame by frame.
 
-HAProxy takes HTTP/2 without TLS from a client that begins with it (RFC 9113, section 3.3).
+HAProxy accepts HTTP/2 without TLS from a client with prior knowledge (RFC 9113, section 3.3).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ANSWER_SECONDS = 30
 
 @dataclass
 class Answer:
-    """What has come on the stream: the body, whether that was all of it, and the code of a reset, if there was one."""
+    """What was received on the stream: the body, whether it is complete, and the code of a reset, if any."""
 
     body: bytes = b""
     is_whole: bool = False
@@ -27,7 +27,7 @@ class Answer:
 
 @dataclass
 class Request:
-    """One connection with one request."""
+    """A connection with one request."""
 
     address: tuple[str, int]
     answer: Answer = field(default_factory=Answer)
@@ -48,19 +48,19 @@ class Request:
         self._socket.close()
 
     def send_head(self, path: str, headers: Mapping[str, str] = {}, method: str = "POST") -> None:
-        """The head of a request that has a body."""
+        """Sends the head of a request that has a body."""
         fields = {":method": method, ":scheme": "http", ":path": path, ":authority": "edge", **headers}
         self._send(HEADERS, END_HEADERS, STREAM, b"".join(literal(*field) for field in fields.items()))
 
     def wait_until_read(self) -> None:
-        """Until the server has read what was sent so far: it answers a PING in its turn."""
+        """Waits until the server has read what was sent so far, which it shows by answering a PING."""
         before = self._pings
         self._send(PING, 0, 0, bytes(8))
         while self._pings == before:
             self._receive()
 
     def send_body(self, body: bytes) -> None:
-        """All of it, as fast as the server lets it; ends earlier once the stream is reset."""
+        """Sends all of the body as fast as the server allows; stops if the stream is reset."""
         for at in range(0, len(body), FRAME_BYTES):
             part = body[at : at + FRAME_BYTES]
             while min(self._window.values()) < len(part):
@@ -71,7 +71,7 @@ class Request:
             self._send(DATA, END_STREAM if at + FRAME_BYTES >= len(body) else 0, STREAM, part)
 
     def wait_for_answer(self) -> Answer:
-        """The whole answer, and a reset if the server sends one behind it."""
+        """Returns the complete answer, and a reset if the server sends one after it."""
         while not self.answer.is_whole and self.answer.reset is None:
             self._receive()
         self.wait_until_read()
@@ -82,7 +82,7 @@ class Request:
         self._socket.sendall(head + payload)
 
     def _receive(self) -> None:
-        """One frame. Raises ConnectionError where the server has closed the connection."""
+        """Reads one frame. Raises ConnectionError if the server has closed the connection."""
         head = self._incoming.read(9)
         if len(head) < 9:
             raise ConnectionError("the server has closed the connection")
@@ -105,5 +105,5 @@ class Request:
 
 
 def literal(name: str, value: str) -> bytes:
-    """A header field in HPACK's plainest form (RFC 7541, section 6.2.2): neither text may exceed 126 bytes."""
+    """Returns a header field in HPACK's simplest form (RFC 7541, section 6.2.2), for texts of up to 126 bytes."""
     return b"".join([b"\0", *(bytes((len(text),)) + text.encode() for text in (name, value))])

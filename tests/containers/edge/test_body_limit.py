@@ -1,4 +1,4 @@
-"""The edge lets through what TorchServe takes, by the file that TorchServe reads."""
+"""The edge accepts bodies of the same size as TorchServe, because it reads the same file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A certificate that HAProxy could not use is refused in words before it sees it."""
+"""A certificate that HAProxy could not use is refused with a clear message before HAProxy gets it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_missing_file_is_named_with_the_remedy(secrets: Path, name: str) -> No
 @pytest.mark.parametrize("name", ["certificate.pem", "private-key.pem"])
 def test_what_is_no_pem_is_named(secrets: Path, name: str) -> None:
     (secrets / name).write_text("nothing of the kind\n")
-    with pytest.raises(EdgeError, match=f"expected PEM in {name}, found something that openssl cannot read"):
+    with pytest.raises(EdgeError, match=f"expected {name} to be PEM, found content that openssl cannot read"):
         read_certificate(secrets)
 
 
@@ -40,13 +40,13 @@ def test_another_certificates_key_is_refused(secrets: Path) -> None:
     certificate = (secrets / "certificate.pem").read_text()
     make_certificate(secrets)
     (secrets / "certificate.pem").write_text(certificate)
-    with pytest.raises(EdgeError, match=r"expected the private key of certificate\.pem, found another one"):
+    with pytest.raises(EdgeError, match=r"expected private-key\.pem to match certificate\.pem, found the key of"):
         read_certificate(secrets)
 
 
-def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_word(secrets: Path) -> None:
+def test_an_encrypted_key_is_refused_without_asking_for_a_passphrase(secrets: Path) -> None:
     (secrets / "private-key.pem").write_text(
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAAw\n-----END ENCRYPTED PRIVATE KEY-----\n"
     )
-    with pytest.raises(EdgeError, match=r"expected PEM in private-key\.pem"):
+    with pytest.raises(EdgeError, match=r"expected private-key\.pem to be PEM"):
         read_certificate(secrets)

@@ -1,4 +1,4 @@
-"""The edge routes to what every TorchServe has loaded, and is told of a change once."""
+"""The edge routes to the versions that every TorchServe has loaded, and reloads once per change."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CANARY = {"version": "2.0", "weight": 10}
 
 
 def report(is_ready: bool = READY, **versions: str) -> Report:
-    """Models' versions, separated by spaces."""
+    """Parses models' versions, which are separated by spaces."""
     return Report(is_ready, {name: frozenset(text.split()) for name, text in versions.items()})
 
 
@@ -67,7 +67,7 @@ def test_only_what_all_have_counts(reports: Sequence[Any], common: Any) -> None:
 
 
 class World:
-    """TorchServes that report what a test says, and count how often they are asked."""
+    """TorchServes that report what a test sets, and count the requests."""
 
     def __init__(self) -> None:
         self.reports: Sequence[Any] = []
@@ -109,7 +109,7 @@ def test_it_looks_by_itself_and_at_once_when_it_is_told(world: World) -> None:
     assert world.looks >= looks + 2
 
 
-def test_a_look_that_hangs_holds_nobody_up() -> None:
+def test_a_poll_that_hangs_holds_up_no_caller() -> None:
     over = threading.Event()
 
     def hang() -> Sequence[Any]:
@@ -156,7 +156,7 @@ def test_another_answer_is_no_report(content: bytes) -> None:
         assert read_report(*address) is None
 
 
-def test_each_address_of_a_name_is_asked_and_without_one_nobody() -> None:
+def test_each_address_of_a_name_is_asked_and_without_any_nothing_is() -> None:
     assert ask_each("localhost", 8, lambda address: f"asked {address}") == {"127.0.0.1": "asked 127.0.0.1"}
     assert ask_each("no-such-name.invalid", 8, lambda address: address) == {}
 
@@ -176,8 +176,8 @@ def test_a_change_of_what_is_loaded_is_taken_over_once(made: Settings, world: Wo
     assert has_changed
     supervisor.apply(made, HAProxy(made.run / CONFIG), seen.versions)
     for reports, is_told in (
-        ([report(m="1.0 2.0", n="1.0")], False),  # what the files say
-        ([report(m="1.0 2.0 7.0", n="1.0", o="1.0")], False),  # and what they do not know of
+        ([report(m="1.0 2.0", n="1.0")], False),  # as the files say
+        ([report(m="1.0 2.0 7.0", n="1.0", o="1.0")], False),  # and what the files do not contain
         ([report(m="1.0", n="1.0")], True),
         ([report(m="1.0", n="1.0"), report(STARTING)], False),
         ([], False),
@@ -217,7 +217,7 @@ def test_a_damaged_file_is_no_reason_to_change_anything(made: Settings, world: W
 
 
 def test_page_log_and_routing_agree_on_what_is_loaded(made: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its release would send unversioned requests to 2.0 now and then, which TorchServe does not have."""
+    """Its release would send some unversioned requests to 2.0, which TorchServe does not have."""
     supervisor.apply(made, HAProxy(made.run / CONFIG), {"m": frozenset({"1.0"})})
     supervisor.announce(made)
     (model,) = json.loads((made.run / DATA).read_text())["models"]

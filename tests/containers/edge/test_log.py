@@ -1,4 +1,4 @@
-"""What HAProxy writes becomes lines of JSON, as far as somebody has to know it."""
+"""HAProxy's relevant messages become lines of JSON, and routine ones are dropped."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_start_a_reload_and_a_stop_say_nothing() -> None:
     assert said(RELOAD) == []
 
 
-def test_what_somebody_has_to_know_is_said_with_its_level() -> None:
+def test_relevant_messages_are_logged_with_their_level() -> None:
     text = f"[WARNING]  (22) : {DOWN}\n[ALERT]    (22) : backend 'grpc' has no server available!\nunheard of\n"
     alert = ("ERROR", "haproxy", "backend 'grpc' has no server available!")
     assert said(text) == [("WARN", "haproxy", DOWN), alert, ("INFO", "haproxy", "unheard of")]

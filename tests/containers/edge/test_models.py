@@ -108,7 +108,7 @@ RELEASED = release("2.0", "1.0", "2.0", previous="1.0", canary={"version": "3.0"
 def test_a_version_that_torchserve_does_not_have_is_not_routed_to(
     store: Path, publish: Publish, releases: Any, loaded: Any, stable: str, versions: list[str]
 ) -> None:
-    """Whatever manifest and release say; where nothing is known of TorchServe, they alone decide."""
+    """TorchServe's versions limit those of manifest and release; if they are unknown, only the files decide."""
     publish(record("m", "2.0"), record("m", "1.0"), releases=releases)
     (model,) = read_models(store, loaded).routed
     assert (model.stable, versions_of(model), model.canary) == (stable, versions, None)

@@ -1,4 +1,4 @@
-"""The numbers are what happened between two readings, and what is now: of every TorchServe that answers, together."""
+"""The live metrics combine all TorchServes that answer: changes between two readings, and current values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the playground reads: models, samples and files, and nothing that is not what the manifest says."""
+"""The playground gets models, samples and files, but nothing that differs from the manifest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PICTURE = b"a picture"
 
 @pytest.fixture
 def sampled(store: Path, publish: Callable[..., None]) -> Callable[..., list[str]]:
-    """Publishes one sample, changed as told; returns the paths under which samples are served."""
+    """Publishes one sample with the given changes; returns the paths at which samples are served."""
 
     def make(content: bytes = PICTURE, **changes: Any) -> list[str]:
         sample = {"file": "7.png", "expected": "7", "sha256": hashlib.sha256(PICTURE).hexdigest(), **changes}

@@ -1,4 +1,4 @@
-"""What whoever keeps the edge running may ask of it, on :8404."""
+"""The edge's health checks on :8404, for whatever keeps it running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A refusal arrives whole, however much its client still has to send, and an attacker cannot make it expensive."""
+"""A refusal arrives complete, however much the client has yet to send, and attackers cannot make it expensive."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def with_length(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
 
 
 def message_to(body: bytes, path: str, headers: Mapping[str, str], status: int) -> str:
-    """The refusal's message over HTTP/2, to a client whose body follows once the edge has read its head."""
+    """Returns the refusal's message over HTTP/2, for a client that sends its body once the edge has read the head."""
     with Request(EDGE) as request:
         request.send_head(path, headers)
         request.wait_until_read()
@@ -82,9 +82,9 @@ def test_over_http_2_it_arrives_and_the_stream_is_not_reset(
 
 
 def test_a_body_that_is_too_large_is_refused_by_the_length_that_its_head_gives() -> None:
-    """And is read all the same: over HTTP/2 nothing of it is there yet when the edge decides."""
+    """The body is read even though, over HTTP/2, none of it has arrived when the edge decides."""
     message = message_to(TOO_LONG, "/predictions/m", with_length(KEY, TOO_LONG), 413)
-    assert message == f"expected a body of at most {MAX_BYTES} bytes, found a longer one"
+    assert message == f"expected a body of at most {MAX_BYTES} bytes, found a larger one"
 
 
 @pytest.mark.parametrize("body", [SHORT, LONG], ids=["short", "long"])
@@ -129,7 +129,7 @@ def test_over_http_1_it_arrives_and_the_connection_stays_open(body: bytes, is_ch
 
 
 def read_answer(connection: socket.socket) -> bytes:
-    """Up to the end of the error, or of the connection."""
+    """Reads up to the end of the error or of the connection."""
     received = b""
     while b'"request_id"' not in received and (part := connection.recv(1 << 16)):
         received += part
@@ -137,7 +137,7 @@ def read_answer(connection: socket.socket) -> bytes:
 
 
 def answer_and_seconds(head: str, body: bytes = b"") -> tuple[bytes, float]:
-    """To a client that sends this, and then nothing more."""
+    """Returns the answer to a client that sends this and then nothing more."""
     with socket.create_connection(EDGE, timeout=30) as connection:
         began = time.monotonic()
         connection.sendall(f"{POST}{head}\r\n\r\n".encode() + body)

@@ -1,4 +1,4 @@
-"""Whatever is rendered, HAProxy accepts; and nothing that it is given can be read by anybody else."""
+"""HAProxy accepts whatever is rendered, and no one else can read it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_haproxy_accepts_tracing_and_without_it_nothing_of_it_is_there(
 def test_torchserve_is_asked_for_by_the_whole_name_from_whichever_servers_of_names_the_container_has(
     settings: MakeSettings,
 ) -> None:
-    """Docker's is 127.0.0.11, a cluster's is elsewhere; and HAProxy completes no name from the search list."""
+    """Docker's is 127.0.0.11, a cluster's is elsewhere; HAProxy does not append search domains."""
     made = settings(torchserve=read_settings({"EDGE_TORCHSERVE": "torchserve.models.svc.cluster.local"}).torchserve)
     supervisor.apply(made, HAProxy(made.run / CONFIG))
     text = (made.run / CONFIG).read_text()
@@ -75,11 +75,11 @@ def test_torchserve_is_asked_for_by_the_whole_name_from_whichever_servers_of_nam
 
 
 def test_it_routes_to_as_many_torchserves_as_it_is_told(settings: MakeSettings) -> None:
-    """By gRPC too, each asked by HTTP/1.1 whether it is ready; what is lost on the way to one is missed in 3 s."""
-    made = settings(most_replicas=read_settings({"EDGE_MOST_REPLICAS": "12"}).most_replicas)
+    """Includes gRPC; each is checked over HTTP/1.1, and data lost on the way to one is noticed within 3 s."""
+    made = settings(max_replicas=read_settings({"EDGE_MOST_REPLICAS": "12"}).max_replicas)
     supervisor.apply(made, HAProxy(made.run / CONFIG))
     text = (made.run / CONFIG).read_text()
-    # HAProxy has no address yet, and heeds tcp-ut only where it knows its family.
+    # HAProxy has no address yet, and applies tcp-ut only if it knows the address family.
     for line in ("8080 tcp-ut 3s\n", "8081 tcp-ut 3s\n", "7070 tcp-ut 3s proto h2 check-proto h1\n"):
         lines = set(re.findall(rf"server torchserve\d+ ipv4@torchserve:{line}", text))
         assert len(lines) == 12, line
@@ -95,7 +95,7 @@ def test_an_empty_store_is_a_configuration_too(settings: MakeSettings) -> None:
 def test_only_a_released_models_requests_get_a_version_here(
     settings: MakeSettings, publish: Callable[..., None]
 ) -> None:
-    """TorchServe may not have loaded yet what the manifest has as the newest version of another one."""
+    """TorchServe may not have loaded yet what a newer manifest lists as the newest version."""
     publish(record("m"), record("n"), releases={"m": {"stable": "1.0", "deployed": ["1.0"]}})
     assert render(settings()).files["stable.map"] == "m 1.0\n"
 
@@ -105,7 +105,7 @@ def test_the_map_of_keys_holds_hashes_scopes_and_names(settings: MakeSettings) -
     assert lines == [f"{PREDICT_SHA256.upper()} predict:client", f"{ADMIN_SHA256.upper()} admin:boss"]
 
 
-def test_nobody_else_may_read_what_is_rendered(settings: MakeSettings) -> None:
+def test_no_other_user_may_read_the_rendered_files(settings: MakeSettings) -> None:
     made = settings(tls=True, keys=True)
     write(render(made), made.run)
     files = list(made.run.iterdir())
@@ -124,7 +124,7 @@ def test_a_change_that_cannot_be_used_leaves_the_files_in_force(
     before = {file.name: file.read_text() for file in made.run.iterdir() if file.is_file()}
     (made.secrets / "certificate.pem").write_text("garbage")
     supervisor.follow(made, haproxy, haproxy, None)
-    assert "FAIL: expected PEM in certificate.pem" in capsys.readouterr().out
+    assert "FAIL: expected certificate.pem to be PEM" in capsys.readouterr().out
     assert {file.name: file.read_text() for file in made.run.iterdir() if file.is_file()} == before
 
 
@@ -184,6 +184,6 @@ def test_settings_have_defaults_and_are_read() -> None:
     made = read_settings(given)
     assert (made.tls, made.keys, made.rate, made.access_log) == (True, True, 7, "all")
     assert made.sampled_ppm is None
-    assert (made.most_replicas, read_settings({"EDGE_MOST_REPLICAS": "0"}).most_replicas) == (8, 1)
+    assert (made.max_replicas, read_settings({"EDGE_MOST_REPLICAS": "0"}).max_replicas) == (8, 1)
     assert read_settings({"EDGE_TORCHSERVE": ""}).torchserve == "torchserve"
     assert read_settings({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}).sampled_ppm == 1_000_000

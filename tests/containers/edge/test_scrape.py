@@ -1,4 +1,4 @@
-"""Numbers are read only when asked for, once a second at most, and a TorchServe that does not answer costs a moment."""
+"""Metrics are read on demand, at most once a second, and a TorchServe that does not answer delays them only briefly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GOOD = ("text/plain", exposition({"2xx": 1}).encode())
 
 
 class World:
-    """A clock that only pauses move, and TorchServes that answer with the time."""
+    """A clock that advances only by pauses, and TorchServes that answer with the time."""
 
     def __init__(self) -> None:
         self.now, self.scrapes = 100.0, 0
@@ -44,7 +44,7 @@ def scraper(world: World) -> Scraper:
     return Scraper(world.scrape, lambda: world.now, world.pause)
 
 
-def test_nothing_is_read_until_somebody_asks(world: World, scraper: Scraper) -> None:
+def test_nothing_is_read_until_a_client_asks(world: World, scraper: Scraper) -> None:
     assert world.scrapes == 0
 
 
@@ -82,7 +82,7 @@ def test_one_that_stops_to_answer_has_no_reading_now(world: World, scraper: Scra
     assert (found.instance, found.after, found.seconds) == ("a", None, 0.0)
 
 
-def test_where_none_answers_nobody_waits_for_a_second_reading(world: World, scraper: Scraper) -> None:
+def test_if_none_answers_no_client_waits_for_a_second_reading(world: World, scraper: Scraper) -> None:
     world.answering = set()
     (found,) = scraper.replicas()
     assert (found.after, world.scrapes) == (None, 1)
@@ -108,7 +108,7 @@ def test_where_the_first_has_only_just_come_up_its_rates_are_waited_for(world: W
 
 @contextmanager
 def listening(answer: bytes, pause: float = 0.0) -> Iterator[tuple[str, int]]:
-    """A server that sends this to whoever connects, byte by byte where `pause` (seconds) says so."""
+    """A server that sends this to every client, byte by byte if there is a `pause` (seconds)."""
     listener = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The supervisor's own series, and its HTTP server."""
+"""The supervisor's own metrics, and its HTTP server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CANARY = {"version": "2.0", "weight": 10}
 
 
 def samples(series: Series) -> dict[str, dict[tuple[str, ...], float]]:
-    """Series' name → values of its labels, in the order of their names → value."""
+    """Returns {name: {values of the labels, in the order of their names: value}}."""
     found: dict[str, dict[tuple[str, ...], float]] = {}
     for family in text_string_to_metric_families(series.exposition().decode()):
         for sample in family.samples:
@@ -36,7 +36,7 @@ def samples(series: Series) -> dict[str, dict[tuple[str, ...], float]]:
 
 @pytest.fixture
 def in_force(settings: MakeSettings, publish: Callable[..., None]) -> Settings:
-    """An edge with a certificate that has taken over a canary of m, and n, which was never released."""
+    """An edge with a certificate, a canary of m in force, and n, which was never released."""
     releases = {"m": {"stable": "1.0", "deployed": ["1.0", "2.0", "3.0"], "canary": CANARY}}
     publish(record("m", "3.0"), record("m", "2.0"), record("m", "1.0"), record("n"), releases=releases)
     made = settings(tls=True)
@@ -54,7 +54,7 @@ def test_it_says_who_gets_how_many_of_the_unversioned_requests(in_force: Setting
     assert shares(in_force) == {("m", "1.0"): 90.0, ("m", "2.0"): 10.0, ("m", "3.0"): 0.0, ("n", "1.0"): 100.0}
 
 
-def test_before_anything_is_in_force_nobody_gets_any(settings: MakeSettings) -> None:
+def test_before_anything_is_in_force_no_version_gets_any(settings: MakeSettings) -> None:
     made = settings()
     assert "edge_release_weight_percent" not in samples(Series(made))
     assert shares(made) == {}
@@ -141,7 +141,7 @@ def test_without_a_limit_there_is_no_series_of_it(tmp_path: Path, files: dict[st
 
 @pytest.fixture
 def served(settings: MakeSettings) -> Iterator[http.client.HTTPConnection]:
-    """A connection to a server with one page that works and one that is at fault."""
+    """A connection to a server with one page that works and one that fails."""
     pages: dict[str, Any] = {"/metrics": lambda: (CONTENT_TYPE, b"x 1\n"), "/broken": lambda: {}["no"]}
     with Server(pages, ("127.0.0.1", 0)) as server:
         server.start()

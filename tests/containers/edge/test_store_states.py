@@ -1,4 +1,4 @@
-"""In every state of a store the edge routes to the versions that TorchServe has, and to no other."""
+"""In every state of a store, the edge routes only to versions that TorchServe has."""
 
 from __future__ import annotations
 

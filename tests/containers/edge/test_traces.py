@@ -1,4 +1,4 @@
-"""HAProxy's lines become spans with its ids and times; what is not sampled, and what is no line, becomes none."""
+"""HAProxy's log lines become spans with its IDs and times, except unsampled or incomplete ones."""
 
 from __future__ import annotations
 
@@ -78,6 +78,6 @@ def test_a_collector_that_is_down_is_said_once(capsys: pytest.CaptureFixture[str
     for number in range(3):
         logging.getLogger("opentelemetry.exporter").error("attempt %d: refused", number)
     said = capsys.readouterr().out
-    assert said.count("expected the collector to take spans, found attempt 0: refused") == 1
+    assert said.count("expected the collector to accept spans, found attempt 0: refused") == 1
     assert "attempt 1" not in said
     assert isinstance(logging.getLogger("opentelemetry").handlers[0], OneWarning)

@@ -1,4 +1,4 @@
-"""Small HTTP servers that answer as told. The tests run inside the load image, where the package `load` is."""
+"""Small HTTP servers that answer as a test needs. The tests run inside the load image, with the package `load`."""
 
 import asyncio
 import threading
@@ -11,12 +11,12 @@ from load.target import Target
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BODY = b"an image"
-# The n-th request of the server, from 0 → the bytes of the answer; None cuts the connection.
+# Maps the number of a request, from 0, to the bytes of its answer; None cuts the connection.
 Answer = Callable[[int], Awaitable[Optional[bytes]]]
 
 
 class Server:
-    """Keep-alive HTTP/1.1 on 127.0.0.1, in a thread of its own: what it does cannot hold up the generator."""
+    """Serves keep-alive HTTP/1.1 on 127.0.0.1 in a separate thread, so that it cannot hold up the generator."""
 
     def __init__(self, answer: Answer) -> None:
         self.requests: list[bytes] = []
@@ -73,7 +73,7 @@ async def at_once(number: int) -> bytes:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
-    """Starts a server: answer → Server."""
+    """Starts a server that answers with `answer`."""
     servers: list[Server] = []
 
     def start(answer: Answer = at_once) -> Server:

@@ -1,4 +1,4 @@
-"""The command line: one JSON object on standard output, one line on a failure."""
+"""The command line prints one JSON object to standard output, or one line if it fails."""
 
 import json
 

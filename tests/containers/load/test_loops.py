@@ -1,4 +1,4 @@
-"""What the generator reports is what a user of the server would have seen."""
+"""The generator reports what a user of the server would have seen."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ NEVER_SECONDS = 60
 
 
 class Stall:
-    """A server that stops answering for STALL_SECONDS half a second after its first request, for everybody at once."""
+    """A server that, half a second after its first request, stops answering all clients for STALL_SECONDS."""
 
     def __init__(self) -> None:
         self.begin = 0.0
@@ -56,7 +56,7 @@ def test_requests_that_wait_for_a_connection_keep_the_time_they_were_due(serve) 
     result = run_load(serve(slow).target, rate=100, seconds=1, max_connections=1)
     assert result["connections"] == 1
     assert result["achieved_rate"] <= 50
-    # One connection does 50 of the 100 a second: who comes last before the end has waited for about half of it.
+    # One connection handles 50 of the 100 requests/s, so the last one answered has waited for about half the time.
     assert result["latency_ms"]["max"] > 250
     assert result["errors"]["unsent"] == result["requests"] - result["statuses"]["200"] >= 45
 
@@ -67,7 +67,7 @@ def test_the_open_loop_holds_its_rate(serve) -> None:
     assert result["requests"] == pytest.approx(400, abs=1)
     assert result["offered_rate"] == pytest.approx(200, rel=0.01)
     assert result["achieved_rate"] == pytest.approx(200, rel=0.1)
-    assert len(server.requests) == pytest.approx(500, abs=1)  # the warm-up is sent and not counted
+    assert len(server.requests) == pytest.approx(500, abs=1)  # the warm-up is sent but not counted
 
 
 def test_the_closed_loop_keeps_as_many_requests_in_flight_as_it_has_connections(serve) -> None:
@@ -177,10 +177,10 @@ def test_what_is_no_http_is_an_error(serve, load) -> None:
 
 @pytest.mark.parametrize("load", [{"connections": 1}, {"rate": 50}], ids=["closed", "open"])
 def test_a_server_that_goes_away_leaves_connect_errors(serve, load) -> None:
-    server = serve(lambda number: asyncio.sleep(0))  # answers nothing: every connection is cut…
+    server = serve(lambda number: asyncio.sleep(0))  # answers nothing but cuts every connection…
     target = server.target
     result = run_load(target, seconds=0.5, notify=lambda mark: server._call(server._cancel()), **load)
-    assert result["errors"]["connect"] > 0  # …and after the first mark none is accepted
+    assert result["errors"]["connect"] > 0  # …and accepts none after the first mark
 
 
 def test_a_server_that_was_never_there_is_refused_with_a_remedy() -> None:
@@ -195,7 +195,7 @@ def test_an_address_that_cannot_be_used_is_refused(url: str) -> None:
 
 
 def test_a_slow_generator_says_so(serve) -> None:
-    """Held up for half of the window, it comes late to half of the requests, and does not hide it."""
+    """If it is held up for half of the window, it is late for half of the requests, and reports that."""
 
     def hold_up(mark: str) -> None:
         if mark == "measuring":

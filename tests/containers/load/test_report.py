@@ -1,4 +1,4 @@
-"""The report is one file that needs nothing else, and leaves out nothing that went wrong."""
+"""The report is one self-contained file, and omits nothing that went wrong."""
 
 import json
 import re
@@ -51,7 +51,7 @@ def results():
 
 @pytest.fixture
 def report(tmp_path):
-    """Results → the page."""
+    """Renders results as a page."""
 
     def write(results) -> str:
         (tmp_path / "results.json").write_text(json.dumps(results))
@@ -62,7 +62,7 @@ def report(tmp_path):
 
 
 class Page(HTMLParser):
-    """Its ids, and every address that a browser would load."""
+    """Returns the page's IDs, and every address that a browser would load."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ def test_errors_and_a_slow_generator_are_marked(results, report) -> None:
     results["runs"][0] = run("closed", 1, errors={"reset": 3, "timeout": 1}, generator_limited=True)
     text = report(results)
     assert '<td class="bad">3 reset, 1 timeout</td>' in text
-    assert 'class="bad" title="these figures are the generator' in text
+    assert 'class="bad" title="the load generator limited these results"' in text
 
 
 def test_a_run_without_answers_has_a_row_and_no_plot(results, report) -> None:

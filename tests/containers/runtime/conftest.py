@@ -1,4 +1,4 @@
-"""Model stores to judge. These tests run inside the runtime image, where the package `runtime` is installed."""
+"""Model stores to check. These tests run inside the runtime image, where the package `runtime` is installed."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from runtime import prepare, state
 
 
 def record(name: str, content: bytes, version: str = "1.0", **overrides: Any) -> dict[str, Any]:
-    """An entry as the builder writes it, for an archive with this content."""
+    """Returns an entry as the builder writes it, for an archive with this content."""
     return {
         "name": name,
         "version": version,
@@ -47,7 +47,7 @@ def publish(store: Path) -> Callable[[list[dict[str, Any]]], None]:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a server of toy 1.0."""
+    """The folder of a server with toy 1.0."""
     folder = tmp_path_factory.mktemp("served")
     with serving(folder):
         yield folder
@@ -55,7 +55,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def container(served: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The container's own files are this server's."""
+    """Makes this server's files the container's own."""
     (served / "base.properties").write_text(f"model_store={store}\n")
     monkeypatch.setenv("TORCHSERVE_WORKERS", "1")
     monkeypatch.setattr(state, "TEMP", served)
@@ -66,7 +66,7 @@ def container(served: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture
 def publish_toy(store: Path, publish: Callable[[list[dict[str, Any]]], None]) -> Publish:
-    """Builds a toy version into the store, with a sample; `changes` are made to its record."""
+    """Builds a toy version into the store, with a sample and with `changes` to its record."""
 
     def write(
         version: str,

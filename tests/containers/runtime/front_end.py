@@ -25,13 +25,13 @@ END = struct.pack("!i", -1)
 
 
 def load_message(folder: Path, handler: str = "handler.py", batch_size: int = 1) -> bytes:
-    """LOAD, as ModelRequestEncoder.java writes it."""
+    """Returns LOAD as ModelRequestEncoder.java writes it."""
     head = b"L" + field("toy") + field(str(folder)) + struct.pack("!i", batch_size) + field(handler)
     return head + struct.pack("!i", -1) + field("") + b"\1"
 
 
 def predict_message(*requests: "tuple[str, bytes]", content_type: str = "application/octet-stream") -> bytes:
-    """PREDICT: (request id, body) each."""
+    """Returns PREDICT for requests (ID, body)."""
     items = b"".join(
         field(request_id)
         + field("explain")
@@ -47,7 +47,7 @@ def predict_message(*requests: "tuple[str, bytes]", content_type: str = "applica
 
 
 class Reply:
-    """A worker's answer: `code`, `message`, and per request (id, content type, status, body) and its `headers`."""
+    """Parses a worker's answer: `code`, `message`, and per request (ID, content type, status, body) and `headers`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -79,7 +79,7 @@ class Reply:
 
 
 class Worker:
-    """One of the front end's workers: the process, and the connection to it."""
+    """One of the front end's workers: its process and the connection to it."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
@@ -118,13 +118,13 @@ class Worker:
         self.process.wait()
         self.sock.close()
         if self.process.stdout:
-            # Shown where a test fails.
+            # Shown if a test fails.
             print(self.process.stdout.read())
             self.process.stdout.close()
 
 
 def wait_until(condition: Any, what: str) -> None:
-    """Polls; fails with `what` and the last value after the deadline."""
+    """Polls until true; after the deadline, fails with `what` and the last value."""
     deadline, last = time.monotonic() + DEADLINE, None
     while time.monotonic() < deadline:
         last = condition()
@@ -135,7 +135,7 @@ def wait_until(condition: Any, what: str) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """A zombie does not run any more."""
+    """Whether the process runs; a zombie does not."""
     status: Optional[str] = None
     try:
         status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

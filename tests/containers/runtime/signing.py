@@ -17,7 +17,7 @@ def public_pem(private: Any) -> bytes:
 
 
 def signed(entry: Entry, private: Ed25519PrivateKey = OWN) -> Entry:
-    """Signed by hand, as DSSE says it: the bytes are an agreement with the builder, not the runtime's own affair."""
+    """Signs by hand as DSSE specifies, because the runtime and the builder must agree on the exact bytes."""
     content = payload(entry)
     message = b"DSSEv1 %d %b %d %b" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(content), content)
     keyid = RecordVerifier(public_pem(private)).keyid

@@ -1,4 +1,4 @@
-"""A process goes on with its children after it has replaced itself by a newer image of its own code."""
+"""A process keeps its children after it has replaced itself with a newer version of its own code."""
 
 import signal
 import subprocess
@@ -25,13 +25,13 @@ def test_a_child_is_stopped_by_a_signal(stop: str, expected: signal.Signals) -> 
     adopted = AdoptedProcess(child.pid)
     getattr(adopted, stop)()
     assert adopted.wait(10) == -expected
-    getattr(adopted, stop)()  # it is gone, and nothing happens
+    getattr(adopted, stop)()  # it is gone, so nothing happens
     child.returncode = -expected
 
 
 def test_a_child_that_runs_on_is_waited_for_until_the_time_is_over() -> None:
     child = subprocess.Popen(["sleep", "60"])
-    with pytest.raises(TimeoutError, match="still runs"):
+    with pytest.raises(TimeoutError, match="is still running"):
         AdoptedProcess(child.pid).wait(0.2)
     child.kill()
     child.wait()

@@ -1,4 +1,4 @@
-"""What scripts/stack asks inside the container gets an answer, or a failure as data."""
+"""A query of scripts/stack inside the container gets an answer, or a failure as data."""
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,7 +13,7 @@ from runtime import ask
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> "Iterator[list[tuple[str, bytes]]]":
-    """What a stand-in for TorchServe was asked; it knows the model m alone, whose answers mean nothing."""
+    """The requests to a stand-in for TorchServe, which knows only the model m, an untrained one."""
     requests: list[tuple[str, bytes]] = []
 
     class Inference(BaseHTTPRequestHandler):
@@ -27,7 +27,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> "Iterator[list[tuple[str, bytes]]]
             self.wfile.write("sieben ✓".encode() if known else b"{}")
 
         def log_message(self, *_: Any) -> None:
-            """Nothing to the terminal."""
+            """Logs nothing to the terminal."""
 
     with HTTPServer(("127.0.0.1", 0), Inference) as server:
         monkeypatch.setattr(ask, "INFERENCE", f"http://127.0.0.1:{server.server_port}")

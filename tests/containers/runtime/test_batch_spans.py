@@ -1,4 +1,4 @@
-"""What the worker makes of a batch when it is traced: a span per prediction, its stages below it, in their order."""
+"""With tracing, the worker turns a batch into a span per prediction, with its stages below it in their order."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Who waits for whom in real TorchServe: its one model's delay is one that nobody could wait for."""
+"""Which requests wait for which in real TorchServe, whose only model has a delay far longer than any test."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ def served(folder: Path) -> Iterator[None]:
         yield
 
 
-def test_a_lone_request_waits_for_nobody() -> None:
+def test_a_lone_request_does_not_wait_for_others() -> None:
     assert predict(b"lone")["batch"] == 1
 
 

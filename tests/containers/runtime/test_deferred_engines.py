@@ -1,4 +1,4 @@
-"""Engines are at hand for handlers on TorchServe's base classes; only those that use one load it. torch is real."""
+"""Handlers on TorchServe's base classes can use every engine, but load only those they use. torch is real."""
 
 import json
 import textwrap
@@ -10,7 +10,7 @@ from front_end import Worker
 
 from runtime.torchserve import HOME
 
-# Says of every engine whether its machine code is in the process.
+# Lists the engines whose machine code is loaded in the process.
 LOADED = """
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ def loaded():
     maps = Path("/proc/self/maps").read_text()
     return [engine for engine in ("onnxruntime", "openvino") if f"/{engine}/" in maps]
 """
-# Answers to `{"x": [[1.0, 2.0]]}` with what the model makes of it, and with the engines.
+# Answers `{"x": [[1.0, 2.0]]}` with the model's result and the loaded engines.
 HANDLER = """
 from loaded import loaded
 from ts.torch_handler.base_handler import ONNX_AVAILABLE, BaseHandler
@@ -55,7 +55,7 @@ class Negative(torch.nn.Module):
 
 
 def answer_of(folder: Path, handler: str, **described: str) -> Any:
-    """What a worker with this handler answers, as it was loaded from a folder with a manifest. described: its model."""
+    """Returns the answer of a worker with this handler, loaded from a folder with a manifest. described: its model."""
     (folder / "MAR-INF").mkdir(parents=True)
     (folder / "MAR-INF/MANIFEST.json").write_text(json.dumps({"model": {"handler": "handler.py", **described}}))
     (folder / "loaded.py").write_text(LOADED)
@@ -85,7 +85,7 @@ def test_an_onnx_file_is_run_by_base_handler_and_loads_onnxruntime_alone(tmp_pat
 
 @pytest.mark.parametrize("backend", ["openvino", "aot_eager"])
 def test_torch_compile_finds_openvinos_backend_and_loads_it_where_it_is_asked_for(tmp_path: Path, backend: str) -> None:
-    """What torch itself loads to compile is its own matter: 2.4 tries onnxruntime for every backend."""
+    """What torch itself loads to compile does not count: 2.4 tries onnxruntime for every backend."""
     folder = tmp_path / "toy"
     folder.mkdir()
     (folder / "model.py").write_text(MODEL)
@@ -125,7 +125,7 @@ def test_an_engine_that_is_not_installed_is_not_deferred(monkeypatch: pytest.Mon
 
 
 def negation() -> bytes:
-    """An ONNX model, y = -x with two dimensions each: a ModelProto, by hand because nothing here can write one."""
+    """Returns an ONNX model, y = -x in two dimensions, as a handmade ModelProto, because no package here writes one."""
     float_32 = number(1, 1)
     shape = field(2, field(1, field(2, b"rows")) + field(1, field(2, b"columns")))
     tensor = field(2, field(1, float_32 + shape))
@@ -135,10 +135,10 @@ def negation() -> bytes:
 
 
 def field(tag: int, content: bytes) -> bytes:
-    """A protobuf field of less than 128 bytes."""
+    """Returns a protobuf field of less than 128 bytes."""
     return bytes([tag << 3 | 2, len(content)]) + content
 
 
 def number(tag: int, value: int) -> bytes:
-    """A protobuf field that holds a number below 128."""
+    """Returns a protobuf field with a number below 128."""
     return bytes([tag << 3, value])

@@ -1,4 +1,4 @@
-"""The entrypoint refuses settings that TorchServe, or a worker of its, would only die of."""
+"""The entrypoint refuses settings that would simply make TorchServe or a worker die."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is ours in TorchServe's Java front end: what it says when it cannot answer, and how it reads a form."""
+"""Our part of TorchServe's Java front end: its messages when it cannot answer, and how it reads a form."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ MOST_BYTES = 1000
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a server with a short queue and a small limit on bodies."""
+    """The folder of a server with a short queue and a low limit on request bodies."""
     folder = tmp_path_factory.mktemp("front-end")
     with serving(folder, job_queue_size=str(QUEUE), max_request_size=str(MOST_BYTES)):
         yield folder
@@ -46,7 +46,7 @@ def test_a_full_queue_is_said_at_once_with_when_to_come_again(served: Path) -> N
         computing.unlink()
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
         assert (error["code"], error["type"]) == (503, "ServiceUnavailableException")
-        assert error["message"] == "expected room in the queue of toy, found all of its 2 places taken; try again soon"
+        assert error["message"] == "expected room in the queue of toy, found all 2 places taken; try again shortly"
         assert [client.result()["batch"] for client in (first, *others)] == [1, 2, 2]
 
 
@@ -57,7 +57,7 @@ def test_a_body_over_the_limit_is_refused_in_json(served: Path) -> None:
     assert error == {
         "code": 413,
         "type": "PayloadTooLargeException",
-        "message": "expected a body of at most 1000 bytes, found a longer one",
+        "message": "expected a body of at most 1000 bytes, found a larger one",
     }
 
 
@@ -86,7 +86,7 @@ def test_what_curl_calls_a_form_is_read_as_what_it_is(served: Path, body: bytes,
 def test_a_form_that_cannot_be_read_is_the_clients_mistake(served: Path, content_type: str, body: bytes) -> None:
     answer, error = refused(body, content_type)
     assert (answer.status, error["type"]) == (400, "BadRequestException")
-    assert error["message"].startswith("expected a form that can be read, found ")
+    assert error["message"].startswith("expected a valid form, found ")
 
 
 def test_a_form_that_can_be_read_is_read(served: Path) -> None:
@@ -104,7 +104,7 @@ def test_who_loses_a_worker_is_told_so_with_a_status_that_says_try_again(served:
         answer, error = answered.result()
     assert (answer.status, answer.headers["Content-Type"]) == (500, "application/json")
     assert (error["code"], error["type"]) == (500, "InternalServerException")
-    assert error["message"].startswith("expected an answer of the model's worker, found that it died")
+    assert error["message"].startswith("expected an answer from the model's worker, found that it died")
 
 
 def test_an_error_bears_the_id_of_its_request(served: Path) -> None:

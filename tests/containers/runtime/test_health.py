@@ -1,4 +1,4 @@
-"""Health is a READY worker of every model of the manifest, in one readable line."""
+"""The health check requires a READY worker of every model in the manifest, and prints one readable line."""
 
 import subprocess
 import time
@@ -78,5 +78,5 @@ def test_a_verdict_that_is_not_renewed_is_not_believed(tmp_path: Path, monkeypat
     state.publish(True, "healthy: mnist 1.0 (2 workers)", tmp_path)
     status, line = healthcheck(tmp_path)
     assert status == 1
-    assert line.startswith("unhealthy: the entrypoint has not looked for 6")
-    assert line.endswith("before that: healthy: mnist 1.0 (2 workers)")
+    assert line.startswith("unhealthy: the entrypoint's last check, 6")
+    assert line.endswith(" s ago, said: healthy: mnist 1.0 (2 workers)")

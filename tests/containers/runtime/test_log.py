@@ -1,4 +1,4 @@
-"""What the container's log says of a server: one JSON object a line, and enough to follow a request by its id."""
+"""The container's log has one JSON object per line, and enough to follow a request by its ID."""
 
 import json
 import socket
@@ -13,7 +13,7 @@ ANSWERED, FAILED, UNKNOWN = "answered-1", "failed-2", "unknown-3"
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> "list[dict[str, Any]]":
-    """Of a server from its start to its stop, which answered one request, failed in one and refused one."""
+    """The log, from start to stop, of a server that answered one request, failed one and refused one."""
     folder = tmp_path_factory.mktemp("log")
     with toy.serving(folder):
         assert [status for status, _, _ in toy.exchange(post("toy", ANSWERED, "text"))] == [200]
@@ -31,7 +31,7 @@ def post(model: str, request_id: str, body: str) -> str:
 
 
 def reset_a_connection() -> None:
-    """As HAProxy's checks do, once they have their answer."""
+    """Resets the connection, as HAProxy's checks do once they have their answer."""
     with socket.create_connection(("127.0.0.1", 8080), timeout=toy.SECONDS) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.sendall(toy.get("/ping").encode())

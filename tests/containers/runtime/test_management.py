@@ -1,4 +1,4 @@
-"""TorchServe's own management API ends the workers that it is told to end; it runs the program `kill` of its image."""
+"""TorchServe's own management API ends workers as requested, by running its image's program `kill`."""
 
 import json
 import urllib.request
@@ -13,13 +13,13 @@ from toy import SECONDS, predict, serving
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[None]:
-    """A server whose model API somebody turned on."""
+    """A server whose model API is enabled."""
     with serving(tmp_path, enable_model_api="true"):
         yield
 
 
 def ask(method: str, path: str) -> "tuple[int, Any]":
-    """The status and the JSON of a request that succeeds."""
+    """Returns the status and the JSON of a successful request."""
     request = urllib.request.Request(f"http://127.0.0.1:8081/models{path}", method=method)
     with urllib.request.urlopen(request, timeout=SECONDS) as answer:
         return answer.status, json.load(answer)
@@ -31,7 +31,7 @@ def worker_pids() -> "set[int]":
 
 
 def scaled_to(workers: int) -> "set[int]":
-    """The workers' processes, once the synchronous request for so many is answered."""
+    """Returns the workers' processes after a synchronous request for this many."""
     status, _ = ask("PUT", f"/toy?min_worker={workers}&max_worker={workers}&synchronous=true")
     assert status == 200
     pids = worker_pids()

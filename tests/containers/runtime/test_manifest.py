@@ -1,4 +1,4 @@
-"""What the manifest lists and the hash confirms is served; nothing else is."""
+"""Only archives that the manifest lists and the hash confirms are served."""
 
 import subprocess
 from pathlib import Path

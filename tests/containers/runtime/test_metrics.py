@@ -1,4 +1,4 @@
-"""What port 8082 says of each model: counted once, by outcome, and nothing of what a client makes up."""
+"""Port 8082 counts each request once, by model and outcome, and never by names that a client makes up."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def requests(outcome: str, labels: str = VERSION) -> str:
 
 
 def gained(before: dict[str, float]) -> dict[str, float]:
-    """The counters and histograms' counts of requests that have changed, without TorchServe's own."""
+    """Returns the changed counters, including histograms' counts, without TorchServe's own."""
     kinds = re.compile(r"model_(requests_total|batch_size_(count|sum)|(request|stage)_duration_seconds_count)\b")
     return {
         name: value - before.get(name, 0)
@@ -144,7 +144,7 @@ def test_a_client_that_leaves_is_not_in_flight_for_ever(served: Path) -> None:
     with pytest.raises(TimeoutError):
         urllib.request.urlopen(request, timeout=0.5)
     wait_until(computing.exists, "the worker to compute")
-    wait_until(lambda: series()[f"model_requests_in_flight{{{VERSION}}}"] == 0, "nobody to wait any more")
+    wait_until(lambda: series()[f"model_requests_in_flight{{{VERSION}}}"] == 0, "no request to be in flight")
     computing.unlink()
 
 

@@ -1,4 +1,4 @@
-"""A version is served with some of its files changed, and its archive stays what it was."""
+"""A version is served with some of its files changed, while its archive stays the same."""
 
 import io
 import tarfile
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("container")
 
 @pytest.fixture
 def deployed(publish_toy: Publish) -> Iterator[None]:
-    """Toy 2.0 is served beside 1.0."""
+    """Toy 2.0 is served alongside 1.0."""
     publish_toy("2.0", settings={"jobQueueSize": 100})
     release.deploy("toy", "2.0")
     yield
@@ -67,7 +67,7 @@ def test_a_file_that_the_archive_does_not_have_is_refused(
 ) -> None:
     status, printed = overlay_files({"handler.py": labelled("new"), name: ""})
     assert status == 1
-    assert str(read_failure(printed)).startswith("expected a file of the archive in toy-2.0.mar+dev, found ")
+    assert str(read_failure(printed)).startswith("expected only files that toy-2.0.mar+dev has, found ")
     assert name in printed
     assert post("toy/2.0") == (200, "two")
     assert sorted(path.name for path in (served / "unpacked").iterdir()) == ["toy-1.0.mar", "toy-2.0.mar"]
@@ -77,7 +77,7 @@ def test_a_handler_that_does_not_load_leaves_the_served_one(served: Path, deploy
     with asking("toy/2.0") as clients:
         status, printed = overlay_files({"handler.py": "raise SystemError"})
     assert status == 1
-    assert "found a worker that does not load it; try " in str(read_failure(printed))
+    assert "found a worker that cannot load it; try " in str(read_failure(printed))
     assert {(one.status, one.text) for answers in clients for one in answers} == {(200, "two")}
     assert health.check()[0]
     assert sorted(path.name for path in (served / "unpacked").iterdir()) == ["toy-1.0.mar", "toy-2.0.mar"]

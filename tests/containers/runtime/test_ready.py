@@ -1,4 +1,4 @@
-"""GET /ready of real TorchServe says when requests may come."""
+"""GET /ready of real TorchServe tells when it can take requests."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def test_it_is_ready_when_every_model_has_had_a_ready_worker_and_stays_so(tmp_pa
         wait_until(is_loading, "the server to answer")
         _, error = ready()
         assert (error["code"], error["type"]) == (503, "ServiceUnavailableException")
-        assert "found none yet of [toy 1.0]" in error["message"]
+        assert "found none yet for [toy 1.0]" in error["message"]
         assert (error["ready"], error["models"]) == (False, MODELS)
         loading.unlink()
         wait_until(lambda: ready() == (200, {"ready": True, "models": MODELS}), "the server to be ready")
@@ -41,7 +41,7 @@ def test_only_reading_it_is_allowed(tmp_path: Path) -> None:
 
 
 def is_loading() -> bool:
-    """A connection may come before our handlers do: it finds no /ready."""
+    """A connection may arrive before our handlers are installed, so that it finds no /ready."""
     try:
         return ready()[0] == 503
     except ConnectionRefusedError:

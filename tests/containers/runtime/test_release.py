@@ -1,4 +1,4 @@
-"""A version is added to real TorchServe while it runs, and tried; one that fails leaves nothing behind."""
+"""A version is added to running, real TorchServe and tested; one that fails leaves nothing behind."""
 
 import http.client
 import json
@@ -27,7 +27,7 @@ def versions() -> list[str]:
 
 @pytest.fixture
 def deployed(publish_toy: Publish) -> Iterator[dict[str, Any]]:
-    """Toy 2.0, beside 1.0."""
+    """Toy 2.0, alongside 1.0."""
     publish_toy("2.0")
     yield release.deploy("toy", "2.0")
     release.set_default("toy", "1.0")
@@ -41,7 +41,7 @@ def test_a_version_is_added_beside_the_default_one(served: Path, deployed: dict[
     assert versions() == ["1.0", "2.0"]
 
 
-def test_whoever_routes_requests_is_told_of_it_and_of_the_default_version(deployed: dict[str, Any]) -> None:
+def test_routers_are_told_of_it_and_of_the_default_version(deployed: dict[str, Any]) -> None:
     assert registered() == {"toy": {"default": "1.0", "versions": ["1.0", "2.0"]}}
     release.set_default("toy", "2.0")
     assert registered() == {"toy": {"default": "2.0", "versions": ["1.0", "2.0"]}}
@@ -68,7 +68,7 @@ def test_its_queue_is_as_honest_as_the_others(served: Path, deployed: dict[str, 
         status, text = post("toy/2.0")
         computing.unlink()
         assert status == 503
-        assert "found all of its 2 places taken" in text
+        assert "found all 2 places taken" in text
         assert [client.result() for client in (first, *others)] == [(200, "two")] * (QUEUE + 1)
 
 
@@ -91,7 +91,7 @@ def test_what_was_deployed_is_taken_back(served: Path, publish_toy: Publish) -> 
 
 
 def assert_untouched(served: Path) -> None:
-    """1.0 alone is served, is what would be restored, and has the only worker."""
+    """Checks that only 1.0 is served, would be restored, and has a worker."""
     assert versions() == ["1.0"]
     assert restored(served) == {"1.0": True}
     assert [model.label for model in state.read_chosen()] == ["toy 1.0"]
@@ -103,7 +103,7 @@ def assert_untouched(served: Path) -> None:
 BROKEN = {
     "does not load": (
         {"handler": "raise SystemError('no weights')"},
-        "expected TorchServe to register toy 3.0, found a worker that does not load it",
+        "expected TorchServe to register toy 3.0, found a worker that cannot load it",
     ),
     "dies at its first request": (
         {
@@ -111,23 +111,23 @@ BROKEN = {
                 "    for request", "    if requests:\n        import os; os._exit(1)\n    for request"
             )
         },
-        "expected the answer two of toy 3.0 to its sample a.txt, found 500 ",
+        "expected toy 3.0 to answer two to its sample a.txt, found 500 ",
     ),
     "answers wrongly": (
         {"handler": labelled("three")},
-        "expected the answer two of toy 3.0 to its sample a.txt, found three; try ",
+        "expected toy 3.0 to answer two to its sample a.txt, found three; try ",
     ),
     "altered archive": (
         {"sha256": "0" * 64},
-        "expected an archive of toy 3.0 to serve, found it corrupt (expected sha256 000",
+        "expected a valid archive of toy 3.0, found it corrupt (expected sha256 000",
     ),
     "another version inside": (
         {"described": {"modelVersion": "4.0"}},
-        "expected an archive of toy 3.0, found one of toy 4.0",
+        "expected an archive of toy 3.0, found an archive of toy 4.0",
     ),
-    "somebody else's archive": (
+    "another version's archive": (
         {"archive": "toy-1.0.mar"},
-        "expected an archive of toy 3.0 to serve, found it corrupt",
+        "expected a valid archive of toy 3.0, found it corrupt",
     ),
     "altered sample": (
         {"samples": [{"file": "a.txt", "expected": "two", "sha256": "1" * 64}]},
@@ -154,7 +154,7 @@ def test_the_folder_of_a_version_that_is_served_is_not_touched(served: Path, pub
     (store / entry["archive"]).rename(store / "toy-1.0.mar")
     manifest = {"schema": 1, "models": [{**entry, "archive": "toy-1.0.mar"}]}
     (store / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(ServingError, match=r"expected an archive of toy 3.0's own, found toy-1\.0\.mar"):
+    with pytest.raises(ServingError, match=r"expected an archive for toy 3.0 only, found toy-1\.0\.mar"):
         release.deploy("toy", "3.0")
     assert_untouched(served)
 
@@ -163,9 +163,9 @@ def test_the_folder_of_a_version_that_is_served_is_not_touched(served: Path, pub
     ("words", "expected"),
     [
         (["deploy", "toy", "9.0"], "expected toy 9.0 in the manifest, found no such version; try "),
-        (["undeploy", "toy", "9.0"], "expected toy 9.0 among the served versions"),
-        (["default", "toy", "9.0"], "expected toy 9.0 among the served versions"),
-        (["register", "toy", "1.0"], "expected deploy, undeploy, default with a name and a version"),
+        (["undeploy", "toy", "9.0"], "expected toy 9.0 to be served"),
+        (["default", "toy", "9.0"], "expected toy 9.0 to be served"),
+        (["register", "toy", "1.0"], "expected `deploy|undeploy|default NAME VERSION`"),
     ],
 )
 def test_what_cannot_be_done_is_said(

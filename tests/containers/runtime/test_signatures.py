@@ -1,4 +1,4 @@
-"""With a key, only what that key has signed is acted upon; each refusal says why, and costs no other model anything."""
+"""With a key, only records signed with it are used; each refusal gives the reason, and affects no other model."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def verifier() -> RecordVerifier:
 
 @pytest.fixture
 def judged(store: Path, verifier: RecordVerifier) -> Callable[[Entry], Model]:
-    """The verdict on an entry whose archive holds b"weights"."""
+    """Returns the verdict on an entry whose archive contains b"weights"."""
     (store / "mnist-1.0.mar").write_bytes(b"weights")
     return lambda entry: judge(store, entry, verifier)
 
@@ -81,7 +81,7 @@ def test_one_models_signed_record_does_not_pass_as_anothers(store: Path, verifie
     entry = {**signed(record("other", b"gone")), "pending": signed(record("mnist", b"weights"))}
     entry.pop("signature")
     model = judge(store, entry, verifier)
-    assert (model.state, "a pending record of mnist 1.0" in str(model.reason)) == (State.REFUSED, True)
+    assert (model.state, "a pending record for mnist 1.0" in str(model.reason)) == (State.REFUSED, True)
 
 
 def test_a_refused_record_costs_its_neighbours_nothing(store: Path, verifier: RecordVerifier) -> None:
@@ -105,7 +105,7 @@ def test_health_is_red_and_names_what_was_refused() -> None:
 @pytest.mark.parametrize("content", [b"garbage", public_pem(generate_private_key(65537, 2048))], ids=["garbage", "rsa"])
 def test_a_key_that_cannot_verify_stops_the_start(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "verify.pem").write_bytes(content)
-    with pytest.raises(ServingError, match=r"expected an Ed25519 public key .*STACK_VERIFY_KEY"):
+    with pytest.raises(ServingError, match=r"expected STACK_VERIFY_KEY to be an Ed25519 public key"):
         load_verifier(tmp_path / "verify.pem")
 
 

@@ -1,4 +1,4 @@
-"""A stop of real TorchServe takes no new connection, and answers every request that it has accepted."""
+"""While real TorchServe stops, it accepts no new connections, and answers every request that it has accepted."""
 
 import http.client
 import json

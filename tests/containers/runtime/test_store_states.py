@@ -1,4 +1,4 @@
-"""In every state of a store the runtime serves what the table says, and says so."""
+"""In every state of a store, the runtime serves what the table says, and reports it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runtime.signatures import RecordVerifier
 
 
 def write_store(store: Path, described: StoreState) -> None:
-    """Archives, the manifest and releases.json; every record is signed but the one that is UNSIGNED."""
+    """Writes archives, the manifest and releases.json; every record is signed except an UNSIGNED one."""
     entries = [write_version(store, *item, signed_record) for item in described.archives.items()]
     (store / "manifest.json").write_text(json.dumps({"schema": 1, "models": entries}))
     if described.release is not None:
@@ -30,7 +30,7 @@ def signed_record(version: str, content: bytes, **more: Any) -> dict[str, Any]:
 
 
 def workers_of(decision: Decision[Model]) -> tuple[bool, str]:
-    """The health of a TorchServe that has a READY worker of every version that is served."""
+    """Returns the health of a TorchServe with a READY worker for every served version."""
     ready = [{"modelVersion": one.version, "workers": [{"status": "READY"}]} for one in decision.served]
     return health.judge(decision.versions, lambda name: ready)
 

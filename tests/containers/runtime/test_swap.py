@@ -1,4 +1,4 @@
-"""An archive that was built again is served without losing a request; one that does not load changes nothing."""
+"""A rebuilt archive is put in service without losing a request; one that fails to load changes nothing."""
 
 import os
 import signal
@@ -17,14 +17,14 @@ from contract.failure import read_failure
 from runtime import health, release, state
 
 pytestmark = pytest.mark.usefixtures("container")
-# In the queue, for all clients and the samples.
+# Places in the queue, enough for all clients and the samples.
 ROOM = 100
 Swap = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
 def deployed(publish_toy: Publish) -> Iterator[str]:
-    """The hash of toy 2.0's archive, which is served beside 1.0."""
+    """The hash of toy 2.0's archive, which is served alongside 1.0."""
     entry = publish_toy("2.0", settings={"jobQueueSize": ROOM})
     release.deploy("toy", "2.0")
     yield entry["sha256"]
@@ -33,7 +33,7 @@ def deployed(publish_toy: Publish) -> Iterator[str]:
 
 @pytest.fixture
 def swap(publish_toy: Publish) -> Swap:
-    """Builds toy 2.0 again, to answer its label, and deploys it."""
+    """Rebuilds toy 2.0 so that it answers with its label, and deploys it."""
 
     def build_and_deploy(label: str, loading: str = "", **settings: Any) -> dict[str, Any]:
         settings = {"jobQueueSize": ROOM, **settings}
@@ -44,14 +44,14 @@ def swap(publish_toy: Publish) -> Swap:
 
 
 def pids(version: str) -> list[int]:
-    """Of the version's workers, each of which is READY."""
+    """Returns the version's workers, all of which are READY."""
     found = described(version)["workers"]
     assert {worker["status"] for worker in found} == {"READY"}
     return [int(worker["pid"]) for worker in found]
 
 
 def while_it_exists(path: Path) -> str:
-    """A handler's code that goes on loading."""
+    """Returns a handler's code that keeps loading."""
     return f"while pathlib.Path({str(path)!r}).exists():\n    time.sleep(0.01)\n"
 
 
@@ -86,7 +86,7 @@ def test_what_an_old_worker_computes_is_answered_by_it_and_what_waits_by_a_new_o
         wait_until(computing.exists, "the worker to compute")
         others = [clients.submit(post, "toy/2.0") for _ in range(2)]
         wait_until(lambda: queued("2.0") == 2, "two requests to wait")
-        swapping = clients.submit(swap, "new", jobQueueSize=1)  # they do not even fit
+        swapping = clients.submit(swap, "new", jobQueueSize=1)  # more than fit in the queue
         assert [other.result() for other in others] == [(200, "new")] * 2
         assert not computed.done()
         assert not swapping.done()
@@ -103,7 +103,7 @@ def test_nothing_of_the_old_archive_is_left(served: Path, deployed: str, swap: S
 
 
 def assert_served(served: Path, version: str, count: int = 1) -> None:
-    """As many workers serve the version, one serves 1.0, and no process, folder or socket is there for others."""
+    """Checks that this many workers serve the version and one serves 1.0, and that nothing else is left."""
     assert len(pids(version)) == count
     wait_until(lambda: len(workers()) == count + 1, "no other worker processes")
     folders = [release.find_entry("toy", one)["marName"] for one in ("1.0", version)]
@@ -134,7 +134,7 @@ def test_the_new_archives_settings_and_number_of_workers_count(
     assert found["jobQueueStatus"]["remainingCapacity"] == 3
     assert_served(served, "2.0", count=2)
     monkeypatch.setenv("TORCHSERVE_WORKERS", "1")
-    swap("newer")  # of two idle workers, one waits for the other
+    swap("newer")  # one of two idle workers waits for the other
     assert_served(served, "2.0")
 
 
@@ -157,7 +157,7 @@ def test_an_archive_that_does_not_load_leaves_the_old_one_serving(
     with asking("toy/2.0") as clients:
         assert release.main(["deploy", "toy", "2.0"]) == 1
         assert health.check() == (True, "healthy: toy 1.0 (1 worker), toy 2.0 (1 worker)")
-    expected = "expected TorchServe to replace toy 2.0, found a worker that does not load it; try "
+    expected = "expected TorchServe to replace toy 2.0, found a worker that cannot load it; try "
     assert str(read_failure(capsys.readouterr().out)).startswith(expected)
     assert {(one.status, one.text) for answers in clients for one in answers} == {(200, "two")}
     assert pids("2.0") == old
@@ -174,7 +174,7 @@ def test_an_archive_that_answers_its_samples_wrongly_is_taken_back(
     with asking("toy/2.0") as clients:
         assert release.main(["deploy", "toy", "2.0"]) == 1
         assert post("toy/2.0") == (200, "two")
-    expected = "expected the answer two of toy 2.0 to its sample a.txt, found new; try "
+    expected = "expected toy 2.0 to answer two to its sample a.txt, found new; try "
     assert str(read_failure(capsys.readouterr().out)).startswith(expected)
     assert {one.status for answers in clients for one in answers} == {200}
     assert release.find_entry("toy", "2.0") == entry
@@ -256,6 +256,6 @@ def test_its_series_go_on_and_say_what_is_served(deployed: str, publish_toy: Pub
 
 
 def own_series(name: str) -> dict[str, float]:
-    """Those of toy 2.0."""
+    """Returns those of toy 2.0."""
     start = f'{name}{{model="toy",version="2.0",'
     return {labels: value for labels, value in series().items() if labels.startswith(start)}

@@ -1,4 +1,4 @@
-"""Models whose workers take requests in other ways are swapped too; where that loses requests, it is said."""
+"""Models whose workers take requests in other ways are swapped as well; if that loses requests, there is a warning."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ SEQUENCES = {
     "maxNumSequence": 4,
     "maxSequenceJobQueueSize": 10,
 }
-# TWO for a worker that computes requests side by side.
+# Like TWO, but for a worker that computes requests concurrently.
 COROUTINE = """
 import asyncio, pathlib
 
@@ -43,7 +43,7 @@ Swap = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def deploy(publish_toy: Publish) -> Iterator[Swap]:
-    """Builds and deploys toy 2.0, once or again, with this handler and these settings; without samples."""
+    """Builds or rebuilds toy 2.0 with this handler and these settings, and deploys it without samples."""
 
     def build_and_deploy(source: str, settings: "dict[str, Any]", **described: str) -> dict[str, Any]:
         publish_toy("2.0", source, settings=settings, described=described, samples=[])
@@ -90,7 +90,7 @@ def test_with_sequences_those_in_hand_are_answered_by_an_error_and_that_is_said(
     with ThreadPoolExecutor(1) as client:
         computed = client.submit(post, "toy/2.0", str(computing).encode(), ts_request_sequence_id="2")
         wait_until(computing.exists, "the worker to compute")
-        warning = "sequenceBatching: its old workers were ended with their clients' sequences"
+        warning = "sequenceBatching: the old workers were ended with their clients' sequences"
         assert deploy(labelled("new"), SEQUENCES) == {"done": "swapped", "answers": 0, "warning": warning}
         status, text = computed.result()
         assert (status, "try again" in text) == (500, True)

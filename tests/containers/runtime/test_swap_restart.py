@@ -1,4 +1,4 @@
-"""TorchServe that is started again in its container serves the archive that a version was swapped to."""
+"""After TorchServe restarts in its container, it serves the archive that a version was swapped to."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""With use_native_io=false, Java and its workers talk over TCP, on a port per worker."""
+"""With use_native_io=false, Java and its workers communicate over TCP, with a port per worker."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What was tuned is served so where it fits, and is never a reason not to serve."""
+"""Tuned settings are applied if they fit, and never prevent a model from being served."""
 
 import json
 import zipfile
@@ -28,7 +28,7 @@ SETTINGS = {"workers": 1, "threads": 2, "batchSize": 32, "maxBatchDelay": 2, "pr
 
 @pytest.fixture
 def serve(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """tuned.json's text (or content) → the model-config.yaml that TorchServe loads mnist 1.0 with."""
+    """Takes tuned.json's text (or content), returns the model-config.yaml with which TorchServe loads mnist 1.0."""
     monkeypatch.setattr(prepare, "UNPACKED", tmp_path / "unpacked")
     with zipfile.ZipFile(store / "mnist-1.0.mar", "w") as archive:
         archive.writestr("model-config.yaml", yaml.safe_dump(ARCHIVED))
@@ -59,7 +59,7 @@ def test_settings_land_where_torchserve_and_the_handler_read_them(serve, capsys)
         "handler": {"engine": {"cpu": "openvino", "precision": "int8"}, "trained": True, "threads": 2},
         **prepare.KEEP_TRYING,
     }
-    assert "serving mnist 1.0: 1 worker of 2 threads, batchSize 32" in capsys.readouterr().out
+    assert "serving mnist 1.0: 1 worker with 2 threads, batchSize 32" in capsys.readouterr().out
 
 
 def test_without_an_entry_the_archives_settings_hold(serve) -> None:
@@ -102,7 +102,10 @@ def test_a_precision_that_a_later_build_left_out_is_named_and_not_served(serve, 
 def test_a_shape_for_more_cpus_is_named_and_not_served(serve, capsys) -> None:
     config = serve(entry(workers=4, threads=2), cpus=2)
     assert (config["minWorkers"], config["handler"]["threads"]) == (2, 1)
-    assert "workers × threads of at most 2 CPUs, found 8; try `scripts/stack tune mnist`" in capsys.readouterr().out
+    assert (
+        "workers × threads to be at most 2 (the CPUs), found 8; try `scripts/stack tune mnist`"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(("workers", "threads", "fits"), [(2, 1, True), (1, 2, True), (2, 2, False), (3, None, False)])

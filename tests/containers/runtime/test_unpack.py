@@ -1,4 +1,4 @@
-"""TorchServe finds every archive unpacked, with the settings that this start decided."""
+"""Every archive is unpacked for TorchServe with the settings decided at this start."""
 
 import io
 import tarfile
@@ -18,7 +18,7 @@ SIZED = {"minWorkers": 2, "maxWorkers": 2, "handler": {"threads": 1}}
 
 
 def archive(store: Path, name: str) -> Model:
-    """An archive of that name: a zip, a tar or a folder."""
+    """Writes an archive of that name: a zip, a tar or a folder."""
     files = {SETTINGS: yaml.safe_dump(ARCHIVED), "MAR-INF/MANIFEST.json": "{}", "weights.pth": "w"}
     if name.endswith(".mar"):
         with zipfile.ZipFile(store / name, "w") as target:

@@ -1,4 +1,4 @@
-"""The worker side: what TorchServe's front end gets from it, request by request. No Java here, only its protocol."""
+"""The worker's answers to TorchServe's front end, request by request; without Java, using only its protocol."""
 
 import json
 import socket
@@ -30,7 +30,7 @@ def handle(requests, context):
 
 @pytest.fixture
 def model_folder(tmp_path: Path) -> Path:
-    """An unpacked archive whose handler tells how it was called."""
+    """An unpacked archive whose handler reports how it was called."""
     folder = tmp_path / "toy-1.0.mar"
     folder.mkdir()
     (folder / "handler.py").write_text(textwrap.dedent(HANDLER))
@@ -39,7 +39,7 @@ def model_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(model_folder: Path) -> Iterator[Callable[[int], Worker]]:
-    """Starts the worker of a port; all of them end with the test."""
+    """Starts the worker for a port; all workers end with the test."""
     with ExitStack() as stack:
 
         def run(port: int) -> Worker:
@@ -51,7 +51,7 @@ def start(model_folder: Path) -> Iterator[Callable[[int], Worker]]:
 
 
 def body(reply: Reply) -> dict:
-    """The handler's answer to the first request."""
+    """Returns the handler's answer to the first request."""
     return json.loads(reply.predictions[0][3])
 
 

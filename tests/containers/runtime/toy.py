@@ -1,4 +1,4 @@
-"""Real TorchServe with one toy model, restored from a snapshot as the entrypoint writes it."""
+"""Runs real TorchServe with one toy model, restored from a snapshot like the entrypoint's."""
 
 import json
 import socket
@@ -16,7 +16,7 @@ from contract.served import State
 from runtime import health, state, torchserve
 from runtime.manifest import Model
 
-# A request that TorchServe lets wait for company waits longer than the test.
+# A request that TorchServe lets wait for a batch to fill waits longer than the test.
 DELAY_MS = 600_000
 SECONDS = 30
 MODEL = Model("toy", "1.0", State.SERVED, archive="toy-1.0.mar")
@@ -49,7 +49,7 @@ def handle(requests, context):
 
 @contextmanager
 def serving(folder: Path, **properties: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """TorchServe's process, with its one greedy worker READY. properties: of its configuration."""
+    """Starts TorchServe and waits until its only, greedy worker is READY. properties: of its configuration."""
     with starting(folder, **properties) as java:
         wait_until(is_ready, "the toy model to be READY")
         yield java
@@ -65,7 +65,7 @@ def is_ready() -> bool:
 
 @contextmanager
 def starting(folder: Path, **properties: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """TorchServe's process, just started; its worker loads the model when no `loading` lies beside its handler."""
+    """Starts TorchServe; its worker loads the model once there is no file `loading` next to its handler."""
     write_archive(unpacked(folder), MODEL.version)
     base = {"disable_token_authorization": "true", "model_store": str(folder), **properties}
     snapshot = torchserve.snapshot([(MODEL, SETTINGS)], {MODEL.name: MODEL.version}, base)
@@ -79,7 +79,7 @@ def starting(folder: Path, **properties: str) -> Iterator["subprocess.Popen[byte
 
 @contextmanager
 def launched(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """TorchServe's process, as the folder's configuration has it; its log is shown where a test fails."""
+    """Starts TorchServe with the folder's configuration; its log is shown if a test fails."""
     config = torchserve.read_config(folder / "config.properties")
     environment = {
         **torchserve.java_environment(1),
@@ -104,7 +104,7 @@ def launched(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def write_archive(archive: Path, version: str, source: str = HANDLER, **described: str) -> None:
-    """An unpacked archive of the toy model. source: its handler's; described: of the model in its MANIFEST.json."""
+    """Writes an unpacked archive of the toy model. source: its handler's; described: the model in its MANIFEST.json."""
     (archive / "MAR-INF").mkdir(parents=True)
     (archive / "handler.py").write_text(textwrap.dedent(source))
     about = {"modelName": MODEL.name, "modelVersion": version, "handler": "handler.py:handle", **described}
@@ -113,12 +113,12 @@ def write_archive(archive: Path, version: str, source: str = HANDLER, **describe
 
 
 def unpacked(folder: Path) -> Path:
-    """The toy model's own folder in the server's."""
+    """Returns the toy model's folder inside the server's."""
     return folder / "unpacked" / MODEL.archive
 
 
 def predict(body: bytes, content_type: str = "application/octet-stream") -> dict[str, Any]:
-    """The handler's answer: the size of the request's batch, and what it `got`."""
+    """Returns the handler's answer: the size of the request's batch, and what it `got`."""
     url = "http://127.0.0.1:8080/predictions/toy"
     request = urllib.request.Request(url, body, {"Content-Type": content_type})
     with urllib.request.urlopen(request, timeout=SECONDS) as response:
@@ -127,27 +127,27 @@ def predict(body: bytes, content_type: str = "application/octet-stream") -> dict
 
 
 def waiting() -> int:
-    """Requests in the queue, as TorchServe counts them."""
+    """Returns the number of requests in the queue, as counted by TorchServe."""
     with urllib.request.urlopen("http://127.0.0.1:8081/models/toy", timeout=SECONDS) as response:
         status = json.load(response)[0]["jobQueueStatus"]
         return int(status["pendingRequests"])
 
 
 def worker_pid() -> int:
-    """Of the toy model's one worker."""
+    """Returns that of the toy model's only worker."""
     with urllib.request.urlopen("http://127.0.0.1:8081/models/toy", timeout=SECONDS) as response:
         return int(json.load(response)[0]["workers"][0]["pid"])
 
 
 def series() -> dict[str, float]:
-    """Every sample that port 8082 exports, by its name and labels as they are written."""
+    """Returns every sample that port 8082 exports, by its name and labels as written there."""
     with urllib.request.urlopen("http://127.0.0.1:8082/metrics", timeout=SECONDS) as answer:
         lines = answer.read().decode().splitlines()
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
 
 def exchange(*requests: str) -> "list[tuple[int, dict[str, str], Any]]":
-    """The answers (status, headers, JSON) on one connection to requests that are sent at once, in their order."""
+    """Returns the answers (status, headers, JSON) on one connection to requests sent all at once, in order."""
     answers = []
     with socket.create_connection(("127.0.0.1", 8080), timeout=SECONDS) as client, client.makefile("rb") as received:
         client.sendall("".join(requests).encode())

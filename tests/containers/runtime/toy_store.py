@@ -1,4 +1,4 @@
-"""Toy versions in a model store, and what is seen of them once they are served."""
+"""Toy versions in a model store, and ways to observe them once they are served."""
 
 import http.client
 import json
@@ -21,7 +21,7 @@ from runtime import health, torchserve
 
 QUEUE = 2
 SAMPLE = b"a sample"
-# Answers its LABEL, and computes as long as the file exists that a request names.
+# Answers with its LABEL, and computes while the file exists that a request names.
 TWO = """
 import pathlib, time
 
@@ -42,14 +42,14 @@ Publish = Callable[..., dict[str, Any]]
 
 
 def labelled(label: str, loading: str = "") -> str:
-    """The handler with another answer. loading: Python at its end, which runs as it is loaded."""
+    """Returns the handler with another answer. loading: Python code at its end, which runs when it is loaded."""
     return TWO.replace("two", label) + loading
 
 
 def write_version(store: Path, version: str, handler: str, described: "dict[str, str]", settings: Any) -> Path:
-    """Builds a toy version into the store, in the place of an earlier one; returns its archive.
+    """Builds a toy version into the store, replacing an earlier one; returns its archive.
 
-    described, settings: of its MANIFEST.json and its model-config.yaml.
+    described, settings: for its MANIFEST.json and its model-config.yaml.
     """
     content, archive = store / f"toy-{version}", store / f"toy-{version}.mar"
     write_archive(content, version, handler, configFile="model-config.yaml", **described)
@@ -58,7 +58,7 @@ def write_version(store: Path, version: str, handler: str, described: "dict[str,
         for path in sorted(path for path in content.rglob("*") if path.is_file()):
             member = zipfile.ZipInfo(
                 path.relative_to(content).as_posix()
-            )  # of one date, so that its hash is the content's
+            )  # with a fixed date, so that the hash depends only on the content
             packed.writestr(member, path.read_bytes())
     shutil.rmtree(content)
     samples = store / "samples" / content.name
@@ -68,12 +68,12 @@ def write_version(store: Path, version: str, handler: str, described: "dict[str,
 
 
 def sample(expected: str) -> dict[str, str]:
-    """The record of the version's sample, whose answer should be `expected`."""
+    """Returns the record of the version's sample, whose answer should be `expected`."""
     return {"file": "a.txt", "expected": expected, "sha256": sha256(SAMPLE).hexdigest()}
 
 
 def post(path: str, body: bytes = b"x", **headers: str) -> "tuple[int, str]":
-    """Status and text of the answer to a prediction. path: model, or model and version."""
+    """Returns status and text of the answer to a prediction. path: model, or model and version."""
     client = http.client.HTTPConnection("127.0.0.1", 8080, timeout=SECONDS)
     client.request("POST", f"/predictions/{path}", body, headers)
     answer = client.getresponse()
@@ -84,7 +84,7 @@ def post(path: str, body: bytes = b"x", **headers: str) -> "tuple[int, str]":
 
 @dataclass(frozen=True)
 class Asked:
-    """One request of a client: when it was sent, and status and text of its answer."""
+    """A client's request: when it was sent, and the status and text of its answer."""
 
     sent: float
     status: int
@@ -93,7 +93,7 @@ class Asked:
 
 @contextmanager
 def asking(path: str) -> Iterator["list[list[Asked]]"]:
-    """What several clients are answered, each of which asks again as soon as it is; whole once the block is left."""
+    """The answers to several clients, each of which asks again once answered; complete after the block is left."""
     over = Event()
     clients: list[list[Asked]] = [[] for _ in range(CLIENTS)]
 
@@ -119,24 +119,24 @@ def asking(path: str) -> Iterator["list[list[Asked]]"]:
 
 
 def restored(served: Path) -> dict[str, Any]:
-    """By version: whether Java would make it the default one when it is started again."""
+    """Returns by version whether Java would make it the default after a restart."""
     snapshot = json.loads(torchserve.read_config(served / "config.properties")[torchserve.SNAPSHOT])
     assert snapshot["modelCount"] == len(snapshot["models"]["toy"])
     return {version: entry["defaultVersion"] for version, entry in snapshot["models"]["toy"].items()}
 
 
 def described(version: str) -> dict[str, Any]:
-    """The version as TorchServe's management API describes it."""
+    """Returns the version's description from TorchServe's management API."""
     (found,) = [one for one in health.describe("toy") if one["modelVersion"] == version]
     return found
 
 
 def queued(version: str) -> int:
-    """Requests in the version's queue, as TorchServe counts them."""
+    """Returns the number of requests in the version's queue, as counted by TorchServe."""
     return int(described(version)["jobQueueStatus"]["pendingRequests"])
 
 
 def workers() -> list[Path]:
-    """The worker processes of whatever TorchServe runs here."""
+    """Returns the worker processes of any TorchServe running here."""
     lines = ((path, path.read_bytes()) for path in Path("/proc").glob("[0-9]*/cmdline"))
     return [path for path, line in lines if b"model_service_worker.py" in line]

@@ -63,11 +63,11 @@ def test_a_certificate_that_cannot_be_used_changes_nothing(closed_stack: ClosedS
     served = closed_stack.served_certificate()
     if content == "another key's":
         content = signed_certificate(ec.generate_private_key(ec.SECP256R1()), days=1)
-    before = closed_stack.stack.said("edge").count("what was in force before still is")
+    before = closed_stack.stack.said("edge").count("the previous configuration stays in force")
     replace_certificate(closed_stack, content)
     wait_until(
         "the log says so",
-        lambda: closed_stack.stack.said("edge").count("what was in force before still is") > before,
+        lambda: closed_stack.stack.said("edge").count("the previous configuration stays in force") > before,
         FOLLOWED_S,
     )
     assert closed_stack.served_certificate().serial_number == served.serial_number

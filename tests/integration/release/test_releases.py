@@ -31,10 +31,10 @@ REQUESTS, CLIENTS = 5000, 8
 WINDOW_S = 4
 CANARY = {"version": "2.0", "weight": 10, "sticky_header": "X-Client-Id"}
 REFUSED = {
-    "3.0": "FAIL: expected TorchServe to register mnist 3.0\n      found a worker that does not load it",
-    "4.0": "FAIL: expected the answer 0 of mnist 4.0 to its sample 0.png\n      found eleven",
-    "5.0": "FAIL: expected an archive of mnist 5.0 to serve\n      found it corrupt",
-    "6.0": "FAIL: expected an archive of mnist 6.0 to serve\n      found it refused",
+    "3.0": "FAIL: expected TorchServe to register mnist 3.0\n      found a worker that cannot load it",
+    "4.0": "FAIL: expected mnist 4.0 to answer 0 to its sample 0.png\n      found eleven",
+    "5.0": "FAIL: expected a valid archive of mnist 5.0\n      found it corrupt",
+    "6.0": "FAIL: expected a valid archive of mnist 6.0\n      found it refused",
 }
 
 

@@ -1,1 +1,1 @@
-"""From a module with its weights to a checked archive. Runs in the model's own process."""
+"""Turn a module with its weights into a checked archive. Runs in the model's own process."""

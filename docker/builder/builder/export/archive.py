@@ -1,7 +1,7 @@
-"""Make the archive with torch-model-archiver, then make it byte-for-byte repeatable.
+"""Make the archive with torch-model-archiver, then make it reproducible byte for byte.
 
-The archiver writes the time into MANIFEST.json and the files' times into the container: the same input
-would never give the same archive twice.
+The archiver writes the current time into MANIFEST.json and the files' times into the container, so the same input would
+never give the same archive twice.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from builder.job import SUFFIXES
 from builder.spec import ModelSpec
 
 MANIFEST = "MAR-INF/MANIFEST.json"
-# An archive may be larger than the memory limit: it is written in pieces.
-COPIED_BYTES = 1 << 20
-# The zip format begins in 1980.
+# Copy in chunks, because an archive may be larger than the memory limit.
+CHUNK_BYTES = 1 << 20
+# The earliest date that the zip format can represent.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 CREATED_ON = "01/01/1980 00:00:00"
 
 
 def build_archive(spec: ModelSpec, export: Export, archive_format: str, folder: Path) -> Path:
-    """Make `<name>-<version><suffix>` in `folder`. Raises BuildError when the archiver fails."""
+    """Make `<name>-<version><suffix>` in `folder` and return its path. Raises BuildError if the archiver fails."""
     scratch = folder / "archiver"
     scratch.mkdir()
-    # A plain folder first: the archiver itself only knows how to put today's date into files.
+    # A plain folder first, because the archiver would put the current date into a file.
     unpacked = _run_archiver(spec, export, scratch)
     archive = folder / (spec.key + SUFFIXES[archive_format])
     if archive_format == "tgz":
@@ -47,12 +47,12 @@ def build_archive(spec: ModelSpec, export: Export, archive_format: str, folder: 
 
 
 def archive_bytes(archive: Path) -> int:
-    """The size of the file, or of the folder's files together."""
+    """Return the size of the file, or of all the folder's files together."""
     return archive.stat().st_size if archive.is_file() else sum(path.stat().st_size for _, path in _files(archive))
 
 
 def _run_archiver(spec: ModelSpec, export: Export, scratch: Path) -> Path:
-    """The folder with the archive's files."""
+    """Run torch-model-archiver and return the folder with the archive's files. Raises BuildError."""
     extra = _copy_extra_files(export, scratch / "extra")
     command: list[str] = [
         "torch-model-archiver",
@@ -73,13 +73,13 @@ def _run_archiver(spec: ModelSpec, export: Export, scratch: Path) -> Path:
     run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(collect)})
     unpacked = scratch / spec.name
     if run.returncode or not (unpacked / MANIFEST).is_file():
-        raise BuildError("torch-model-archiver to succeed", run.stderr.strip()[-500:], "the message above")
+        raise BuildError("torch-model-archiver to succeed", run.stderr.strip()[-500:], "what its message says")
     _fix_time(unpacked / MANIFEST)
     return unpacked
 
 
 def _copy_extra_files(export: Export, folder: Path) -> Path:
-    """`folder`, with all files but those that the archiver has an option for, and the bytecode that the check left."""
+    """Copy all files to `folder` except bytecode and those that the archiver has an option for; return `folder`."""
     named = {export.serialized_file, export.handler, SETTINGS, export.model_file}
 
     def left_out(parent: str, _: list[str]) -> set[str]:
@@ -95,7 +95,7 @@ def _fix_time(manifest: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """(path inside the folder, path), sorted."""
+    """Yield (path inside the folder, path), sorted."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             yield path.relative_to(folder).as_posix(), path
@@ -107,10 +107,10 @@ def _write_zip(folder: Path, archive: Path, method: int) -> None:
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.external_attr = 0o644 << 16
             entry.compress_type = method
-            # Told in advance, so that a file of more than 4 GiB gets the fields it needs.
+            # Set in advance, so that a file of more than 4 GiB gets Zip64 fields.
             entry.file_size = path.stat().st_size
             with path.open("rb") as file, target.open(entry, "w") as packed:
-                shutil.copyfileobj(file, packed, COPIED_BYTES)
+                shutil.copyfileobj(file, packed, CHUNK_BYTES)
 
 
 def _write_tar(folder: Path, root: str, archive: Path) -> None:

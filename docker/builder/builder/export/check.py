@@ -1,7 +1,7 @@
-"""Run the exported files as a TorchServe worker would, on real inputs, and refuse what misses its limits.
+"""Run the exported files as a TorchServe worker would, on real inputs, and refuse a model that misses its limits.
 
-Every precision of the archive is compared with the eager model. The one to be served has to pass; an alternative that
-does not pass, or that this CPU cannot compute, is left out of the archive.
+Every precision of the archive is compared with the eager model. The one to be served must pass; an alternative that
+does not pass, or that this CPU does not support, is left out of the archive.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from builder.export.folder import Export, read_settings, write_settings
 from builder.spec import ModelSpec
 
 BATCH = 100
-# How many random inputs to compare on, for a model with neither labelled images nor samples.
+# How many random inputs to compare a model on that has neither labelled images nor samples.
 RANDOM_INPUTS = 4
 
 
 @dataclass
 class Figures:
-    """One precision against the eager model on the same inputs; `accuracy` only where the inputs have labels.
+    """One precision compared with the eager model on the same inputs; accuracies are None if there are no labels.
 
-    `max_abs_error` is that of a score, `max_relative_error` the same divided by the largest score.
+    `max_abs_error`: the largest error of a score; `max_relative_error`: the same, divided by the largest score.
     """
 
     max_abs_error: float
@@ -45,7 +45,7 @@ class Figures:
 
 @dataclass
 class Evaluation:
-    """scores: float32 [N, classes], labels: int [N], images: the N files as a client sends them."""
+    """Scores: float32 [N, classes]; labels: int [N]; images: the N files as a client sends them."""
 
     scores: np.ndarray
     labels: np.ndarray
@@ -58,7 +58,7 @@ class Evaluation:
 
 @dataclass
 class Report:
-    """What the check found: it goes into the manifest. `figures` by precision."""
+    """What the check found, for the manifest; `figures` by precision."""
 
     engine: str
     precision: str
@@ -69,7 +69,7 @@ class Report:
 
 @dataclass
 class Images:
-    """What the engines are compared on: images as a client sends them, with labels where there are any."""
+    """The images that the engines are compared on, as a client sends them, with labels if there are any."""
 
     files: list[bytes]
     labels: np.ndarray | None
@@ -78,7 +78,7 @@ class Images:
 def check_export(
     spec: ModelSpec, export: Export, eager: torch.nn.Module, trained: bool, source: Path, data: Path | None
 ) -> Report:
-    """Raises CheckFailed past the limits in `accept`; an untrained model is not judged on its answers."""
+    """Check the export and settle its precisions. Raises CheckFailed if a trained model misses a limit in `accept`."""
     model = ExportedModel(spec, export, "f32")
     if not model.has_engine:
         samples = _check_samples(model, trained, source / spec.samples)
@@ -90,12 +90,12 @@ def check_export(
     scores, reference = _scores(spec, models, eager, images)
     figures = {precision: _compare(rows, reference, images.labels) for precision, rows in scores.items()}
     if not trained:
-        # Labels say nothing about random weights, and a limit on their answers says no more.
+        # Neither labels nor limits say anything about the answers of random weights.
         for row in figures.values():
             row.accuracy = row.eager_accuracy = None
     for precision in [name for name in figures if trained and name != served]:
         if problem := _problem(spec, figures[precision]):
-            print(f"{spec}: {precision} is left out: {problem}", flush=True)
+            print(f"{spec}: leaving out {precision}: {problem}", flush=True)
             del figures[precision]
     if trained and (problem := _problem(spec, figures[served])):
         raise problem
@@ -105,7 +105,7 @@ def check_export(
 
 
 def _images(spec: ModelSpec, source: Path, data: Path | None) -> Images:
-    """Return the labelled images, else the samples, of which there may be none."""
+    """Return the labelled images if the model has any, else its samples; empty if it has neither."""
     if spec.labelled and data:
         rows = list(importlib.import_module(Path(spec.labelled).stem).labelled_images(data))
         return Images([image for image, _ in rows], np.array([label for _, label in rows]))
@@ -115,14 +115,14 @@ def _images(spec: ModelSpec, source: Path, data: Path | None) -> Images:
 def _other_precisions(
     spec: ModelSpec, export: Export, f32: ExportedModel, data: Path | None
 ) -> dict[str, ExportedModel]:
-    """The precisions beside float32 that the engine has and this CPU can compute."""
+    """Return the models at the precisions other than float32 that engine and CPU support; may be empty."""
     if f32.handler.engine.name != "openvino":
         return {}
     engines = importlib.import_module("common.engines")
     models = {}
     for precision in [name for name in spec.engine.precisions if name != "f32"]:
         if engines.usable(export.folder, "openvino", precision)[1] != precision:
-            print(f"{spec}: {precision} is left out: this CPU cannot compute it, so nothing could check it", flush=True)
+            print(f"{spec}: leaving out {precision}: this CPU does not support it, so it cannot be checked", flush=True)
             continue
         if precision == "int8" and spec.calibration and data:
             files = importlib.import_module(Path(spec.calibration).stem).calibration_images(data)
@@ -134,7 +134,7 @@ def _other_precisions(
 def _scores(
     spec: ModelSpec, models: dict[str, ExportedModel], eager: torch.nn.Module, images: Images
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """float32 [N, classes] by precision, and of the eager model; a batch at a time, for the inputs may be many."""
+    """Return float32 [N, classes] by precision and of the eager model, computed in batches to save memory."""
     rows: dict[str, list[np.ndarray]] = {precision: [] for precision in models}
     reference = []
     for inputs in _inputs(spec, models["f32"], images.files):
@@ -146,7 +146,7 @@ def _scores(
 
 
 def _inputs(spec: ModelSpec, model: ExportedModel, files: list[bytes]) -> Iterator[np.ndarray]:
-    """Batches of float32 [N, channels, height, width]."""
+    """Yield batches of float32 [N, channels, height, width]."""
     if not files:
         yield example_input(spec, RANDOM_INPUTS).numpy()
     for start in range(0, len(files), BATCH):
@@ -166,7 +166,7 @@ def _compare(scores: np.ndarray, reference: np.ndarray, labels: np.ndarray | Non
 
 
 def _problem(spec: ModelSpec, figures: Figures) -> CheckFailed | None:
-    """Return the first limit of `accept` that the figures miss, None if they miss none."""
+    """Return the first limit in `accept` that the figures miss, or None."""
     accept, count = spec.accept, f"on {figures.images} images"
     if figures.accuracy is not None and figures.accuracy < accept.min_accuracy:
         return CheckFailed(
@@ -176,7 +176,7 @@ def _problem(spec: ModelSpec, figures: Figures) -> CheckFailed | None:
         )
     if figures.top1_disagreement > accept.max_top1_disagreement:
         return CheckFailed(
-            f"at most {accept.max_top1_disagreement:.2%} other answers than eager's",
+            f"at most {accept.max_top1_disagreement:.2%} of answers to differ from the eager model's",
             f"{figures.top1_disagreement:.2%} {count}",
             "a more exact engine or precision, or a higher accept.max_top1_disagreement",
         )
@@ -184,15 +184,15 @@ def _problem(spec: ModelSpec, figures: Figures) -> CheckFailed | None:
         drop = figures.eager_accuracy - figures.accuracy
         if drop > accept.max_accuracy_drop:
             return CheckFailed(
-                f"at most {accept.max_accuracy_drop:.2%} less accuracy than eager's {figures.eager_accuracy:.2%}",
-                f"{drop:.2%} less {count}",
+                f"accuracy at most {accept.max_accuracy_drop:.2%} below the eager model's {figures.eager_accuracy:.2%}",
+                f"{drop:.2%} below {count}",
                 "a more exact engine or precision, or a higher accept.max_accuracy_drop",
             )
     return None
 
 
 def _settle(export: Export, served: str, figures: dict[str, Figures]) -> None:
-    """Write what is served into the archive's settings, and take out what failed."""
+    """Write the precision to serve into the archive's settings, and delete the int8 files if int8 failed."""
     settings = read_settings(export)
     settings["handler"]["engine"]["precision"] = served
     write_settings(export, settings)
@@ -206,7 +206,7 @@ def _sample_files(folder: Path) -> list[Path]:
 
 
 def _check_samples(model: ExportedModel, trained: bool, folder: Path) -> list[dict[str, Any]]:
-    """Every image of samples/ gets an answer; where expected.json names one, that answer."""
+    """Check that every sample is answered, as expected.json says if it names it. Raises CheckFailed."""
     expected_file = folder / "expected.json"
     expected = json.loads(expected_file.read_text()) if trained and expected_file.is_file() else {}
     rows = []
@@ -215,7 +215,7 @@ def _check_samples(model: ExportedModel, trained: bool, folder: Path) -> list[di
         best = next(iter(answer)) if isinstance(answer, dict) else str(answer)
         if best != expected.get(path.name, best):
             raise CheckFailed(
-                f"{expected[path.name]!r} for {path.name}", repr(best), "better weights or another sample"
+                f"{expected[path.name]!r} for {path.name}", repr(best), "better weights, or a different sample"
             )
         rows.append({"file": path.name, "expected": expected.get(path.name)})
     return rows

@@ -1,4 +1,4 @@
-"""An exported folder, loaded and called as a TorchServe worker does it."""
+"""Load an exported folder and call its handler as a TorchServe worker does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from builder.spec import ModelSpec
 
 
 class ExportedModel:
-    """The handler of an exported folder at one of its precisions."""
+    """An exported folder's handler, at one of its precisions."""
 
     def __init__(self, spec: ModelSpec, export: Export, precision: str) -> None:
         settings = read_settings(export)
@@ -32,7 +32,7 @@ class ExportedModel:
             model_yaml_config=settings,
         )
         sys.path.insert(0, str(export.folder))
-        # model.py was imported from the source folder: the archive's own copy has to work as well.
+        # model.py was imported from the source folder; now import the archive's copy, which must work as well.
         for name in [Path(export.model_file).stem, "common", *(name for name in sys.modules if name[:7] == "common.")]:
             sys.modules.pop(name, None)
         self.handler: Any = list_classes_from_module(importlib.import_module(Path(export.handler).stem))[0]()
@@ -40,11 +40,11 @@ class ExportedModel:
 
     @property
     def has_engine(self) -> bool:
-        """Whether the handler is one of `common`, whose engine can be asked for scores."""
+        """Whether the handler comes from `common`, so that its engine can be asked for scores."""
         return hasattr(self.handler, "engine") and hasattr(self.handler, "scores")
 
     def answer(self, image: bytes) -> Any:
-        """What a client gets for one image; raises CheckFailed when the handler does not answer 200."""
+        """Return what a client gets for one image. Raises CheckFailed if the handler does not answer 200."""
         request = RequestProcessor({})
         self._context.request_processor = [request]
         answer = self.handler.handle([{"body": image}], self._context)[0]
@@ -53,9 +53,9 @@ class ExportedModel:
         return answer
 
     def inputs(self, images: list[bytes]) -> np.ndarray:
-        """float32 [N, channels, height, width]"""
+        """Return float32 [N, channels, height, width]."""
         return self.handler.inputs([self.handler.read(image) for image in images])
 
     def scores(self, inputs: np.ndarray) -> np.ndarray:
-        """inputs: float32 [N, channels, height, width] → float32 [N, classes]"""
+        """Return float32 [N, classes] for float32 [N, channels, height, width]."""
         return np.array(self.handler.scores(inputs))

@@ -1,4 +1,4 @@
-"""Write what the archive will hold into one folder: model, handler, the engine's file, settings."""
+"""Write the archive's contents to one folder: model, handler, the engine's file, settings."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from builder.errors import ConversionFailed
 from builder.export.convert import SCRIPT, script, write_engine
 from builder.spec import ModelSpec
 
-# The names that common/engines.py knows them by.
+# The names under which common/engines.py looks for them.
 MODEL, WEIGHTS = "model.py", "weights.pth"
 SETTINGS = "model-config.yaml"
 
 
 @dataclass
 class Export:
-    """The files of one archive, as torch-model-archiver wants them named."""
+    """The files of one archive, by torch-model-archiver's names for them."""
 
     folder: Path
     serialized_file: str
@@ -30,7 +30,7 @@ class Export:
 
 
 def export_model(spec: ModelSpec, module: torch.nn.Module, trained: bool, source: Path, folder: Path) -> Export:
-    """source: the folder of model.yaml, folder: where to write."""
+    """Write the archive's files. source: the folder of model.yaml; folder: where to write. Raises ConversionFailed."""
     folder.mkdir(parents=True)
     shutil.copytree(source.parent / "common", folder / "common", ignore=shutil.ignore_patterns("__pycache__"))
     handler = Path(spec.handler)
@@ -44,11 +44,11 @@ def export_model(spec: ModelSpec, module: torch.nn.Module, trained: bool, source
 
 
 def settings_of(spec: ModelSpec, trained: bool, engine: str) -> dict[str, Any]:
-    """model-config.yaml: TorchServe reads its own keys; the handler reads the section `handler`."""
+    """Return the content of model-config.yaml: TorchServe's own keys, and the section `handler` for the handler."""
     serving = spec.serving.model_dump(exclude_none=True)
     threads = serving.pop("threads", None)
     if "minWorkers" in serving:
-        # Without a maxWorkers TorchServe ignores minWorkers.
+        # TorchServe ignores minWorkers if maxWorkers is missing.
         serving["maxWorkers"] = max(serving["minWorkers"], serving.get("maxWorkers", 0))
     handler = {
         "trained": trained,
@@ -57,7 +57,7 @@ def settings_of(spec: ModelSpec, trained: bool, engine: str) -> dict[str, Any]:
             "cpu": engine,
             "precision": spec.engine.precision,
             "gpu": "torchscript" if spec.torchscript else "eager",
-            # A frozen ScriptModule keeps the precision that it was frozen with.
+            # A frozen ScriptModule keeps the precision at which it was frozen.
             "gpu_precision": "f32" if spec.torchscript else spec.engine.gpu_precision,
         },
     }
@@ -74,7 +74,7 @@ def read_settings(export: Export) -> dict[str, Any]:
 
 
 def _write_model(spec: ModelSpec, module: torch.nn.Module, source: Path, folder: Path, handler: str) -> Export:
-    """The model itself, for explanations, GPUs, and machines without the engine."""
+    """Write the model itself, for explanations, GPUs, and machines without the engine."""
     if spec.torchscript:
         script(module, spec).save(str(folder / SCRIPT))
         return Export(folder, SCRIPT, "", handler)
@@ -84,7 +84,7 @@ def _write_model(spec: ModelSpec, module: torch.nn.Module, source: Path, folder:
 
 
 def _write_fast_form(spec: ModelSpec, module: torch.nn.Module, folder: Path) -> str:
-    """The name of the engine whose file was written: the one named, or with `auto` the fastest that takes the model."""
+    """Write the engine's file and return the engine: the one named or, with `auto`, OpenVINO if it takes the model."""
     itself = "torchscript" if spec.torchscript else "eager"
     if spec.engine.cpu != "auto":
         write_engine(spec, spec.engine.cpu, module, folder)
@@ -92,6 +92,6 @@ def _write_fast_form(spec: ModelSpec, module: torch.nn.Module, folder: Path) -> 
     try:
         write_engine(spec, "openvino", module, folder)
     except ConversionFailed as error:
-        print(f"{spec}: WARNING: {error}; serving it with {itself}", flush=True)
+        print(f"{spec}: WARNING: {error}; serving it as {itself}", flush=True)
         return itself
     return "openvino"

@@ -1,4 +1,4 @@
-"""One HTML page on a model's test results: curves, confusion matrix, most confident mistakes. Pictures inside."""
+"""One self-contained HTML page with a model's test results: curves, confusion matrix, most confident mistakes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from builder.export.check import Evaluation
 from builder.inputs.weights import Weights
 from builder.spec import ModelSpec
 
-# A confusion matrix of more classes is unreadable.
+# A confusion matrix of more classes would be unreadable.
 MAX_MATRIX_CLASSES = 20
 MAX_MISTAKES = 20
 
 
 def write_report(spec: ModelSpec, weights: Weights, evaluation: Evaluation, folder: Path) -> Path:
-    """Write `<name>-<version>.html` into `folder`."""
+    """Write `<name>-<version>.html` to `folder` and return its path."""
     classes = evaluation.scores.shape[1]
     template = jinja2.Environment(autoescape=True).from_string(
         (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
@@ -56,17 +56,17 @@ def _confusion_matrix(evaluation: Evaluation) -> str:
     counts = np.zeros((classes, classes), int)
     np.add.at(counts, (evaluation.labels, evaluation.scores.argmax(1)), 1)
     figure, (axis,) = _figure(1, (6, 6))
-    # Mistakes are few: colour by their count alone, the diagonal left white, pale enough to read the numbers.
+    # Colour only the few mistakes, by count: the diagonal stays white, and the numbers stay legible.
     mistakes = np.where(np.eye(classes, dtype=bool), 0, counts)
     axis.imshow(mistakes, cmap="Reds", vmax=max(1, 2 * mistakes.max()))
     for true, predicted in np.ndindex(counts.shape):
         axis.text(predicted, true, counts[true, predicted] or "", ha="center", va="center", fontsize=8)
-    axis.set(xlabel="answered", ylabel="true", xticks=range(classes), yticks=range(classes))
+    axis.set(xlabel="predicted class", ylabel="true class", xticks=range(classes), yticks=range(classes))
     return _png(figure)
 
 
 def _confident_mistakes(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """The wrong answers with the highest probability, worst first."""
+    """Return the wrong answers with the highest probabilities, worst first; empty if every answer is right."""
     exponentials = np.exp(evaluation.scores - evaluation.scores.max(1, keepdims=True))
     probabilities = exponentials / exponentials.sum(1, keepdims=True)
     answers = evaluation.scores.argmax(1)
@@ -84,7 +84,7 @@ def _confident_mistakes(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def _figure(columns: int, inches: tuple) -> tuple:
-    # Without pyplot, which keeps global state and looks for a display.
+    # Not pyplot, which keeps global state and looks for a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -94,7 +94,7 @@ def _figure(columns: int, inches: tuple) -> tuple:
 
 
 def _png(figure: Any) -> str:
-    """Base64 text of the figure as a PNG."""
+    """Return the figure as a PNG in Base64."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=110)
     return base64.b64encode(file.getvalue()).decode()

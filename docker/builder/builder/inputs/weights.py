@@ -1,4 +1,4 @@
-"""Fill a model with its weights: trained here, read from a fetched file, or random by name."""
+"""Fill a model with its weights: trained here, read from a file, or random on explicit request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from contract.archive import file_sha256
 
 @dataclass
 class Weights:
-    """Where the weights in the module came from."""
+    """Where the weights in the module come from."""
 
     origin: str
     sha256: str | None = None
@@ -31,7 +31,7 @@ def load_weights(
 ) -> Weights:
     """Fill `module` with its weights. Raises Unavailable or WeightsRefused.
 
-    reuse: whether weights that an earlier build trained from the same inputs will do.
+    reuse: whether to accept weights that an earlier build trained from the same inputs.
     """
     weights = spec.weights
     if isinstance(weights, TrainedWeights):
@@ -39,13 +39,13 @@ def load_weights(
         earlier = kept.find() if reuse else None
         if earlier:
             module.load_state_dict(earlier.state_dict)
-            origin = f"trained by {weights.train} (seed {weights.seed}) at an earlier build, {earlier.date}"
+            origin = f"trained by {weights.train} (seed {weights.seed}) in an earlier build, {earlier.date}"
             return Weights(origin=origin, history=earlier.history)
         trained = _train(spec, weights, module, folder, cache, log)
         kept.keep(module.state_dict(), trained.history)
         return trained
     if isinstance(weights, RandomWeights):
-        # The caller seeded torch before it made the module: its initial values are the weights.
+        # The caller seeded torch before it created the module, so the initial values are the weights.
         return Weights(origin=f"UNTRAINED: random values from seed {weights.random}", trained=False)
     path, origin = weights_file(spec, folder, cache, log)
     _load_file(path, module)
@@ -53,7 +53,7 @@ def load_weights(
 
 
 def seed_of(spec: ModelSpec) -> int:
-    """What torch is seeded with before the module is made."""
+    """Return the seed to set in torch before the module is created."""
     weights = spec.weights
     if isinstance(weights, RandomWeights):
         return weights.random
@@ -71,7 +71,7 @@ def _train(
 def _load_file(path: Path, module: torch.nn.Module) -> None:
     try:
         state_dict = torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged or foreign file makes torch.load raise nearly anything.
+    # torch.load may raise almost any exception for a damaged or foreign file.
     except Exception as error:
         raise WeightsRefused(
             f"a state_dict in {path.name}",

@@ -1,7 +1,7 @@
-"""The weights that an earlier build trained, kept until something changes that decides them.
+"""Keeps the weights that an earlier build trained until something changes that can affect them.
 
-Training is by far the longest step, and most changes, to a handler or to the builder itself, cannot affect it. Files
-that training code imports or reads from outside its folder are not noticed: after changing one, build with `--force`.
+Training is by far the longest step, and most changes (to a handler, or to the builder itself) cannot affect it. Files
+that training code imports or reads from elsewhere are not tracked: after changing one, build with `--force`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from builder.spec import Folder, ModelSpec, TrainedWeights
 from contract.archive import file_sha256
 
 DECIDES = {"weights", "model", "data", "packages"}
-# Of /proc/cpuinfo: other instructions round otherwise.
+# Fields of /proc/cpuinfo, because other instructions round differently.
 CPU_KIND = ("vendor_id", "cpu family", "model", "model name", "flags", "CPU implementer", "CPU part", "Features")
 
 
 @dataclass
 class TrainedEarlier:
-    """`date`: of the training, ISO 8601; `history`: one row per epoch."""
+    """Weights of an earlier build; `date`: when they were trained, in ISO 8601; `history`: one row per epoch."""
 
     date: str
     history: list[dict[str, float]]
@@ -37,26 +37,26 @@ class TrainedEarlier:
 
 
 class TrainedWeightsCache:
-    """One file per model version, which says what it was trained from."""
+    """One file per model version, which records what it was trained from."""
 
     def __init__(self, spec: ModelSpec, folder: Path, cache: Path) -> None:
         self._file = cache / "weights" / f"{spec.key}.pth"
         self._key = _key(spec, folder)
 
     def find(self) -> TrainedEarlier | None:
-        """The weights that were trained from exactly these inputs; None where the file holds others, or is damaged."""
+        """Return the weights trained from exactly these inputs, or None if there are none or the file is damaged."""
         if not self._file.is_file():
             return None
         try:
             content: dict[str, Any] = torch.load(self._file, map_location="cpu", weights_only=True)
             key, earlier = content.pop("key"), TrainedEarlier(**content)
-        # A damaged file makes torch.load raise nearly anything; training again takes long, but does no harm.
+        # torch.load may raise almost any exception for a damaged file; training again takes long, but does no harm.
         except Exception:
             return None
         return earlier if key == self._key else None
 
     def keep(self, state_dict: dict[str, torch.Tensor], history: list[dict[str, float]]) -> None:
-        """Replace the weights that are kept for this version."""
+        """Replace the weights kept for this version."""
         content = {
             "key": self._key,
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -71,7 +71,7 @@ class TrainedWeightsCache:
 
 
 def _key(spec: ModelSpec, folder: Path) -> str:
-    """Over the settings, code and data that decide the weights, the versions of what computes them, and the CPU."""
+    """Hash all that decides the weights: settings, code, data, the versions of what computes them, and the CPU."""
     digest = hashlib.sha256()
     digest.update(f"{spec.model_dump_json(include=DECIDES)}\npython {platform.python_version()}\n".encode())
     digest.update("".join(f"{tool} {version(tool)}\n" for tool in ("torch", "numpy", "pillow")).encode())
@@ -82,7 +82,7 @@ def _key(spec: ModelSpec, folder: Path) -> str:
 
 
 def _files(spec: ModelSpec, folder: Path) -> Iterator[Path]:
-    """The code of training and model, the data beside it, and what else lies beside train.py for it to read."""
+    """Yield the code of training and model, other files next to train.py that it may read, and the data folder."""
     assert isinstance(spec.weights, TrainedWeights)
     modules = [Path(spec.weights.train).stem, Path(spec.model).stem]
     yield from imported_files(modules, [*spec.folders(folder), folder.parent])
@@ -92,6 +92,6 @@ def _files(spec: ModelSpec, folder: Path) -> Iterator[Path]:
 
 
 def _cpu_kind(cpuinfo: Path) -> str:
-    """The first processor's lines that tell one kind of CPU from another; empty where Linux names none."""
+    """Return the first processor's lines that identify the kind of CPU; empty if /proc/cpuinfo has none."""
     lines = cpuinfo.read_text().partition("\n\n")[0].splitlines() if cpuinfo.is_file() else []
     return "\n".join(line for line in lines if line.partition("\t")[0] in CPU_KIND)

@@ -1,6 +1,6 @@
-"""List what an archive is made of, as CycloneDX 1.6 JSON: files, weights, data set, the packages that it imports.
+"""Write an archive's bill of materials as CycloneDX 1.6 JSON: files, weights, data set, and imported packages.
 
-The same archive gives the same list: its serial number comes from the archive's hash, and no time is in it.
+The same archive gives the same list: the serial number comes from the archive's hash, and there is no timestamp.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from builder.spec import ModelSpec, NpmPackage, PackageWeights, PythonPackage, U
 from contract.archive import file_sha256
 
 SUFFIX = ".cdx.json"
-# Any fixed value does: it keeps these serial numbers apart from those of other software.
+# Any fixed value will do: it keeps these serial numbers distinct from those of other software.
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "torchserve-stack/archive")
 
 
 def write_sbom(spec: ModelSpec, record: Record, files: Path, folder: Path) -> Path:
-    """Write `<name>-<version>.cdx.json` into `folder`; `record`: the manifest's, `files`: the unpacked archive."""
+    """Write `<name>-<version>.cdx.json` to `folder`; `record`: the manifest's, `files`: the unpacked archive."""
     archive = Component(
         type=ComponentType.MACHINE_LEARNING_MODEL,
         name=spec.name,
@@ -60,7 +60,7 @@ def _files(folder: Path) -> Iterator[Component]:
 
 
 def _packages(folder: Path) -> Iterator[Component]:
-    """The installed packages that the archive's code imports, in the versions that it was checked with."""
+    """Yield the installed packages that the archive's code imports, in the versions that it was checked with."""
     imported = {module for path in folder.rglob("*.py") for module in imported_names(path)}
     for distribution in distributions():
         if imported & _modules(distribution):
@@ -69,7 +69,7 @@ def _packages(folder: Path) -> Iterator[Component]:
 
 
 def _modules(distribution: Any) -> set[str]:
-    """What can be imported of it (importlib.metadata says so itself only from Python 3.10 on)."""
+    """Return the modules of a distribution (importlib.metadata has this only since Python 3.10)."""
     named = distribution.read_text("top_level.txt")
     if named:
         return set(named.split())
@@ -77,7 +77,7 @@ def _modules(distribution: Any) -> set[str]:
 
 
 def _inputs(spec: ModelSpec, record: Record) -> Iterator[Component]:
-    """The weights, the data set, and the packages that the model's code was made with."""
+    """Yield the weights, the data set, and the packages that model.yaml names."""
     weights = spec.weights
     url = (
         [ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(weights.url))]
@@ -123,13 +123,13 @@ def _sha256(digest: str) -> list[HashType]:
 
 
 def _pypi(pin: str) -> PackageURL:
-    """`NAME==VERSION`"""
+    """Return the URL of `NAME==VERSION`."""
     name, _, version = pin.partition("==")
     return PackageURL("pypi", None, name, version)
 
 
 def _npm(pin: str) -> PackageURL:
-    """`NAME@VERSION` or `@SCOPE/NAME@VERSION`"""
+    """Return the URL of `NAME@VERSION` or `@SCOPE/NAME@VERSION`."""
     name, _, version = pin.rpartition("@")
     scope, _, short = name.rpartition("/")
     return PackageURL("npm", scope or None, short, version)

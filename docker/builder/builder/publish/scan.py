@@ -1,7 +1,7 @@
-"""Refuse an archive that would run code by being read: every file of it is scanned for pickles before it is published.
+"""Refuse an archive that could run code when it is read: all its files are scanned for pickles before publication.
 
-Scanners skip `.mar` by its name and find nothing where nothing is scanned, so the archive is unpacked here first, and
-an archive without a single pickle is refused as well: the model's own file (a state_dict or a ScriptModule) is one.
+Scanners skip files named `.mar` and report no findings if they scan nothing. So the archive is unpacked first, and an
+archive without any pickle is refused as well: the model's own file (a state_dict or a ScriptModule) is one.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from picklescan.scanner import Global, SafetyLevel, scan_bytes, scan_pickle_byte
 
 from builder.errors import BuildError
 
-# What torch writes pickles into: as such, and inside a zip of its own. `.bin` is OpenVINO's, raw numbers.
+# The files in which torch writes pickles, bare or inside a zip. `.bin` is not among them: it is OpenVINO's raw numbers.
 TORCH = (".pth", ".pt", ".ckpt")
 PICKLES = (*TORCH, ".pkl", ".debug_pkl", ".pickle", ".joblib")
 IMPORTS = ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
 ZIP_START = b"PK\x03\x04"
-# Zips in zips: no honest archive nests them deeper than this.
+# How deep zips may be nested; a legitimate archive stays well below this.
 MAX_DEPTH = 4
-# How many of a pickle's imports an error names.
+# How many of a pickle's imports an error lists.
 MAX_NAMED = 5
-REMEDY = "weights that torch.save(model.state_dict()) wrote, and no other pickle"
+REMEDY = "weights written by torch.save(model.state_dict()), and no other pickle"
 
-# picklescan would print a warning for every file that is not a pickle.
+# Otherwise picklescan prints a warning for every file that is not a pickle.
 logging.getLogger("picklescan").setLevel(logging.CRITICAL)
 
 
 def unpack_archive(archive: Path, folder: Path) -> Path:
-    """Unpack into `folder`; returns the folder with the archive's files, the archive itself if it is one."""
+    """Unpack into `folder`. Return the folder with the archive's files: the archive itself if it is a folder."""
     if archive.is_dir():
         return archive
     if zipfile.is_zipfile(archive):
@@ -51,10 +51,10 @@ def unpack_archive(archive: Path, folder: Path) -> Path:
 
 
 def scan_files(archive: str, folder: Path) -> dict[str, Any]:
-    """Scan the unpacked files of `archive` in `folder`; returns {tool, files, pickles} for the manifest.
+    """Scan the unpacked files of `archive` in `folder`. Return {tool, files, pickles} for the manifest.
 
-    Raises BuildError for a pickle that names anything but tensors and TorchScript's own classes, for a pickle where
-    none belongs, for what cannot be scanned, and where there is no pickle at all.
+    Raises BuildError for a pickle that refers to anything but tensors and TorchScript's own classes, for a pickle in an
+    unexpected file, for a file that cannot be scanned, and if there is no pickle at all.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     pickles = 0
@@ -68,17 +68,17 @@ def scan_files(archive: str, folder: Path) -> dict[str, Any]:
 
 
 def _contents(archive: str, name: str, content: bytes, depth: int = 0) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of the file and, where it is a zip as torch writes it, of all that is in it."""
+    """Yield (name, content) of the file and, if it is a zip as torch writes it, of everything in it."""
     is_zip = zipfile.is_zipfile(io.BytesIO(content))
     if not (is_zip and content.startswith(ZIP_START)):
-        # Also a zip with something in front: what reads the front sees no zip, what reads the end does.
+        # Includes a zip with data in front: it looks like a zip only when read from the end.
         yield name, content
     if not is_zip:
         return
     if depth == MAX_DEPTH:
-        raise _unscannable(archive, name, f"zips {depth} deep in one another")
+        raise _unscannable(archive, name, f"zips nested {depth} deep")
     try:
-        # As torch reads it: without the checks by which Python's own zipfile would skip an entry.
+        # Read as torch does, without the checks for which Python's own zipfile would skip an entry.
         with RelaxedZipFile(io.BytesIO(content)) as packed:
             for entry in packed.infolist():
                 if not entry.is_dir():
@@ -90,18 +90,18 @@ def _contents(archive: str, name: str, content: bytes, depth: int = 0) -> Iterat
 
 
 def _scan(archive: str, name: str, content: bytes) -> bool:
-    """Whether the content is a pickle (a harmless one)."""
+    """Whether the content is a harmless pickle. Raises BuildError for a dangerous one."""
     suffix = PurePosixPath(name).suffix
     if suffix not in PICKLES:
         _scan_other(archive, name, content)
         return False
     try:
         if suffix in TORCH:
-            # Also torch's older format, several pickles and then numbers in one file.
+            # Handles torch's older format too: several pickles, followed by numbers, in one file.
             result = scan_bytes(io.BytesIO(content), name, suffix)
         else:
             result = scan_pickle_bytes(io.BytesIO(content), name)
-    # Each format of torch's raises other errors.
+    # The errors differ between torch's formats.
     except Exception as error:
         raise _unscannable(archive, name, f"{type(error).__name__}: {error}") from error
     code = [
@@ -110,13 +110,13 @@ def _scan(archive: str, name: str, content: bytes) -> bool:
     if code:
         raise _dangerous(archive, name, code)
     if result.scan_err:
-        raise _unscannable(archive, name, "a pickle that breaks off")
+        raise _unscannable(archive, name, "an incomplete pickle")
     return True
 
 
 def _scan_other(archive: str, name: str, content: bytes) -> None:
-    """Numbers and text look like a pickle for some bytes by chance: what counts is a known danger or a whole one."""
-    # A name that the scanner could not make out ("unknown") is chance as well.
+    """Refuse known dangers and complete pickles; a few bytes of numbers or text may look like a pickle by chance."""
+    # A name that the scanner cannot determine ("unknown") is chance as well.
     with contextlib.suppress(ValueError):
         found = scan_pickle_bytes(io.BytesIO(content), name).globals
         known = [
@@ -126,14 +126,14 @@ def _scan_other(archive: str, name: str, content: bytes) -> None:
             raise _dangerous(archive, name, known)
     if _is_whole_pickle(content):
         raise BuildError(
-            f"no pickle in {archive} but the model's own",
-            f"{name}, a pickle that does not say so by its name",
+            f"no pickle in {archive} other than the model's own",
+            f"{name}, a pickle without a pickle's file name",
             "leaving that file out, or writing it as JSON",
         )
 
 
 def _is_torchscript(found: Global) -> bool:
-    """Whether it names what torch.jit.load resolves in the archive's own code, never in Python.
+    """Whether it refers to a name that torch.jit.load resolves in the archive's own code, never in Python.
 
     https://github.com/pytorch/pytorch/blob/main/torch/csrc/jit/docs/serialization.md
     """
@@ -141,9 +141,9 @@ def _is_torchscript(found: Global) -> bool:
 
 
 def _is_whole_pickle(content: bytes) -> bool:
-    """Whether it can be unpickled to its end and imports something, or says at its start that it is a pickle."""
+    """Whether it is a valid pickle to its end and imports something or starts with a pickle's header."""
     try:
-        # Unlike genops it knows what is on the stack, and stops where there is not enough of it.
+        # Unlike genops, dis tracks the stack and fails if it underflows.
         pickletools.dis(content, io.StringIO())
     except Exception:
         return False
@@ -154,7 +154,7 @@ def _is_whole_pickle(content: bytes) -> bool:
 def _dangerous(archive: str, name: str, code: list[Global]) -> BuildError:
     named = ", ".join(sorted(f"{one.module}.{one.name}" for one in code)[:MAX_NAMED])
     return BuildError(
-        f"pickles in {archive} that hold tensors and nothing else",
+        f"pickles in {archive} that contain only tensors",
         f"{named} in {name}: reading it may run code",
         REMEDY,
     )

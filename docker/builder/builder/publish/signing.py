@@ -1,7 +1,7 @@
-"""Sign the manifest's records with the user's key, so that the runtime can tell what this builder wrote from the rest.
+"""Sign the manifest's records with the user's key, so that the runtime can tell which ones this builder wrote.
 
-Each record has its own signature (DSSE, https://github.com/secure-systems-lab/dsse), so that an altered record costs
-that model alone. The record is signed without `signature` and without `pending`, its successor, which has its own.
+Each record has its own signature (DSSE, https://github.com/secure-systems-lab/dsse), so that an altered record affects
+only that model. `signature` is not part of what is signed, nor is `pending`, the successor, which has its own.
 The runtime verifies it (runtime/signatures.py).
 """
 
@@ -19,22 +19,22 @@ MAKE_KEY = "`openssl genpkey -algorithm ed25519 -out signing.pem` and STACK_SIGN
 
 
 class RecordSigner:
-    """Holds the user's private key; only signatures leave it."""
+    """Holds the user's private key and gives out only signatures."""
 
     def __init__(self, key_file: Path) -> None:
-        """Raises BuildError for anything but an unencrypted Ed25519 key in PEM."""
-        # Imported here, because without a key they are not needed.
+        """Read the key. Raises BuildError for anything but an unencrypted Ed25519 key in PEM."""
+        # Imported here because they are not needed without a key.
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
         from securesystemslib.signer import CryptoSigner, SSlibKey
 
         try:
             private = load_pem_private_key(key_file.read_bytes(), None)
-        # An encrypted key is a TypeError, a foreign one may be UnsupportedAlgorithm.
+        # An encrypted key raises TypeError, a foreign one possibly UnsupportedAlgorithm.
         except Exception as error:
-            raise BuildError("an Ed25519 private key in PEM as signing key", _first_line(error), MAKE_KEY) from None
+            raise BuildError("the signing key to be Ed25519 in PEM", _first_line(error), MAKE_KEY) from None
         if not isinstance(private, Ed25519PrivateKey):
-            raise BuildError("an Ed25519 private key as signing key", type(private).__name__, MAKE_KEY)
+            raise BuildError("the signing key to be an Ed25519 private key", type(private).__name__, MAKE_KEY)
         public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         # `openssl pkey -pubin -in verify.pem -outform DER | sha256sum` prints the same.
         keyid = hashlib.sha256(public).hexdigest()
@@ -66,13 +66,15 @@ class RecordSigner:
 
 
 def load_signer(key_file: Path) -> RecordSigner | None:
-    """Return None if compose was given no key (an empty file). Raises BuildError for a key that cannot be used."""
+    """Return None if Compose was given no key (an empty file). Raises BuildError for an unusable key."""
     try:
         if not key_file.exists() or not key_file.read_bytes():
             return None
     except OSError as error:
         raise BuildError(
-            "a signing key that the builder may read", str(error), "`chown` to STACK_UID: scripts/stack doctor"
+            "a signing key that the builder can read",
+            str(error),
+            "`chown` to STACK_UID, which `scripts/stack doctor` prints",
         ) from None
     return RecordSigner(key_file)
 

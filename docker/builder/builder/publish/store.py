@@ -1,7 +1,7 @@
-"""The model store and its manifest: one builder at a time, every change visible at once or not at all.
+"""The model store and its manifest: only one builder at a time, and every change is atomic.
 
-Publishing takes a rename for each sample, the archive and the manifest. Until the last the manifest carries both
-records of the model (`pending` is the new one), so that whichever archive lies on the disk is described.
+Publishing takes one rename each for the samples, the archive and the manifest. Until the last one, the manifest has
+both records of the model (`pending` is the new one), so that it describes whichever archive is on the disk.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class ModelStore:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the store alone, waiting for another builder; clears what a killed one left behind."""
+        """Lock the store, waiting for another builder if need be, and clean up after one that was killed."""
         if not os.access(self.folder, os.W_OK):
             status = self.folder.stat()
             raise BuildError(
-                f"a model store that user {os.getuid()} may write",
+                f"a model store that user {os.getuid()} can write to",
                 f"{self.folder} owned by {status.st_uid}:{status.st_gid}",
                 f"`scripts/stack up`, or `chown {os.getuid()}:{os.getgid()} model_store`",
             )
@@ -42,7 +42,7 @@ class ModelStore:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                print("waiting for another builder to finish with this model store", flush=True)
+                print("waiting for another builder to release the model store", flush=True)
                 fcntl.flock(lock, fcntl.LOCK_EX)
             shutil.rmtree(self.folder / ".staging", ignore_errors=True)
             for half_written in self.folder.glob(".manifest-*"):
@@ -52,7 +52,7 @@ class ModelStore:
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
-        """An empty folder on the store's file system, from where files can be renamed into it."""
+        """An empty folder on the store's file system, from which files can be renamed into the store."""
         folder = self.folder / ".staging"
         folder.mkdir()
         try:
@@ -65,21 +65,21 @@ class ModelStore:
         return [dict(record) for record in read_manifest(self.folder)]
 
     def find(self, name: str, version: str) -> Record:
-        """Return the record of one model version; an empty one if the manifest has none."""
+        """Return the record of one model version, an empty one if the manifest has none."""
         return next((record for record in self.records() if key_of(record) == (name, version)), {})
 
     def has(self, record: Record) -> bool:
-        """Whether the record's archive lies in the store, undamaged."""
+        """Whether the record's archive is in the store and undamaged."""
         archive = self.folder / record["archive"] if "archive" in record else None
         return archive is not None and archive.exists() and archive_sha256(archive) == record["sha256"]
 
     def has_samples(self, record: Record) -> bool:
-        """Whether each of the record's samples lies in the store, undamaged."""
+        """Whether all of the record's samples are in the store and undamaged."""
         files = ((self._samples(record) / sample["file"], sample) for sample in record["samples"])
         return all(file.is_file() and file_sha256(file) == sample["sha256"] for file, sample in files)
 
     def publish(self, record: Record, staging: Path) -> None:
-        """Put the archive and the samples that lie in `staging`, and their record, in the place of the same model's."""
+        """Replace the model's archive, samples and record with those in `staging` and `record`."""
         old = self.find(*key_of(record))
         same_file = old.get("archive") == record["archive"]
         if same_file:
@@ -99,7 +99,7 @@ class ModelStore:
             self._remove_archive(old)
 
     def publish_unavailable(self, record: Record) -> None:
-        """Record why a model is not served; its archive and samples go."""
+        """Record why a model is not served, and remove its archive and samples."""
         old = self.find(*key_of(record))
         if old != record:
             self._write(record)
@@ -107,14 +107,14 @@ class ModelStore:
             self._remove_samples(record)
 
     def publish_beside(self, file: Path, kind: str) -> str:
-        """Put a report or a list of contents into the store's folder `kind`; returns its path inside the store."""
+        """Move a report or bill of materials to the store's folder `kind`. Return its path inside the store."""
         folder = self.folder / kind
         folder.mkdir(exist_ok=True)
         file.replace(folder / file.name)
         return f"{kind}/{file.name}"
 
     def retain(self, keys: set[tuple[str, str]]) -> list[Record]:
-        """Forget the models whose (name, version) is not in `keys`; returns their records."""
+        """Remove the models whose (name, version) is not in `keys`. Return their records."""
         records = self.records()
         gone = [record for record in records if key_of(record) not in keys]
         if gone:
@@ -128,7 +128,7 @@ class ModelStore:
         return gone
 
     def _settle(self) -> None:
-        """Finish what a builder killed between the two renames began: keep the record that matches the disk."""
+        """Recover from a builder that was killed between the two renames: keep the record that matches the disk."""
         records = self.records()
         settled = []
         for record in records:
@@ -142,7 +142,7 @@ class ModelStore:
         self._write_all([*others, record])
 
     def _write_all(self, records: list[Record]) -> None:
-        """Newest version first: TorchServe makes the first that it loads the default."""
+        """Write the manifest, newest version first, because TorchServe makes the first that it loads the default."""
         records = sorted(records, key=lambda record: Version(record["version"]), reverse=True)
         records.sort(key=lambda record: record["name"])
         with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix=".manifest-", delete=False) as file:

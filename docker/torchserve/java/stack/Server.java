@@ -28,10 +28,10 @@ import stack.metrics.ServerCollector;
 import stack.models.Registrar;
 
 /**
- * Runs TorchServe's server so that a stop loses no request and a failed start says why.
+ * Runs TorchServe's server so that a stop loses no requests and a failed start reports its cause.
  *
- * <p>TorchServe's own stop resets the connections of requests in flight. Here the inference port closes first; requests
- * in flight, and those that still come on open connections, are answered; then TorchServe's stop follows.
+ * <p>TorchServe's own stop resets the connections of requests in flight. Here the inference port closes first, requests
+ * in flight and those still arriving on open connections are answered, and only then TorchServe is stopped.
  */
 public final class Server extends ModelServer {
   private final InFlight inFlight = new InFlight();
@@ -43,7 +43,7 @@ public final class Server extends ModelServer {
     this.drain = drain;
   }
 
-  /** Does what TorchServe's own main does, with this class as ModelServer. Exits with 1 unless it is stopped. */
+  /** Does the same as TorchServe's own main, with this class as ModelServer. Exits with 1 unless it is stopped. */
   public static void main(String[] args) {
     ServerLog.takePrints();
     try {
@@ -72,13 +72,13 @@ public final class Server extends ModelServer {
     return ConfigManager.getInstance();
   }
 
-  /** Includes the exception's class, because a message alone may be as short as `For input string: "x"`. */
+  /** Includes the exception's class, because the message alone may be as terse as `For input string: "x"`. */
   private static String why(Throwable error) {
     Throwable cause = error.getCause();
     return error + (cause == null ? "" : " (" + cause.getMessage() + ")");
   }
 
-  /** Returns a future, which TorchServe waits for, that completes when the port closes by itself, not for a drain. */
+  /** Returns a future for TorchServe to wait on, which completes if the port closes other than for a drain. */
   @Override
   public ChannelFuture initializeServer(
       Connector connector, EventLoopGroup serverGroup, EventLoopGroup workerGroup, ConnectorType type)
@@ -102,7 +102,7 @@ public final class Server extends ModelServer {
     return ended;
   }
 
-  /** Is called late, because registering a collector collects once, which needs a ModelManager. */
+  /** Must be called late, because registering a collector makes it collect once, which needs a ModelManager. */
   private static void registerMetrics() {
     if (ModelMetrics.ARE_ON) {
       ModelMetrics.register();

@@ -5,13 +5,13 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 
-/** Writes lines to the log when log4j does not: before it has started, and after it has ended. */
+/** Writes lines to the log when log4j cannot: before it has started, and after it has ended. */
 final class ServerLog {
   private static final PrintStream OUT = System.out;
 
   private ServerLog() {}
 
-  /** Makes such a line of everything that TorchServe prints; log4j writes bytes, which pass unchanged. */
+  /** Turns everything that TorchServe prints into log lines; log4j writes bytes, which pass unchanged. */
   static void takePrints() {
     System.setOut(
         new PrintStream(OUT, true, StandardCharsets.UTF_8) {

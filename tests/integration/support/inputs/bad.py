@@ -93,7 +93,7 @@ def bad_inputs() -> list[BadInput]:
         body("base64 of a PDF", json_of(b"JVBERi0xLjcK"), "found PDF", UNSUPPORTED, JSON),
         body("JSON with other keys", b'{"instances": []}', 'expected JSON {"data": "<base64>"}', kind=JSON),
         body("JSON with a number", b'{"data": 7}', "found a number", kind=JSON),
-        body("JSON cut off", b'{"data": "iVBOR', "found text that is no JSON", kind=JSON),
+        body("JSON cut off", b'{"data": "iVBOR', "found text that is not JSON", kind=JSON),
         body("JSON nested without end", b"[" * 100_000, "something else", kind=JSON),
         body("data URL of text", b"data:text/plain,hello", "expected a data URL in base64"),
         BadInput(

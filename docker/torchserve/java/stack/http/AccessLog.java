@@ -9,8 +9,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Logs a line for every prediction that failed, or for every prediction with ACCESS_LOG=all. All other requests are in
- * TorchServe's own access log (log4j2.xml), which has no request ids.
+ * Logs a line for every failed prediction or, with ACCESS_LOG=all, for every prediction. All other requests are in
+ * TorchServe's own access log (log4j2.xml), which has no request IDs.
  */
 final class AccessLog {
   private static final boolean LOGS_ALL = "all".equals(System.getenv("ACCESS_LOG"));

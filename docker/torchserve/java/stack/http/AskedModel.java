@@ -3,7 +3,7 @@ package stack.http;
 import io.netty.handler.codec.http.QueryStringDecoder;
 import java.util.List;
 
-/** The model that a request asks to predict or to explain. */
+/** The model that a prediction or explanation is requested from. */
 final class AskedModel {
   private final String name;
   private final String version;
@@ -14,9 +14,9 @@ final class AskedModel {
   }
 
   /**
-   * Reads the URI in each way that TorchServe takes (its InferenceRequestHandler and, for KServe's versions, its
-   * OpenInferenceProtocolRequestHandler). Returns null for a request that asks for neither, or whose URI TorchServe will
-   * refuse because it cannot be decoded.
+   * Parses every form of URI that TorchServe accepts (in its InferenceRequestHandler and, for KServe's protocols, its
+   * OpenInferenceProtocolRequestHandler). Returns null for any other request, and for a URI that TorchServe will refuse
+   * because it cannot be decoded.
    */
   static AskedModel in(String uri) {
     QueryStringDecoder decoder = new QueryStringDecoder(uri);
@@ -32,7 +32,7 @@ final class AskedModel {
       case "predictions":
       case "explanations":
         return new AskedModel(part(path, 2), path.length > 3 ? path[3] : null);
-      case "invocations": // SageMaker's, as the next one
+      case "invocations": // SageMaker's, like the next one
         return new AskedModel(String.join("", decoder.parameters().getOrDefault("model_name", List.of(""))), null);
       case "models":
         return path.length == 4 && path[3].equals("invoke") ? new AskedModel(path[2], null) : null;
@@ -42,7 +42,7 @@ final class AskedModel {
             : null;
       case "v2":
         return path.length > 2 && path[2].equals("models") ? inV2(path) : null;
-      default: // MODEL/predict and MODEL/VERSION/predict, of TorchServe's predecessor
+      default: // MODEL/predict and MODEL/VERSION/predict, from TorchServe's predecessor
         if (path.length == 3 && path[2].equals("predict")) {
           return new AskedModel(path[1], null);
         }
@@ -50,7 +50,7 @@ final class AskedModel {
     }
   }
 
-  /** path: of v2/models/MODEL/infer, v2/models/MODEL/versions/VERSION/infer, or the same with `explain`. */
+  /** path: v2/models/MODEL/infer, v2/models/MODEL/versions/VERSION/infer, or the same with `explain`, in parts. */
   private static AskedModel inV2(String[] path) {
     String verb = path[path.length - 1];
     if (!verb.equals("infer") && !verb.equals("explain")) {
@@ -73,12 +73,12 @@ final class AskedModel {
     return colon < 0 ? name : name.substring(0, colon);
   }
 
-  /** What the client wrote, which may be no model's name, and may be "". */
+  /** The name that the client wrote, which may be "" or not the name of any model. */
   String name() {
     return name;
   }
 
-  /** Null stands for the default version. */
+  /** Null for the default version. */
   String version() {
     return version;
   }

@@ -18,7 +18,7 @@ import java.util.Deque;
 
 /**
  * Handles the requests and answers of one connection, directly behind the HTTP codec: counts and logs them, closes the
- * connection while draining, and adds what TorchServe's answers lack.
+ * connection while draining, and adds what is missing from TorchServe's answers.
  */
 final class ConnectionHandler extends ChannelDuplexHandler {
   private static final int RETRY_SECONDS = 1;
@@ -26,9 +26,9 @@ final class ConnectionHandler extends ChannelDuplexHandler {
   private static final String VERSION = "x-model-version";
 
   private final InFlight inFlight;
-  // Requests whose answer has not begun, oldest first.
+  // Requests whose answers have not begun, oldest first.
   private final Deque<CountedRequest> waiting = new ArrayDeque<>();
-  // The request that is being answered, until its answer is complete.
+  // The request whose answer is being written.
   private CountedRequest answering = CountedRequest.NONE;
   private int status;
   private int unanswered;
@@ -90,7 +90,7 @@ final class ConnectionHandler extends ChannelDuplexHandler {
     context.write(sent, written);
   }
 
-  /** A client that resets its connection is gone, and needs no answer: HAProxy's checks do so once they have theirs. */
+  /** Ignores clients that reset their connection, as HAProxy's checks do once they have their answer. */
   @Override
   public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
     if (cause instanceof IOException) {
@@ -101,7 +101,7 @@ final class ConnectionHandler extends ChannelDuplexHandler {
   }
 
   private void answered() {
-    if (unanswered > 0) { // what is no HTTP is answered too, and was never counted as a request
+    if (unanswered > 0) { // input that is not HTTP gets an answer too, but was not counted as a request
       unanswered--;
       inFlight.answered();
     }

@@ -6,7 +6,9 @@ import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.ChannelPipeline;
 
-/** Puts our handlers between TorchServe's own in the pipeline of every connection that a listening channel accepts. */
+/**
+ * Inserts our handlers between TorchServe's own in the pipeline of every connection that a listening channel accepts.
+ */
 public final class ConnectionSetup extends ChannelInboundHandlerAdapter {
   private final InFlight inFlight;
 
@@ -20,11 +22,11 @@ public final class ConnectionSetup extends ChannelInboundHandlerAdapter {
     context.fireChannelRead(connection);
   }
 
-  /** Is first in the pipeline; TorchServe has added its handlers by the time that the connection becomes active. */
+  /** The first handler in the pipeline; TorchServe has added its own by the time the connection becomes active. */
   private final class FirstEvent extends ChannelInboundHandlerAdapter {
     @Override
     public void channelActive(ChannelHandlerContext context) {
-      // With TorchServe's value of 0, closing the connection discards what the client has not read yet.
+      // With TorchServe's value of 0, closing the connection discards data that the client has not read yet.
       context.channel().config().setOption(ChannelOption.SO_LINGER, -1);
       ChannelPipeline pipeline = context.pipeline();
       pipeline.addAfter("http", "connection", new ConnectionHandler(inFlight));

@@ -3,10 +3,10 @@ package stack.http;
 import io.netty.handler.codec.http.HttpRequest;
 import stack.metrics.ModelMetrics;
 
-/** One HTTP request, from its first line to its answer. Predictions and explanations are counted when answered. */
+/** One HTTP request, from its first line to its answer. Predictions and explanations are counted once answered. */
 final class CountedRequest {
   static final String ID = "x-request-id";
-  /** Takes the place of a request where there is none to answer. */
+  /** Stands in for the request if there is none to answer. */
   static final CountedRequest NONE = new CountedRequest();
 
   private static final int MAX_PATH = 2048;
@@ -16,7 +16,7 @@ final class CountedRequest {
   private final String uri;
   private final String model;
   private String version = "";
-  // Null for what is not counted.
+  // Null for a request that is not counted.
   private final ModelMetrics arrivedAt;
   private ModelMetrics answeredBy;
   private long complete;
@@ -44,7 +44,7 @@ final class CountedRequest {
     complete = System.nanoTime();
   }
 
-  /** The id that the client gave the request; "" without one. */
+  /** The ID that the client gave the request, or "". */
   String id() {
     return id;
   }
@@ -53,7 +53,7 @@ final class CountedRequest {
     return method;
   }
 
-  /** The path without its query, cut at MAX_PATH characters. */
+  /** The path without its query, truncated to MAX_PATH characters. */
   String path() {
     int query = uri.indexOf('?');
     return uri.substring(0, Math.min(query < 0 ? uri.length() : query, MAX_PATH));
@@ -63,17 +63,17 @@ final class CountedRequest {
     return model;
   }
 
-  /** The version that answered, or else the one asked for; "" if neither is known. */
+  /** The version that answered, or else the requested one; "" if neither is known. */
   String version() {
     return version;
   }
 
-  /** The request's last byte has arrived: the time that the client took to send it is not counted. */
+  /** Notes that the request's last byte has arrived, so that the time the client took to send it does not count. */
   void complete() {
     complete = System.nanoTime();
   }
 
-  /** answering: the version that the worker names, or null. The default may have changed since the request arrived. */
+  /** answering: the version named by the worker, or null; the default may have changed since the request arrived. */
   void answeredBy(String answering) {
     if (answering == null) {
       return;
@@ -94,7 +94,7 @@ final class CountedRequest {
     return nanos;
   }
 
-  /** The client left before its answer. */
+  /** Notes that the client left before its answer. */
   void abandoned() {
     if (arrivedAt != null) {
       arrivedAt.left();

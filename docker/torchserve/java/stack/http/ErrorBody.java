@@ -18,14 +18,14 @@ import org.pytorch.serve.http.ErrorResponse;
 import org.pytorch.serve.util.ConfigManager;
 import org.pytorch.serve.util.JsonUtils;
 
-/** Completes the JSON bodies of errors with what TorchServe and netty leave out. */
+/** Adds to the JSON bodies of errors what TorchServe and netty leave out. */
 final class ErrorBody {
   private static final int FIRST_ERROR = 400;
   private static final String MESSAGE = "message";
-  // WorkerThread's message to clients whose worker ended: with status 507 after a SIGKILL (out of memory, mostly) or 500.
+  // WorkerThread's message to clients whose worker died, with status 507 after a SIGKILL (mostly out of memory) or 500.
   private static final JsonElement WORKER_DIED = new JsonPrimitive("Worker died.");
   private static final String DIED =
-      "expected an answer of the model's worker, found that it died before it gave one; try again";
+      "expected an answer from the model's worker, found that it died before it answered; try again";
 
   private ErrorBody() {}
 
@@ -34,18 +34,18 @@ final class ErrorBody {
         && HttpHeaderValues.APPLICATION_JSON.contentEqualsIgnoreCase(HttpUtil.getMimeType(response));
   }
 
-  /** A 413 that says the limit; netty's own has no body. */
+  /** Returns a 413 that states the limit; netty's own has no body. */
   static FullHttpResponse tooLarge(FullHttpResponse bare) {
     String message =
         String.format(
-            "expected a body of at most %d bytes, found a longer one", ConfigManager.getInstance().getMaxRequestSize());
+            "expected a body of at most %d bytes, found a larger one", ConfigManager.getInstance().getMaxRequestSize());
     ErrorResponse error = new ErrorResponse(bare.status().code(), "PayloadTooLargeException", message);
     return replaced(bare, bare.status(), JsonUtils.GSON_PRETTY.toJson(error));
   }
 
   /**
-   * Adds the id that the client gave the request ("" without one), and turns a worker's death into a 500 that says so:
-   * another worker would answer the same request, and 507 (Insufficient Storage) says the opposite.
+   * Adds the ID that the client gave the request (unless ""), and turns a worker's death into a 500 that says so:
+   * another worker could answer the same request, whereas 507 (Insufficient Storage) suggests that none could.
    */
   static FullHttpResponse complete(FullHttpResponse response, String requestId) {
     JsonObject error = read(response);
@@ -64,7 +64,7 @@ final class ErrorBody {
     return replaced(response, status, JsonUtils.GSON_PRETTY.toJson(error));
   }
 
-  /** The body's JSON object, or null if it is something else, which a handler may have written. */
+  /** Returns the body's JSON object, or null if a handler wrote something else. */
   private static JsonObject read(FullHttpResponse response) {
     try {
       JsonElement body = JsonParser.parseString(response.content().toString(StandardCharsets.UTF_8));

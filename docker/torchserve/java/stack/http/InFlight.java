@@ -3,9 +3,9 @@ package stack.http;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** Counts the inference port's open connections and the requests that are not answered yet, and waits for their end. */
+/** Counts the inference port's open connections and unanswered requests, and waits for them to end. */
 public final class InFlight {
-  // A client that keeps its connection open and sends nothing for this long has nothing more to ask.
+  // A client that keeps its connection open but sends nothing for this long is taken to be finished.
   private static final long QUIET_NANOS = 1_000_000_000L;
   private static final long POLL_MS = 20;
 
@@ -17,7 +17,7 @@ public final class InFlight {
     connections.incrementAndGet();
   }
 
-  /** unanswered: the connection's requests that get no answer any more. */
+  /** unanswered: the number of the connection's requests that will no longer be answered. */
   void disconnected(int unanswered) {
     requests.addAndGet(-unanswered);
     connections.decrementAndGet();
@@ -31,7 +31,7 @@ public final class InFlight {
     requests.decrementAndGet();
   }
 
-  /** From now on, every answer closes its connection. */
+  /** Makes every answer from now on close its connection. */
   public void drain() {
     draining = true;
   }
@@ -41,7 +41,7 @@ public final class InFlight {
   }
 
   /**
-   * Waits until no connection is left, until nothing has been in flight for a second, or for `limit` at most.
+   * Waits until no connection is left, until no request has been in flight for a second, or for `limit` at most.
    *
    * @return what happened, for the log
    */
@@ -58,15 +58,15 @@ public final class InFlight {
         break;
       }
       if (now - started >= limit.toNanos()) {
-        return String.format("%s s are over with %d requests in flight; they are lost", limit.toSeconds(), waiting);
+        return String.format("timed out after %s s; %d requests in flight are lost", limit.toSeconds(), waiting);
       }
       try {
         Thread.sleep(POLL_MS);
       } catch (InterruptedException error) {
-        return String.format("interrupted with %d requests in flight; they are lost", waiting);
+        return String.format("interrupted; %d requests in flight are lost", waiting);
       }
     }
     double seconds = (System.nanoTime() - started) / 1e9;
-    return String.format("nothing in flight after %.1f s (most at once: %d)", seconds, most);
+    return String.format("no requests in flight after %.1f s (at most %d at once)", seconds, most);
   }
 }

@@ -13,10 +13,11 @@ import org.pytorch.serve.util.NettyUtils;
 import stack.models.Readiness;
 
 /**
- * Answers `GET /ready`: with 200 once it has found a READY worker of every version of the snapshot, and from then on; until
- * then with 503. Both say which versions are registered, so that the edge routes to no other.
+ * Answers `GET /ready` with 503 until it has found a READY worker for every version in the snapshot, and with 200 from
+ * then on. Both list the registered versions, so that the edge routes only to those.
  *
- * <p>TorchServe's /ping says Healthy even with no model loaded. Nothing is logged here, because a proxy asks every second.
+ * <p>TorchServe's /ping answers Healthy even if no model is loaded. Nothing is logged, because a proxy asks every
+ * second.
  */
 final class ReadyHandler extends ChannelInboundHandlerAdapter {
   private static final String PATH = "/ready";
@@ -45,7 +46,7 @@ final class ReadyHandler extends ChannelInboundHandlerAdapter {
       body.addProperty("type", ServiceUnavailableException.class.getSimpleName());
       body.addProperty(
           "message",
-          String.format("expected a READY worker of every model, found none yet of %s; try again soon", awaited));
+          String.format("expected a READY worker for every model, found none yet for %s; try again shortly", awaited));
     }
     body.addProperty("ready", awaited.isEmpty());
     body.add("models", Readiness.registered());

@@ -17,12 +17,12 @@ import org.pytorch.serve.util.ConfigManager;
 import org.pytorch.serve.util.NettyUtils;
 
 /**
- * Repairs or refuses the requests that TorchServe would answer with a 500:
+ * Repairs or refuses requests that TorchServe would answer with a 500:
  *
  * <ul>
- *   <li>A body that is sent as a form and is none: `curl -d` and `--data-binary` declare every body a form.
- *   <li>A form that cannot be read.
- *   <li>A path without a slash at its start.
+ *   <li>A body that is declared a form but is not one, as `curl -d` and `--data-binary` do for every body.
+ *   <li>A malformed form.
+ *   <li>A path without a leading slash.
  * </ul>
  */
 final class RequestRepair extends ChannelInboundHandlerAdapter {
@@ -37,7 +37,7 @@ final class RequestRepair extends ChannelInboundHandlerAdapter {
       String problem = problemOfForm(request);
       if (problem != null) {
         request.release();
-        String text = "expected a form that can be read, found " + problem;
+        String text = "expected a valid form, found " + problem;
         NettyUtils.sendError(context, HttpResponseStatus.BAD_REQUEST, new BadRequestException(text));
         return;
       }
@@ -66,7 +66,9 @@ final class RequestRepair extends ChannelInboundHandlerAdapter {
     return HttpHeaderValues.APPLICATION_X_WWW_FORM_URLENCODED.contentEqualsIgnoreCase(HttpUtil.getMimeType(request));
   }
 
-  /** Why netty's decoder, which TorchServe is about to use, cannot read the form; null if it can or there is no form. */
+  /**
+   * Returns why netty's decoder, which TorchServe will use, cannot read the form; null if it can or there is no form.
+   */
   private static String problemOfForm(FullHttpRequest request) {
     HttpPostRequestDecoder decoder = null;
     try {

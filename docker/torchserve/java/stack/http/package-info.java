@@ -1,2 +1,2 @@
-/** Handles the requests to the inference port, between TorchServe's HTTP codec and its own handlers. */
+/** Handles requests to the inference port, between TorchServe's HTTP codec and its own handlers. */
 package stack.http;

@@ -9,17 +9,17 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Reads what the kernel counts for this container, from the files of cgroup v2 or, in other units, of v1. */
+/** Reads this container's resource usage and limits from the files of cgroup v2 or, in other units, of v1. */
 final class ContainerUsage {
   private static final Path CGROUP = Path.of("/sys/fs/cgroup");
-  // cgroup v1 writes "no limit" as the largest page-aligned number; no machine has half of that.
+  // cgroup v1 expresses "no limit" as the largest page-aligned number; no machine has half of that.
   private static final double NO_LIMIT_BYTES = 1L << 62;
 
   private final List<MetricFamilySamples> families = new ArrayList<>();
 
   private ContainerUsage() {}
 
-  /** The families that have a value: a limit that is not set, and a file that cannot be read, are left out. */
+  /** Returns the families that have a value, leaving out limits that are not set and files that cannot be read. */
   static List<MetricFamilySamples> families() {
     ContainerUsage usage = new ContainerUsage();
     if (Files.exists(CGROUP.resolve("cgroup.controllers"))) {
@@ -47,18 +47,18 @@ final class ContainerUsage {
   }
 
   private void addMemory(double used, double limit) {
-    add("container_memory_bytes", "Memory in use, without what the kernel can drop at once.", used);
-    add("container_memory_limit_bytes", "Beyond it, the kernel ends a process.", limit);
+    add("container_memory_bytes", "Memory in use, without cache that the kernel can reclaim at once.", used);
+    add("container_memory_limit_bytes", "Memory limit, at which the kernel kills a process.", limit);
   }
 
   private void addCpu(double used, double throttled) {
-    add("container_cpu_seconds_total", "CPU time of all its processes.", used);
-    add("container_cpu_throttled_seconds_total", "Time held back by the CPU limit.", throttled);
+    add("container_cpu_seconds_total", "CPU time used.", used);
+    add("container_cpu_throttled_seconds_total", "Time throttled by the CPU limit.", throttled);
   }
 
   private void addCores(double quota) {
     double cores = Double.isNaN(quota) ? Runtime.getRuntime().availableProcessors() : quota;
-    add("container_cpu_limit_cores", "CPUs that may be used.", cores);
+    add("container_cpu_limit_cores", "CPUs that the container may use.", cores);
   }
 
   private void add(String name, String help, double value) {
@@ -70,7 +70,10 @@ final class ContainerUsage {
     }
   }
 
-  /** The number of a line `NAME NUMBER`; 0 without such a line: the kernel leaves out what it does not count. */
+  /**
+   * Returns the number in a line `NAME NUMBER`; 0 if there is none, because the kernel leaves out what it does not
+   * count.
+   */
   private static double field(String file, String name) {
     for (String line : text(file).split("\n")) {
       if (line.startsWith(name + " ")) {
@@ -84,7 +87,7 @@ final class ContainerUsage {
     return parsed(text(file));
   }
 
-  /** NaN for "max" and for an empty text. */
+  /** Returns NaN for "max" and for an empty text. */
   private static double parsed(String text) {
     try {
       return Double.parseDouble(text);

@@ -16,7 +16,7 @@ import org.pytorch.serve.wlm.ModelManager;
 import org.pytorch.serve.wlm.WorkerState;
 import org.pytorch.serve.wlm.WorkerThread;
 
-/** Reads the state of every registered version when port 8082 is scraped: its queue, its workers, and what it is. */
+/** Reads the state of every registered version when port 8082 is scraped: queue, workers, and description. */
 public final class ModelCollector extends Collector {
   private static final List<String> VERSION = List.of("model", "version");
   private static final List<String> STATE = List.of("model", "version", "state");
@@ -24,10 +24,10 @@ public final class ModelCollector extends Collector {
   private static final List<String> ABOUT_LABELS =
       List.of("model", "version", "engine", "precision", "weights", "trained", "accuracy", "sha256");
 
-  // What the snapshot says about a version besides TorchServe's own settings (runtime/torchserve.py).
+  // What the snapshot has about a version besides TorchServe's own settings (runtime/torchserve.py).
   private static final Map<String, JsonObject> ABOUT = new ConcurrentHashMap<>();
 
-  /** settings: as in the snapshot, also for a version that is added later. */
+  /** Remembers a version's description; settings: as in the snapshot, also for a version that is added later. */
   public static void learn(String name, String version, JsonObject settings) {
     if (settings.has("about")) {
       ABOUT.put(name + "/" + version, settings.getAsJsonObject("about"));
@@ -49,21 +49,21 @@ public final class ModelCollector extends Collector {
   }
 
   private static final class Families {
-    private final GaugeMetricFamily depth = gauge("model_queue_depth", "Requests that wait for a worker.", VERSION);
+    private final GaugeMetricFamily depth = gauge("model_queue_depth", "Requests waiting for a worker.", VERSION);
     private final GaugeMetricFamily capacity =
-        gauge("model_queue_capacity", "Requests that may wait; more are answered 503.", VERSION);
+        gauge("model_queue_capacity", "Requests that may wait; any more are answered with 503.", VERSION);
     private final GaugeMetricFamily inFlight =
-        gauge("model_requests_in_flight", "Requests accepted and not answered yet.", VERSION);
+        gauge("model_requests_in_flight", "Requests accepted but not yet answered.", VERSION);
     private final GaugeMetricFamily workers = gauge("model_workers", "Worker processes by state.", STATE);
     private final GaugeMetricFamily memory =
         gauge("model_worker_memory_bytes", "Resident memory of a worker process.", WORKER);
     private final GaugeMetricFamily latency =
-        gauge("model_latency_objective_seconds", "What 99 of 100 requests should take at most.", VERSION);
+        gauge("model_latency_objective_seconds", "Time within which 99 of 100 requests should be answered.", VERSION);
     private final GaugeMetricFamily availability =
-        gauge("model_availability_objective_ratio", "The part of the requests that should not be answered 5xx.", VERSION);
-    private final GaugeMetricFamily info = gauge("model_info", "What is served; always 1.", ABOUT_LABELS);
+        gauge("model_availability_objective_ratio", "Fraction of requests to answer without a 5xx.", VERSION);
+    private final GaugeMetricFamily info = gauge("model_info", "The served version; always 1.", ABOUT_LABELS);
     private final CounterMetricFamily restarts =
-        new CounterMetricFamily("model_worker_restarts_total", "Workers started in place of one that ended.", VERSION);
+        new CounterMetricFamily("model_worker_restarts_total", "Workers started to replace one that ended.", VERSION);
     private final CounterMetricFamily cpu =
         new CounterMetricFamily("model_worker_cpu_seconds_total", "CPU time of a worker process.", WORKER);
 
@@ -95,7 +95,7 @@ public final class ModelCollector extends Collector {
       for (WorkerThread thread : threads) {
         WorkerState state = thread.getState();
         ready += state == WorkerState.WORKER_MODEL_LOADED ? 1 : 0;
-        starting += state == null || state == WorkerState.WORKER_STARTED ? 1 : 0; // null until its thread runs
+        starting += state == null || state == WorkerState.WORKER_STARTED ? 1 : 0; // null until the thread runs
         ProcessFacts process = ProcessFacts.of(thread.getPid());
         if (process != null) {
           List<String> worker = with(labels, thread.getWorkerId());

@@ -11,14 +11,14 @@ import org.pytorch.serve.wlm.Model;
 import org.pytorch.serve.wlm.ModelManager;
 
 /**
- * Counts and times the requests of one model version. TorchServe's own counters have no outcome by model, and no
- * distribution of the time.
+ * Counts and times the requests of one model version. TorchServe's own metrics have neither outcomes by model nor a
+ * distribution of the times.
  *
  * <p>Only versions that are served have their own series. Requests for anything else share NOBODY, so clients cannot
  * create label values.
  */
 public final class ModelMetrics {
-  /** When this is off, nothing is counted and nothing exported, so that the cost of counting can be measured. */
+  /** If this is off, nothing is counted or exported, so that the cost of counting can be measured. */
   public static final boolean ARE_ON = !"off".equals(System.getenv("STACK_METRICS"));
 
   private static final double[] SECONDS = {
@@ -29,24 +29,24 @@ public final class ModelMetrics {
   private static final double NANOS = TimeUnit.SECONDS.toNanos(1);
   private static final String[] OUTCOMES = {"2xx", "4xx", "5xx"};
   private static final String[] STAGES = {"queue", "decode", "inference", "encode"};
-  private static final int QUEUE = 0; // measured here, the others by the worker
+  private static final int QUEUE = 0; // measured here; the worker measures the others
 
   private static final Counter REQUESTS =
-      Counter.build("model_requests_total", "Predictions and explanations answered, by outcome. No pings.")
+      Counter.build("model_requests_total", "Predictions and explanations answered, by outcome.")
           .labelNames("model", "version", "outcome", "protocol")
           .create();
   private static final Histogram DURATION =
-      Histogram.build("model_request_duration_seconds", "From a request being complete to its 2xx answer being written.")
+      Histogram.build("model_request_duration_seconds", "Time from a complete request to its 2xx answer.")
           .labelNames("model", "version")
           .buckets(SECONDS)
           .create();
   private static final Histogram STAGE =
-      Histogram.build("model_stage_duration_seconds", "Time of a request, or of the batch that it was in, by stage.")
+      Histogram.build("model_stage_duration_seconds", "Time of a request, or of its batch, by stage.")
           .labelNames("model", "version", "stage")
           .buckets(SECONDS)
           .create();
   private static final Histogram BATCH =
-      Histogram.build("model_batch_size", "Requests that a worker took at once.")
+      Histogram.build("model_batch_size", "Requests in a worker's batch.")
           .labelNames("model", "version")
           .buckets(SIZES)
           .create();
@@ -61,7 +61,7 @@ public final class ModelMetrics {
   private final Histogram.Child[] stages = new Histogram.Child[STAGES.length];
   private final Histogram.Child duration;
   private final Histogram.Child batch;
-  // Of the last batch that was answered: all of its requests carry the same times, one after the other.
+  // The times of the latest answered batch, whose requests all carry the same text, one after the other.
   private volatile StageTimes latest = new StageTimes("", STAGES);
 
   private ModelMetrics(String model, String version) {
@@ -77,7 +77,7 @@ public final class ModelMetrics {
     batch = BATCH.labels(model, version);
   }
 
-  /** From now on, port 8082 exports these series. */
+  /** Makes port 8082 export these metrics. */
   public static void register() {
     REQUESTS.register();
     DURATION.register();
@@ -91,7 +91,7 @@ public final class ModelMetrics {
         .computeIfAbsent(model.getVersion(), version -> new ModelMetrics(model.getModelName(), version));
   }
 
-  /** version: null stands for the default version. */
+  /** Returns the metrics of a version (null: the default version), or NOBODY for one that is not served. */
   public static ModelMetrics of(String name, String version) {
     try {
       Model model = ModelManager.getInstance().getModel(name, version);
@@ -122,7 +122,7 @@ public final class ModelMetrics {
     answered(http, status, nanos);
   }
 
-  /** nanos: from the request's place in the queue to its answer. */
+  /** nanos: from entering the queue to the answer. */
   public void answeredGrpc(int status, long nanos) {
     answered(grpc, status, nanos);
   }
@@ -135,7 +135,7 @@ public final class ModelMetrics {
     }
   }
 
-  /** nanos: from the request's place in the queue to its worker's taking it. */
+  /** nanos: from entering the queue to being taken by a worker. */
   public void queued(long nanos) {
     stages[QUEUE].observe(nanos / NANOS);
   }

@@ -5,7 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Reads the memory and the CPU time of a process, as Linux counts them (proc(5)). */
+/** Reads a process's memory and CPU time from Linux (proc(5)). */
 final class ProcessFacts {
   // sysconf's _SC_CLK_TCK and _SC_PAGESIZE on every Linux that runs TorchServe's images.
   private static final double TICKS_PER_SECOND = 100;
@@ -21,7 +21,7 @@ final class ProcessFacts {
     this.fields = fields;
   }
 
-  /** Null if there is no such process, or none any more. */
+  /** Returns null if there is no such process, or no longer. */
   static ProcessFacts of(long pid) {
     try {
       String stat = Files.readString(Path.of("/proc", Long.toString(pid), "stat"), StandardCharsets.ISO_8859_1);

@@ -13,8 +13,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Reads the Java process, under the names that the Prometheus client for Java gives (TorchServe's jar lacks that part
- * of it), and the container around it.
+ * Reads metrics of the Java process, by the names that the Prometheus client for Java uses (TorchServe's jar lacks that
+ * part of the client), and of its container.
  */
 public final class ServerCollector extends Collector {
   private static final double MILLIS = 1000;
@@ -26,7 +26,7 @@ public final class ServerCollector extends Collector {
     addCollections(families);
     families.add(
         new GaugeMetricFamily(
-            "jvm_threads_current", "Threads of the JVM.", ManagementFactory.getThreadMXBean().getThreadCount()));
+            "jvm_threads_current", "Threads in the JVM.", ManagementFactory.getThreadMXBean().getThreadCount()));
     addProcess(families);
     families.addAll(ContainerUsage.families());
     return families;
@@ -36,9 +36,9 @@ public final class ServerCollector extends Collector {
     MemoryMXBean memory = ManagementFactory.getMemoryMXBean();
     Map<String, MemoryUsage> areas =
         Map.of("heap", memory.getHeapMemoryUsage(), "nonheap", memory.getNonHeapMemoryUsage());
-    GaugeMetricFamily used = new GaugeMetricFamily("jvm_memory_bytes_used", "Used bytes of an area.", List.of("area"));
+    GaugeMetricFamily used = new GaugeMetricFamily("jvm_memory_bytes_used", "Bytes used by area.", List.of("area"));
     GaugeMetricFamily most =
-        new GaugeMetricFamily("jvm_memory_bytes_max", "Most bytes of an area; -1 without a limit.", List.of("area"));
+        new GaugeMetricFamily("jvm_memory_bytes_max", "Maximum bytes by area; -1 if unlimited.", List.of("area"));
     areas.forEach(
         (area, usage) -> {
           used.addMetric(List.of(area), usage.getUsed());
@@ -49,7 +49,7 @@ public final class ServerCollector extends Collector {
 
   private static void addCollections(List<MetricFamilySamples> families) {
     SummaryMetricFamily seconds =
-        new SummaryMetricFamily("jvm_gc_collection_seconds", "Time in a garbage collector.", List.of("gc"));
+        new SummaryMetricFamily("jvm_gc_collection_seconds", "Time spent in a garbage collector.", List.of("gc"));
     for (GarbageCollectorMXBean collector : ManagementFactory.getGarbageCollectorMXBeans()) {
       seconds.addMetric(
           List.of(collector.getName()), collector.getCollectionCount(), collector.getCollectionTime() / MILLIS);

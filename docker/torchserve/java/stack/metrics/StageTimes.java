@@ -3,17 +3,18 @@ package stack.metrics;
 import java.util.Arrays;
 
 /**
- * Parses what a worker spent a batch's time on, written as Server-Timing (https://www.w3.org/TR/server-timing/):
- * `decode;dur=0.051, inference;dur=0.570`, in milliseconds. Each answer of the batch carries it; it is parsed once.
+ * Parses how a worker spent a batch's time, written as Server-Timing (https://www.w3.org/TR/server-timing/):
+ * `decode;dur=0.051, inference;dur=0.570`, in milliseconds. All answers of a batch carry it, but it is parsed only
+ * once.
  */
 final class StageTimes {
   private static final String DURATION = ";dur=";
 
   private final String text;
-  // Indexed by stage; NaN for a stage that is not named.
+  // Indexed by stage; NaN for a stage that is missing.
   private final double[] seconds;
 
-  /** stages: the names to look for; any others that a handler writes are not counted. */
+  /** stages: the names to look for; other names that a handler writes are ignored. */
   StageTimes(String text, String[] stages) {
     this.text = text;
     seconds = new double[stages.length];
@@ -39,7 +40,7 @@ final class StageTimes {
     return text.equals(other);
   }
 
-  /** NaN if that stage is not named. */
+  /** Returns NaN if that stage is missing. */
   double seconds(int stage) {
     return seconds[stage];
   }

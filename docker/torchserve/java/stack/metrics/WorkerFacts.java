@@ -10,7 +10,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Set;
 
-/** Reads the file that each of a version's workers writes in TEMP (worker/facts.py): its starts, engine, precision. */
+/** Reads the files that a version's workers write to TEMP (worker/facts.py): number of starts, engine, precision. */
 public final class WorkerFacts {
   private static final Path FOLDER = Path.of(System.getProperty("java.io.tmpdir"), "workers");
 
@@ -32,7 +32,7 @@ public final class WorkerFacts {
     return facts;
   }
 
-  /** Keeps of a worker that has gone only its restarts, so that its engine is no longer taken for the version's. */
+  /** Keeps only the restarts of a worker that is gone, so that its engine is no longer taken for the version's. */
   public static void forget(String model, String version, String worker) {
     Path file = FOLDER.resolve(model).resolve(version).resolve(worker + ".json");
     try {
@@ -61,7 +61,7 @@ public final class WorkerFacts {
     return restarts;
   }
 
-  /** built: the engine that the version was built for, which is returned until a worker has named its own. */
+  /** Returns the engine that a worker has reported; until then `built`, the engine that the version was built for. */
   String engine(String built) {
     return last.has("engine") ? last.get("engine").getAsString() : built;
   }

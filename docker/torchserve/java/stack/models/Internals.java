@@ -5,11 +5,11 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.util.Arrays;
 
-/** Reaches those private parts of TorchServe 0.12.0's classes for which they have no public way. */
+/** Accesses private members of TorchServe 0.12.0's classes that have no public counterpart. */
 final class Internals {
   private Internals() {}
 
-  /** The value of the owner's field. Throws IllegalStateException if its class has no such field. */
+  /** Returns the value of the owner's field. Throws IllegalStateException if its class has no such field. */
   @SuppressWarnings("unchecked")
   static <T> T get(Object owner, String name) {
     try {
@@ -22,7 +22,7 @@ final class Internals {
   }
 
   /**
-   * Calls the owner's method of that name with as many parameters, and returns what it returns. Throws what the method
+   * Calls the owner's method with that name and number of parameters, and returns its result. Throws what the method
    * throws, and IllegalStateException if the class has no such method.
    */
   @SuppressWarnings("unchecked")

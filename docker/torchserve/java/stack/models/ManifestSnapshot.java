@@ -13,13 +13,13 @@ import org.pytorch.serve.servingsdk.snapshot.SnapshotSerializer;
 import stack.metrics.ModelCollector;
 
 /**
- * Gives TorchServe the models to restore at its start, which runtime/torchserve.py writes into the configuration, and
+ * Gives TorchServe the models to restore at its start, which runtime/torchserve.py writes to the configuration, and
  * gives each of them a ModelQueue.
  *
  * <p>TorchServe loads this class as its snapshot serializer, a plugin interface.
  */
 public final class ManifestSnapshot implements SnapshotSerializer {
-  /** The snapshot that `json` describes. The queues are replaced while TorchServe iterates over its models. */
+  /** Returns the snapshot in `json`. The queues are replaced while TorchServe iterates over its models. */
   @Override
   public Snapshot getSnapshot(String json) {
     Snapshot snapshot = new Gson().fromJson(json, Snapshot.class);
@@ -32,11 +32,11 @@ public final class ManifestSnapshot implements SnapshotSerializer {
     return snapshot;
   }
 
-  /** Saves nothing, because every start is from the manifest. */
+  /** Saves nothing, because every start uses the manifest. */
   @Override
   public void saveSnapshot(Snapshot snapshot, Properties properties) {}
 
-  /** Returns null: nothing is ever saved. */
+  /** Returns null, because nothing is ever saved. */
   @Override
   public Properties getLastSnapshot() {
     return null;

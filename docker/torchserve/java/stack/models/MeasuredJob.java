@@ -8,7 +8,7 @@ import org.pytorch.serve.util.messages.RequestInput;
 import org.pytorch.serve.util.messages.WorkerCommands;
 import stack.metrics.ModelMetrics;
 
-/** Wraps a job in a model's queue: measures its time there and in the worker, and passes both on in the answer. */
+/** Wraps a job in a model's queue, measures its time there and in the worker, and adds both to the answer. */
 final class MeasuredJob extends Job {
   static final String TIMING = "Server-Timing";
   private static final Set<WorkerCommands> PREDICTIONS =
@@ -28,24 +28,24 @@ final class MeasuredJob extends Job {
     this.job = job;
     this.metrics = metrics;
     this.overGrpc = job instanceof GRPCJob;
-    if (overGrpc) { // ConnectionHandler counts those over HTTP where they come in, the refused ones too
+    if (overGrpc) { // ConnectionHandler counts HTTP requests on arrival, including refused ones
       metrics.arrived();
     }
   }
 
-  /** The job itself if no client waits for its answer, or if nothing is counted. */
+  /** Wraps the job; returns the job itself if it is not a prediction or nothing is counted. */
   static Job measured(Job job, ModelMetrics metrics) {
     return ModelMetrics.ARE_ON && PREDICTIONS.contains(job.getCmd()) ? new MeasuredJob(job, metrics) : job;
   }
 
-  /** Counts a job over gRPC that found no room in the queue; TorchServe answers it. */
+  /** Counts a gRPC job that found the queue full; TorchServe answers it. */
   static void refused(Job job, ModelMetrics metrics) {
     if (ModelMetrics.ARE_ON && job instanceof GRPCJob) {
       metrics.answeredGrpc(503, 0);
     }
   }
 
-  /** Runs the action, in the place of an earlier one, once the job is answered or refused. */
+  /** Sets the action (replacing an earlier one) to run once the job is answered or refused. */
   void whenAnswered(Runnable action) {
     whenAnswered = action;
   }
@@ -93,7 +93,7 @@ final class MeasuredJob extends Job {
     }
   }
 
-  /** Three decimals, without String.format, which takes longer than everything else here. */
+  /** Formats with three decimals, but without String.format, which takes longer than everything else here. */
   private static String milliseconds(long nanos) {
     long micros = nanos / 1000;
     String decimals = Long.toString(1000 + micros % 1000).substring(1);

@@ -21,32 +21,32 @@ import org.pytorch.serve.wlm.ModelManager;
 import stack.metrics.ModelMetrics;
 
 /**
- * Takes the place of TorchServe's own queue in a model. A full queue says so to the client. If the snapshot marks the
- * model `greedy`, it batches without waiting: a batch is what lies in the queue, and a lone request goes at once. A
- * queue can be handed over to another one; its workers then end.
+ * Replaces TorchServe's own queue in a model. If the queue is full, the client is told so. If the snapshot marks the
+ * model `greedy`, requests are batched without delay: a batch is whatever is in the queue, and a lone request is sent
+ * at once. A queue can be handed over to another one, after which its workers end.
  *
- * <p>TorchServe's Model.pollBatch blocks for a batch's first request, then waits up to maxBatchDelay, at least 1 ms, for
- * each further one. When TorchServe's own queue is full, the client is told that there is no worker.
+ * <p>TorchServe's Model.pollBatch blocks for a batch's first request, then waits up to maxBatchDelay, at least 1 ms,
+ * for each further one. If TorchServe's own queue is full, the client is told that there is no worker.
  */
 final class ModelQueue extends LinkedBlockingDeque<Job> {
   private static final long serialVersionUID = 1L;
 
-  // The time of queueing, in microseconds since 1970: the worker's spans begin there (worker/batch_spans.py).
+  // When the request was queued, in microseconds since 1970; the worker's spans begin there (worker/batch_spans.py).
   private static final String QUEUED = "x-stack-queued";
   private static final boolean IS_TRACED = !System.getenv().getOrDefault("OTEL_EXPORTER_OTLP_ENDPOINT", "").isEmpty();
-  // Wakes the worker that waits in a queue that is handed over; no worker computes it.
+  // Wakes the worker that waits for a queue that is handed over; it is never computed.
   private static final Job WAKE = new RestJob(null, "", "", WorkerCommands.STATS, new RequestInput("wake"));
 
   private final transient ModelMetrics metrics;
-  // The number of requests in the batch that this worker's thread took last.
+  // The number of requests in the latest batch of this worker's thread.
   private final transient ThreadLocal<Integer> taken = ThreadLocal.withInitial(() -> 0);
   private final int capacity;
   private final boolean greedy;
-  // With asyncCommunication a worker takes the next requests before it has answered the last ones. Those are counted
-  // here, and have to be answered before it ends; they are not counted where nothing is (STACK_METRICS=off).
+  // With asyncCommunication a worker takes further requests before it has answered earlier ones. These are counted here
+  // (unless STACK_METRICS=off), so that they are answered before the worker ends.
   private final boolean asynchronous;
   private final AtomicInteger unanswered = new AtomicInteger();
-  // The queue that this one was handed over to, or null.
+  // The queue to which this one was handed over, or null.
   private transient volatile ModelQueue successor;
 
   private ModelQueue(Model model, int capacity, boolean greedy) {
@@ -57,7 +57,7 @@ final class ModelQueue extends LinkedBlockingDeque<Job> {
     this.asynchronous = model.isAsyncCommunication();
   }
 
-  /** Replaces TorchServe's queue of a version, once; does nothing while the version is not registered. */
+  /** Replaces TorchServe's queue of a version; does nothing if that is done or the version is not registered yet. */
   static void replace(String name, String version, JsonObject settings) {
     try {
       Model model = ModelManager.getInstance().getModel(name, version);
@@ -69,7 +69,9 @@ final class ModelQueue extends LinkedBlockingDeque<Job> {
     }
   }
 
-  /** Replaces TorchServe's queue of a model, as long as it and returned; settings: as in the snapshot. */
+  /**
+   * Replaces TorchServe's queue of a model with one of the same capacity and returns it; settings: as in the snapshot.
+   */
   static ModelQueue install(Model model, JsonObject settings) {
     int capacity = model.getJobQueueRemainingCapacity();
     ModelQueue queue = new ModelQueue(model, capacity, settings.has("greedy"));
@@ -77,12 +79,12 @@ final class ModelQueue extends LinkedBlockingDeque<Job> {
     return queue;
   }
 
-  /** The queue of a model whose own one was replaced. */
+  /** Returns the queue of a model whose original queue was replaced. */
   static ModelQueue of(Model model) {
     return (ModelQueue) queuesOf(model).get(Model.DEFAULT_DATA_QUEUE);
   }
 
-  /** Answers the requests that still wait for a model that was removed. */
+  /** Answers the requests that are still waiting for a model that was removed. */
   static void empty(Model model, String reason) {
     List<Job> waiting = new ArrayList<>();
     of(model).drainTo(waiting);
@@ -94,14 +96,14 @@ final class ModelQueue extends LinkedBlockingDeque<Job> {
   }
 
   /**
-   * Moves what waits here, and whatever still comes, to `next`; the workers of this queue end as they ask for a batch.
-   * seconds: how long a request may wait for room there, if it is the smaller one.
+   * Moves the waiting requests, and any that still arrive, to `next`. This queue's workers end when they ask for a
+   * batch. seconds: how long a request may wait for room in `next`, in case it is smaller.
    */
   void handOver(ModelQueue next, int seconds) throws InterruptedException {
     successor = next;
     List<Job> waiting = new ArrayList<>();
     drainTo(waiting);
-    super.offer(WAKE); // for the one that waits now: TorchServe lets a model's workers wait one at a time
+    super.offer(WAKE); // for the one worker that is waiting: TorchServe lets a model's workers wait one at a time
     for (Job job : waiting) {
       if (!next.offerLast(job, seconds, TimeUnit.SECONDS)) {
         job.sendError(HttpURLConnection.HTTP_UNAVAILABLE, next.refusal(job));
@@ -110,8 +112,8 @@ final class ModelQueue extends LinkedBlockingDeque<Job> {
   }
 
   /**
-   * A greedy queue blocks for a batch's first request only, for which TorchServe waits without a limit. Once the queue
-   * is handed over, that throws InterruptedException, at which a worker ends: it has no request in hand.
+   * A greedy queue blocks only for a batch's first request, for which TorchServe waits without a time limit. Once the
+   * queue is handed over, that call throws InterruptedException, at which the worker ends; it has no request then.
    */
   @Override
   public Job poll(long timeout, TimeUnit unit) throws InterruptedException {
@@ -135,7 +137,7 @@ final class ModelQueue extends LinkedBlockingDeque<Job> {
     return job;
   }
 
-  /** Throws InterruptedException if the queue was handed over, also if the worker's process is killed meanwhile. */
+  /** Throws InterruptedException if the queue was handed over, or if the worker's process is killed meanwhile. */
   private void leaveIfHandedOver() throws InterruptedException {
     if (successor == null) {
       return;
@@ -146,14 +148,14 @@ final class ModelQueue extends LinkedBlockingDeque<Job> {
     throw new InterruptedException("the queue was handed over");
   }
 
-  /** Continuous batching adds to a batch by it. */
+  /** Continuous batching uses this to add to a batch. */
   @Override
   public Job poll() {
     Job job = super.poll();
     return job == WAKE ? null : job;
   }
 
-  /** A thread that asks for the next batch has finished the one before. */
+  /** Counts the previous batch: a thread that asks for the next batch has finished it. */
   private void batchEnded() {
     int size = taken.get();
     if (size > 0 && ModelMetrics.ARE_ON) {
@@ -162,7 +164,9 @@ final class ModelQueue extends LinkedBlockingDeque<Job> {
     taken.set(0);
   }
 
-  /** Refuses a request over HTTP by an exception with our text; gRPC does not handle it, and gets TorchServe's text. */
+  /**
+   * Refuses an HTTP request with our message in an exception, which gRPC does not handle; it gets TorchServe's message.
+   */
   @Override
   public boolean offer(Job job) {
     if (IS_TRACED) {
@@ -178,15 +182,15 @@ final class ModelQueue extends LinkedBlockingDeque<Job> {
     return fits;
   }
 
-  /** Adds the job here or, once this queue is handed over, to its successor; returns whether there was room. */
+  /** Adds the job here or, after a handover, to the successor; returns whether there was room. */
   private boolean enqueue(Job job) {
     boolean fits = successor == null && super.offer(job);
     ModelQueue next = successor;
-    boolean missed = next != null && (!fits || super.remove(job)); // it came too late to be handed over with the others
+    boolean missed = next != null && (!fits || super.remove(job)); // too late to be handed over with the others
     return missed ? next.enqueue(job) : fits;
   }
 
-  /** TorchServe returns a request by it that a worker has taken and does not compute. */
+  /** TorchServe uses this to return a request that a worker has taken but does not compute. */
   @Override
   public void addFirst(Job job) {
     ModelQueue next = successor;
@@ -202,7 +206,7 @@ final class ModelQueue extends LinkedBlockingDeque<Job> {
 
   private String refusal(Job job) {
     return String.format(
-        "expected room in the queue of %s, found all of its %d places taken; try again soon",
+        "expected room in the queue of %s, found all %d places taken; try again shortly",
         job.getModelName(), capacity);
   }
 }

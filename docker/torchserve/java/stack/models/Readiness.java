@@ -15,28 +15,29 @@ import org.pytorch.serve.wlm.ModelVersionedRefs;
 import org.pytorch.serve.wlm.WorkerState;
 
 /**
- * Knows which versions of the snapshot have not had a READY worker yet, and which versions TorchServe has registered.
+ * Tracks which versions in the snapshot have not had a READY worker yet, and which versions TorchServe has registered.
  *
- * <p>A version that was ready once is never awaited again: the death of one worker leaves a server that still answers.
+ * <p>A version that was ready once is never awaited again, because a server that loses a worker can still answer.
  */
 public final class Readiness {
   private static final Set<Version> AWAITED = ConcurrentHashMap.newKeySet();
 
   private Readiness() {}
 
-  /** models: the snapshot's, by name and version. */
+  /** Awaits all versions in the snapshot; models: by name and version. */
   static void expect(Map<String, Map<String, JsonObject>> models) {
     models.forEach((name, versions) -> versions.keySet().forEach(version -> AWAITED.add(new Version(name, version))));
   }
 
-  /** The versions that have not had a READY worker, such as "mnist 1.0"; empty once everything is ready. */
+  /** Returns the versions that have not had a READY worker, such as "mnist 1.0"; empty once everything is ready. */
   public static List<String> awaited() {
     AWAITED.removeIf(Version::hasReadyWorker);
     return AWAITED.stream().map(Version::toString).sorted().collect(Collectors.toList());
   }
 
   /**
-   * Every registered version, and the default one, by model: `{"mnist": {"default": "1.0", "versions": ["1.0", "2.0"]}}`.
+   * Returns all registered versions and the default, by model: `{"mnist": {"default": "1.0", "versions": ["1.0",
+   * "2.0"]}}`.
    */
   public static JsonObject registered() {
     Map<String, ModelVersionedRefs> byName = new TreeMap<>();

@@ -23,18 +23,18 @@ import stack.metrics.ModelCollector;
 import stack.metrics.WorkerFacts;
 
 /**
- * Adds versions to the running server, and removes them, on request over a socket in TEMP that only the container's own
- * user may open.
+ * Adds and removes versions in the running server, on request over a socket in TEMP that only the container's own user
+ * may open.
  *
- * <p>TorchServe's APIs for it, HTTP and gRPC, stay closed (enable_model_api=false), because only runtime/release.py,
- * which asks here, has verified and unpacked the archive. A connection takes one request, a line of JSON with `action`
- * (register, replace, unregister, default), `name`, `version` and, for the first two, `settings` as in the snapshot. The
- * answer is a line of JSON: {}, a `warning` to one that was done, or an `error`.
+ * <p>TorchServe's own HTTP and gRPC APIs for this stay closed (enable_model_api=false), because only
+ * runtime/release.py, the client of this socket, verifies and unpacks archives. A connection takes one request: a line
+ * of JSON with `action` (register, replace, unregister, default), `name`, `version` and, for the first two, `settings`
+ * as in the snapshot. The answer is a line of JSON: {} or a `warning` if the request succeeded, or an `error`.
  */
 public final class Registrar implements Runnable {
   private static final String SOCKET = ".registrar.sock";
   private static final int OK = 200;
-  // The start of a worker's process comes before the startupTimeout, which is for loading its model.
+  // Time to start a worker's process; it comes before the startupTimeout, which is for loading the model.
   static final int PROCESS_START_SECONDS = 30;
 
   private final ServerSocketChannel server;
@@ -93,13 +93,13 @@ public final class Registrar implements Runnable {
         default:
           throw new IllegalArgumentException("an unknown action");
       }
-    } catch (Exception error) { // of any kind: the client is told and may try again
+    } catch (Exception error) { // any kind: the client gets the message and may try again
       answer.addProperty("error", error.getMessage() == null ? error.toString() : error.getMessage());
     }
     return answer;
   }
 
-  /** Registers the version without workers first, so that TorchServe's own queue is empty when ours replaces it. */
+  /** Registers the version without workers first, so that TorchServe's own queue is empty when we replace it. */
   private static void register(String name, String version, JsonObject settings) throws Exception {
     ModelCollector.learn(name, version, settings);
     ModelManager models = ModelManager.getInstance();
@@ -116,7 +116,7 @@ public final class Registrar implements Runnable {
     }
   }
 
-  /** Turns TorchServe's retries off meanwhile: a failed worker would be started again even after its version is gone. */
+  /** Starts the workers with TorchServe's retries off, which would restart a failed worker even without its version. */
   private static void startWorkers(Model model, JsonObject settings) throws Exception {
     long retried = model.getMaxRetryTimeoutInMill();
     model.setMaxRetryTimeoutInMill(0);
@@ -131,12 +131,12 @@ public final class Registrar implements Runnable {
                 false);
     int status = started.get(model.getStartupTimeout() + PROCESS_START_SECONDS, TimeUnit.SECONDS);
     if (status != OK) {
-      throw new IllegalStateException("a worker that does not load it");
+      throw new IllegalStateException("a worker that cannot load it");
     }
     model.setMaxRetryTimeoutInMill(retried);
   }
 
-  /** Removes the version, if it is there, and answers the requests that wait for it. */
+  /** Removes the version if it is registered, and answers the requests that are waiting for it. */
   private static void unregister(String name, String version) throws Exception {
     ModelManager models = ModelManager.getInstance();
     Model model = models.getModel(name, version);
@@ -150,12 +150,12 @@ public final class Registrar implements Runnable {
     }
     int status = models.unregisterModel(name, version);
     if (status != OK) {
-      throw new IllegalStateException("TorchServe refusing to remove it with " + status);
+      throw new IllegalStateException("that TorchServe refuses to remove it, with status " + status);
     }
-    ModelQueue.empty(model, "expected a version that is served, found that it was just removed");
+    ModelQueue.empty(model, "expected a served version, found that it was just removed");
   }
 
-  /** TorchServe would run the program `kill` for it, and keep the model if its base image has none. */
+  /** Kills a worker. TorchServe would run the program `kill`, and keep the model if the base image does not have it. */
   static void end(Process worker) throws InterruptedException {
     if (worker != null) {
       worker.destroyForcibly().waitFor();

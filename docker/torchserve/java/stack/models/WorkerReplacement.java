@@ -19,21 +19,21 @@ import stack.metrics.ModelCollector;
 import stack.metrics.WorkerFacts;
 
 /**
- * Gives a version that is served another archive while it answers, so that no request is lost.
+ * Replaces a served version's archive while it keeps answering, so that no request is lost.
  *
- * <p>The new archive gets a Model and a queue of its own, and workers that load it. TorchServe does not know of them
- * yet: the old workers take every request, and if a new worker does not load, the new ones end and nothing has changed.
- * Once all of them are READY, the new Model takes the place of the old one, and the old queue hands what waits in it to
- * the new queue. An old worker answers the batch that it computes, asks the old queue for the next one, and ends. Until
- * then the version takes the memory of both.
+ * <p>The new archive gets its own Model, queue and workers, which TorchServe does not know yet. The old workers keep
+ * taking all requests; if a new worker fails to load, the new ones end and nothing changes. Once all new workers are
+ * READY, the new Model replaces the old one, and the old queue hands its waiting requests to the new queue. An old
+ * worker answers its current batch, asks the old queue for the next one, and ends. Until then the version needs the
+ * memory of both.
  *
- * <p>A model with sequenceBatching is the exception, because its workers hold the state of their clients' sequences and
- * take requests elsewhere than from the queue. Its old workers are ended at once, and the answer has a warning: what
- * they compute is answered by an error, and sequences that have begun are cut.
+ * <p>A model with sequenceBatching is an exception, because its workers hold the state of their clients' sequences and
+ * do not take requests from the queue. Its old workers are ended at once, and the answer contains a warning: requests
+ * that they are computing get an error, and sequences that have begun are cut off.
  */
 final class WorkerReplacement {
   private static final int OK = 200;
-  // Above a model's responseTimeout: a worker that still computes then would have been ended by TorchServe as well.
+  // Added to a model's responseTimeout; TorchServe itself would have ended a worker that takes longer than that.
   private static final int MARGIN_SECONDS = 10;
 
   private final ModelManager models = ModelManager.getInstance();
@@ -47,8 +47,8 @@ final class WorkerReplacement {
   }
 
   /**
-   * Returns a warning if requests of the old workers were lost, or else an empty text, once these workers are gone.
-   * settings: as in the snapshot. Throws IllegalStateException if a new worker does not load.
+   * Replaces the workers and waits until the old ones are gone. Returns a warning if their requests were lost, or else
+   * "". settings: as in the snapshot. Throws IllegalStateException if a new worker fails to load.
    */
   static String replace(String name, String version, JsonObject settings) throws Exception {
     if (ConfigManager.getInstance().isCPULauncherEnabled()) {
@@ -60,15 +60,15 @@ final class WorkerReplacement {
       throw new IllegalStateException("no such model");
     }
     if (settings.get(Model.MAR_NAME).getAsString().equals(old.getModelUrl())) {
-      return ""; // whoever takes back a replacement that failed finds it as it was
+      return ""; // a rollback after a failed replacement finds that nothing has changed
     }
     WorkerReplacement replacement = new WorkerReplacement(old, unregistered(name, version, settings));
     replacement.run(settings);
     ModelCollector.learn(name, version, settings);
-    return old.isSequenceBatching() ? "sequenceBatching: its old workers were ended with their clients' sequences" : "";
+    return old.isSequenceBatching() ? "sequenceBatching: the old workers were ended with their clients' sequences" : "";
   }
 
-  /** A Model as TorchServe makes it to register it, which no request finds yet. */
+  /** Returns a Model as TorchServe makes it for registration, which requests cannot find yet. */
   private static Model unregistered(String name, String version, JsonObject settings) throws Exception {
     ModelManager models = ModelManager.getInstance();
     String folder = settings.get(Model.MAR_NAME).getAsString();
@@ -99,7 +99,7 @@ final class WorkerReplacement {
     end(old, register(workers), queue);
   }
 
-  /** Adds workers that have loaded the new archive; a worker that does not is not started again. */
+  /** Starts workers for the new archive and waits until they have loaded it; failed ones are not restarted. */
   private void start(List<WorkerThread> workers) throws Exception {
     if (fresh.getParallelLevel() > 0) { // TorchServe starts fewer of these if it has fewer GPUs
       fresh.setMinWorkers(Math.min(fresh.getMinWorkers(), old.getMinWorkers()));
@@ -111,11 +111,11 @@ final class WorkerReplacement {
     int status = started.get(fresh.getStartupTimeout() + Registrar.PROCESS_START_SECONDS, TimeUnit.SECONDS);
     fresh.setMaxRetryTimeoutInMill(retried);
     if (status != OK || !reach(WorkerState.WORKER_MODEL_LOADED, workers)) {
-      throw new IllegalStateException("a worker that does not load it");
+      throw new IllegalStateException("a worker that cannot load it");
     }
   }
 
-  /** From now on TorchServe knows the new Model and its workers only; returns the old workers. */
+  /** Makes TorchServe use only the new Model and its workers from now on. Returns the old workers. */
   private List<WorkerThread> register(List<WorkerThread> workers) {
     Map<ModelVersionName, List<WorkerThread>> registered = Internals.get(workload, "workers");
     Map<String, ModelVersionedRefs> byName = Internals.get(models, "modelsNameMap");
@@ -128,10 +128,10 @@ final class WorkerReplacement {
     }
   }
 
-  /** Hands the model's queue over to `next`, ends its workers, and removes TorchServe's link to its archive. */
+  /** Hands the model's queue over to `next`, ends the model's workers, and removes TorchServe's link to its archive. */
   private static void end(Model model, List<WorkerThread> workers, ModelQueue next) throws InterruptedException {
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(model.getResponseTimeout() + MARGIN_SECONDS);
-    model.setMaxRetryTimeoutInMill(0); // no worker that ends, or has just ended, is started again
+    model.setMaxRetryTimeoutInMill(0); // so that workers that end, or have just ended, are not restarted
     ModelQueue.of(model).handOver(next, model.getResponseTimeout());
     for (WorkerThread worker : workers) {
       Process process = worker.getLifeCycle().getProcess();
@@ -148,7 +148,7 @@ final class WorkerReplacement {
     model.getModelArchive().clean();
   }
 
-  /** Whether all workers come into the state; waits a second, because TorchServe tells of a state before it sets it. */
+  /** Whether all workers reach the state within a second; TorchServe announces a state before it sets it. */
   private static boolean reach(WorkerState state, List<WorkerThread> workers) throws InterruptedException {
     for (int tries = 0; tries < 100; tries++) {
       if (workers.stream().allMatch(worker -> worker.getState() == state)) {

@@ -1,2 +1,2 @@
-/** Restores, queues, adds and removes models, and knows when they are ready. */
+/** Restores, adds and removes models, queues their requests, and tracks when they are ready. */
 package stack.models;
