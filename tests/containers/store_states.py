@@ -141,7 +141,7 @@ STORE_STATES = (
         canary="2.0",
     ),
     StoreState(
-        "where the stable version is corrupt the one before is the default",
+        "where the stable version is corrupt the previous one is the default",
         {"3.0": GOOD, "2.0": CORRUPT, "1.0": GOOD},
         {"3.0": "served", "2.0": "corrupt", "1.0": "served"},
         "1.0",

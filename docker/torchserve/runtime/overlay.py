@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def overlay(name: str, version: str, files: IO[bytes]) -> release.Done:
-    """Serves the version with these files in place of its own. Raises ServingError for a file that it does not have."""
+    """Serves the version with these files in place of the archived ones. Raises ServingError for an unknown file."""
     served = release.served_model(name, version)
     if served is None:
         raise ServingError(f"{name} {version} to be served", "that it is not", "`scripts/stack status`")

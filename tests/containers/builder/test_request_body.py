@@ -33,7 +33,7 @@ TRANSPORTS = {
     "data URL as bytes, in lines": URL.encode() + b"\r\n",
     "JSON": {"data": TEXT},
     "JSON with a data URL": {"data": URL},
-    "JSON beside other keys": {"id": 1, "data": LINES},
+    "JSON with other keys": {"id": 1, "data": LINES},
     "JSON string alone": json.loads(json.dumps(TEXT)),
     "JSON as bytes": json.dumps({"data": TEXT}).encode(),
     "JSON as bytes, with PHP's slashes": b'\n {"data": "' + URL.replace("/", "\\/").encode() + b'"}\n',

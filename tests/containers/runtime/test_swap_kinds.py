@@ -20,7 +20,7 @@ SEQUENCES = {
     "maxNumSequence": 4,
     "maxSequenceJobQueueSize": 10,
 }
-# Like TWO, but for a worker that computes requests concurrently.
+# Like TWO, except for a worker that computes requests concurrently.
 COROUTINE = """
 import asyncio, pathlib
 
