@@ -67,9 +67,7 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=15, help="minutes to draw, up to now (default: %(default)s)")
     parser.add_argument("--model", help="for the dashboard Model (default: the first by name)")
-    parser.add_argument(
-        "--out", type=Path, default=PICTURES, help="where to write (default: docs/evidence/dashboards)"
-    )
+    parser.add_argument("--out", type=Path, default=PICTURES, help="where to write (default: docs/evidence/dashboards)")
     given = parser.parse_args()
     prometheus = Prometheus(given.prometheus)
     window = Window(time.time(), given.minutes * 60, prometheus.scrape_interval())

@@ -139,6 +139,24 @@ def test_json_that_is_none_is_handed_over_as_it_came(monkeypatch: pytest.MonkeyP
     assert [request.inputs["body"] for request in requests] == bodies
 
 
+def test_each_body_of_a_batch_is_parsed_once_however_many_pieces_the_batch_comes_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(HOME / "ts"))
+    import otf_codec
+
+    parsed = []
+    monkeypatch.setattr(otf_codec, "_decoded", lambda value, content_type: parsed.append(len(value)))
+    message = predict_message(*(("id", b"x" * 100_000) for _ in range(5)))
+    near, far = socket.socketpair()
+    with near, far:
+        sending = threading.Thread(target=near.sendall, args=(message,))
+        sending.start()
+        otf_codec.retrieve_msg(far)
+        sending.join()
+    assert parsed == [100_000] * 5
+
+
 def test_messages_are_read_and_written_as_upstreams_codec_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(HOME / "ts"))
     monkeypatch.delitem(sys.modules, "ts.protocol.otf_message_handler", raising=False)
