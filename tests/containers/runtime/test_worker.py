@@ -4,6 +4,7 @@ import json
 import socket
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
