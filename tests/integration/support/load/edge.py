@@ -22,4 +22,4 @@ def edge_predictions(stack: Deployment, model: str = "mnist") -> str:
 def count_ready(servers: str) -> int:
     """Counts the servers in state 2, running, in HAProxy's answer (management.txt, "show servers state")."""
     rows = [line.split() for line in servers.splitlines() if line[:1].isdigit() and " torchserve " in line]
-    return sum(row[3] != "nobody" and row[5] == "2" for row in rows)
+    return sum(row[3] != "unavailable" and row[5] == "2" for row in rows)
