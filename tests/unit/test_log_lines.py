@@ -19,7 +19,7 @@ STAMP = "2026-11-25T08:00:00.123456789Z"
 ACCESS = {"time": "x", "request_id": "abc-1", "method": "POST", "path": "/predictions/mnist", "model": "mnist"}
 REFUSED = {**ACCESS, "version": "1.0", "status": 503, "ms": 7.5}
 WORKER = {"level": "WARN", "logger": "W-9000-mnist_1.0-stdout", "message": "[abc-1 def-2] ValueError: no"}
-ENTRYPOINT = {"level": "INFO", "logger": "entrypoint", "message": "serving mnist 1.0: 1 worker of 2 threads"}
+ENTRYPOINT = {"level": "INFO", "logger": "entrypoint", "message": "serving mnist 1.0: 1 worker with 2 threads"}
 
 
 def line_of(said: dict[str, Any] | str, service: str = "torchserve", stamp: str = STAMP) -> LogLine:

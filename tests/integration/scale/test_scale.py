@@ -52,7 +52,7 @@ def test_replicas_share_the_cores(scaled_stack: Deployment) -> None:
     cores = docker_engine.info()["NCPU"]
     shapes = []
     for container in scaled_stack.containers("torchserve"):
-        shape = re.search(rb"serving mnist 1\.0: (\d+) workers? of (\d+) threads?", container.logs())
+        shape = re.search(rb"serving mnist 1\.0: (\d+) workers? with (\d+) threads?", container.logs())
         assert shape, container.logs()
         shapes.append(int(shape[1]) * int(shape[2]))
     assert len(shapes) == REPLICAS
