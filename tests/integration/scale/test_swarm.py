@@ -195,7 +195,7 @@ def test_without_the_leader_of_three_managers_all_goes_on(stack: SwarmStack, tab
         leader.kill()
         wait_until("the Swarm misses it", lambda: stack.nodes.states()[leader.name][0] == "Down", DEADLINE_S)
     assert [state for state in stack.nodes.states().values() if state[1] == "Leader"] == [("Ready", "Leader")]
-    assert any("without one more" in problem for problem in stack.status()["problems"])
+    assert any("if one more fails" in problem for problem in stack.status()["problems"])
     leader.start()
 
 
