@@ -137,7 +137,7 @@ class Machine:
 
     @contextmanager
     def held(self, test: str, following: str | None) -> Iterator[None]:
-        """Holds the lane while a test runs; from the first test of ALONE to the last, no other test gets it."""
+        """Holds the machine while a test runs; from the first test of ALONE to the last, no other test gets it."""
         if not self._is_alone:
             self._enter(is_alone=lane_of(test) == ALONE)
         try:
